@@ -1,0 +1,71 @@
+"""Errors that are written for people: what happened, to which model or file, and what to do next."""
+
+from __future__ import annotations
+
+
+class OminixError(Exception):
+    """A failure that a person can act on; its text is shown as it is, without a traceback.
+
+    Attributes:
+        code: A stable machine-readable name, used on the wire and in logs.
+    """
+
+    code = "internal_error"
+
+
+class UnknownModelError(OminixError):
+    """No registry entry has this id, API id or repository."""
+
+    code = "model_not_found"
+
+    def __init__(self, name: str, near: list[str]) -> None:
+        self.name = name
+        self.near = near
+        hint = f" Did you mean {' or '.join(near)}?" if near else " `ominix list` shows every model."
+        super().__init__(f"There is no model called '{name}'.{hint}")
+
+
+class RegistryError(OminixError):
+    """A registry file cannot be read as a whole."""
+
+    code = "registry_error"
+
+
+class DownloadError(OminixError):
+    """A model could not be fetched, verified or converted."""
+
+    code = "download_failed"
+
+
+class LoadError(OminixError):
+    """A model could not be loaded."""
+
+    code = "load_failed"
+
+
+class NotReadyError(OminixError):
+    """The request needs a model in another state (not downloaded, not loaded, unsupported here)."""
+
+    code = "model_not_ready"
+
+
+class RequestError(OminixError):
+    """A generation request that the model or its worker refused or could not finish."""
+
+    code = "request_failed"
+
+    def __init__(self, message: str, code: str = "request_failed") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Cancelled(OminixError):
+    """The work was stopped on request."""
+
+    code = "cancelled"
+
+
+class SettingsError(OminixError):
+    """`config.toml` or an `OMINIX_*` variable holds a value that cannot be used."""
+
+    code = "settings_error"

@@ -1,0 +1,107 @@
+"""The Hub: the one facade that the TUI, the command line and the server use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from ominix_core.board import StateBoard, Subscriber
+from ominix_core.downloads.manager import DownloadManager
+from ominix_core.errors import NotReadyError
+from ominix_core.generation import ChatRequest
+from ominix_core.paths import Home
+from ominix_core.registry.catalogue import Registry
+from ominix_core.registry.entry import RegistryEntry
+from ominix_core.runtime import Runtime
+from ominix_core.settings import Settings
+from ominix_core.states import Downloaded, Loaded, ModelState
+from ominix_core.stream import Generation
+
+
+class Hub:
+    """Models, their states, and everything that can be done with them.
+
+    Thread-safe. Methods that start work return at once; the work's progress arrives as events, its end through
+    the returned future.
+
+    Example:
+        with Hub() as hub:
+            hub.load("smollm2-135m").result()
+            for event in hub.chat("smollm2-135m", ChatRequest([ChatMessage("user", "Hello")])):
+                ...
+    """
+
+    def __init__(self, home: Home | None = None, settings: Settings | None = None) -> None:
+        self.home = home or Home.from_environment()
+        self.settings = settings or Settings.load(self.home)
+        self.registry = Registry.load(self.home)
+        self._board = StateBoard()
+        self._downloads = DownloadManager(self.home, self._board, self.settings)
+        self._runtime = Runtime(self.home, self._board, self.settings)
+        for entry in self.registry.entries:
+            self._board.set(entry.id, self._downloads.state_on_disk(entry))
+
+    def __enter__(self) -> Hub:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- what there is ------------------------------------------------------------------------------------------
+
+    def resolve(self, name: str) -> RegistryEntry:
+        """The entry whose id, API id or repository is `name`. Raises UnknownModelError with near names."""
+        return self.registry.resolve(name)
+
+    def state(self, model_id: str) -> ModelState:
+        return self._board.get(model_id)
+
+    def loaded(self, category: str) -> RegistryEntry | None:
+        """The model of this category that is in memory, if any."""
+        for entry in self.registry.entries:
+            if entry.category == category and isinstance(self.state(entry.id), Loaded):
+                return entry
+        return None
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Call `subscriber` with every HubEvent, on the Hub's threads; returns the function that ends it."""
+        return self._board.subscribe(subscriber)
+
+    # -- downloads ----------------------------------------------------------------------------------------------
+
+    def download(self, model_id: str) -> Future[None]:
+        """Fetch, verify and convert a model; a second call joins the first. The future raises DownloadError."""
+        return self._downloads.start(self.resolve(model_id))
+
+    def cancel_download(self, model_id: str) -> None:
+        self._downloads.cancel(model_id)
+
+    # -- the loaded models --------------------------------------------------------------------------------------
+
+    def load(self, model_id: str) -> Future[None]:
+        """Bring a downloaded model into memory; a second call joins the first.
+
+        The model of the same category that was loaded is freed first, and brought back if this load fails.
+        The future raises LoadError, NotReadyError or Cancelled.
+        """
+        entry = self.resolve(model_id)
+        state = self.state(entry.id)
+        folder = self._downloads.folder_of(entry)
+        if not isinstance(state, Downloaded | Loaded) and isinstance(
+            self._downloads.state_on_disk(entry), Downloaded
+        ) is False:
+            raise NotReadyError(f"{entry.name} is not on this machine yet. Get it first: ominix pull {entry.id}")
+        return self._runtime.load(entry, folder)
+
+    def unload(self, model_id: str) -> None:
+        """Free the model's memory, or cancel its load. Does nothing if it is neither loaded nor loading."""
+        self._runtime.unload(self.resolve(model_id).id)
+
+    def chat(self, model_id: str, request: ChatRequest) -> Generation:
+        """Continue a conversation with a loaded model. Raises NotReadyError."""
+        return self._runtime.submit(self.resolve(model_id), request)
+
+    def close(self) -> None:
+        """End every download and worker. No process of the Hub is left when this returns."""
+        self._downloads.close()
+        self._runtime.close()

@@ -1,0 +1,56 @@
+"""Every path that Ominix writes to or reads from. All of them lie under `OMINIX_HOME` (default `~/.ominix`)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder that holds everything Ominix writes."""
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> Home:
+        return cls(Path(os.environ.get("OMINIX_HOME") or "~/.ominix").expanduser().absolute())
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.toml"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def downloads(self) -> Path:
+        return self.root / "downloads"
+
+    @property
+    def registry(self) -> Path:
+        return self.root / "registry"
+
+    @property
+    def registry_override(self) -> Path:
+        return self.root / "models_registry_override.json"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def server_file(self) -> Path:
+        return self.root / "server.json"
+
+    def model(self, model_id: str) -> Path:
+        return self.models / model_id
+
+
+def bundled_registry() -> Path:
+    """The catalogue that ships with Ominix: beside the packages in a checkout, inside `ominix_core` in a wheel."""
+    package = Path(__file__).parent
+    checkout = package.parent / "registry" / "models_registry.json"
+    return checkout if checkout.is_file() else package / "registry" / "bundled" / "models_registry.json"

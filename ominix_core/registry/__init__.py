@@ -1,0 +1,1 @@
+"""The JSON registry: the single source of truth about models."""

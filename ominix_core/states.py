@@ -1,0 +1,81 @@
+"""The states in a model's life. The Hub owns them; everybody else watches `ModelStateChanged` events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class NotDownloaded:
+    """Known to the registry, not on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Downloading:
+    """Being fetched, verified or converted.
+
+    Attributes:
+        done_bytes: Bytes on disk so far.
+        total_bytes: Bytes in all; 0 while unknown.
+        file: The file, or the step ("verifying", "converting"), that is being worked on.
+        speed: Smoothed bytes per second; 0 while unknown.
+        note: The reason of any wait ("rate limited, 12 s"), or empty.
+    """
+
+    done_bytes: int = 0
+    total_bytes: int = 0
+    file: str = ""
+    speed: float = 0.0
+    note: str = ""
+
+    @property
+    def progress(self) -> float:
+        return min(1.0, self.done_bytes / self.total_bytes) if self.total_bytes else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """Complete on this machine, not in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """On its way into memory.
+
+    Attributes:
+        progress: 0 to 1, bytes of weights evaluated over bytes of weights.
+        stage: "starting", "reading", "loading weights" or "warming up".
+    """
+
+    progress: float = 0.0
+    stage: str = "starting"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """In memory and ready.
+
+    Attributes:
+        memory_bytes: What the worker holds in MLX memory after the load.
+        load_seconds: How long the load took.
+    """
+
+    memory_bytes: int = 0
+    load_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """The last download, load or run failed; `message` says why and what to do."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """This machine or this version cannot run the entry."""
+
+    reason: str
+
+
+ModelState = NotDownloaded | Downloading | Downloaded | Loading | Loaded | Error | Unsupported
