@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 
 from ominix_core.board import StateBoard, Subscriber
 from ominix_core.downloads.manager import DownloadManager
@@ -16,6 +17,8 @@ from ominix_core.runtime import Runtime
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Loaded, ModelState
 from ominix_core.stream import Generation
+from ominix_core.workers.host import convert_in_worker
+from ominix_core.workers.protocol import Convert
 
 
 class Hub:
@@ -31,12 +34,14 @@ class Hub:
                 ...
     """
 
-    def __init__(self, home: Home | None = None, settings: Settings | None = None) -> None:
+    def __init__(
+        self, home: Home | None = None, settings: Settings | None = None, registry: Registry | None = None
+    ) -> None:
         self.home = home or Home.from_environment()
         self.settings = settings or Settings.load(self.home)
-        self.registry = Registry.load(self.home)
+        self.registry = registry or Registry.load(self.home)
         self._board = StateBoard()
-        self._downloads = DownloadManager(self.home, self._board, self.settings)
+        self._downloads = DownloadManager(self.home, self._board, self._convert)
         self._runtime = Runtime(self.home, self._board, self.settings)
         for entry in self.registry.entries:
             self._board.set(entry.id, self._downloads.state_on_disk(entry))
@@ -82,24 +87,25 @@ class Hub:
         """Bring a downloaded model into memory; a second call joins the first.
 
         The model of the same category that was loaded is freed first, and brought back if this load fails.
-        The future raises LoadError, NotReadyError or Cancelled.
+        Raises NotReadyError if the model is not on this machine; the future raises LoadError or Cancelled.
         """
         entry = self.resolve(model_id)
-        state = self.state(entry.id)
-        folder = self._downloads.folder_of(entry)
-        if not isinstance(state, Downloaded | Loaded) and isinstance(
-            self._downloads.state_on_disk(entry), Downloaded
-        ) is False:
+        if not isinstance(self._downloads.state_on_disk(entry), Downloaded):
             raise NotReadyError(f"{entry.name} is not on this machine yet. Get it first: ominix pull {entry.id}")
-        return self._runtime.load(entry, folder)
+        return self._runtime.load(entry, self._downloads.folder_of(entry))
 
     def unload(self, model_id: str) -> None:
-        """Free the model's memory, or cancel its load. Does nothing if it is neither loaded nor loading."""
+        """Free the model's memory, or cancel its load; does nothing if it has neither. Takes up to two seconds."""
         self._runtime.unload(self.resolve(model_id).id)
 
     def chat(self, model_id: str, request: ChatRequest) -> Generation:
         """Continue a conversation with a loaded model. Raises NotReadyError."""
         return self._runtime.submit(self.resolve(model_id), request)
+
+    def _convert(self, entry: RegistryEntry, source: Path, target: Path) -> None:
+        log = self.home.logs / f"convert-{entry.id}.log"
+        converter = getattr(entry.source, "convert", "") or ""
+        convert_in_worker(self.settings.isolation, log, Convert(converter, str(source), str(target)))
 
     def close(self) -> None:
         """End every download and worker. No process of the Hub is left when this returns."""

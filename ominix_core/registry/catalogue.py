@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +36,18 @@ class Registry:
 
     @classmethod
     def load(cls, home: Home) -> Registry:
-        """Read the bundled catalogue. Raises RegistryError if the file cannot be read as a whole."""
-        return _read(bundled_registry())
+        """Read the bundled catalogue and the user's override; an entry of the latter replaces one of the same id.
+
+        Raises RegistryError if the bundled file cannot be read as a whole.
+        """
+        bundled = _read(bundled_registry())
+        if not home.registry_override.is_file():
+            return bundled
+        try:
+            override = _read(home.registry_override)
+        except RegistryError as error:
+            return cls(list(bundled.entries), (*bundled.problems, Problem(home.registry_override, "", str(error))))
+        return cls([*bundled.entries, *override.entries], bundled.problems + override.problems)
 
     def get(self, model_id: str) -> RegistryEntry | None:
         return self._by_id.get(model_id)
@@ -53,15 +64,15 @@ class Registry:
 
 
 def _read(path: Path) -> Registry:
-    import json
-
     try:
         document = json.loads(path.read_bytes())
         raw_entries = document["models"]
     except OSError as error:
         raise RegistryError(f"Cannot read the registry {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise RegistryError(f"The registry {path} is broken: {error}. Reinstall Ominix or mend the file.") from error
+        raise RegistryError(
+            f"The registry {path} is broken: {error}. Mend the file, or reinstall Ominix if it is the bundled one."
+        ) from error
     entries, problems = [], []
     for index, raw in enumerate(raw_entries):
         try:

@@ -1,0 +1,1 @@
+"""Bringing models onto this machine, whole and verified."""

@@ -1,0 +1,26 @@
+"""What runs inside a worker. An engine is found by the name that a registry entry gives (`runtime.engine`)."""
+
+from __future__ import annotations
+
+import importlib
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from ominix_core.errors import LoadError
+
+if TYPE_CHECKING:
+    from ominix_core.engines.base import Engine
+
+_ENGINES = {"mlx-lm": "ominix_core.engines.chat:ChatEngine"}
+
+
+def create_engine(name: str) -> Engine:
+    """A fresh engine. Raises LoadError for a name that neither Ominix nor an installed package provides."""
+    target = _ENGINES.get(name)
+    if target is None:
+        target = next((e.value for e in metadata.entry_points(group="ominix.engines") if e.name == name), None)
+    if target is None:
+        raise LoadError(f"This version of Ominix has no engine '{name}'. Update Ominix, or correct the registry entry.")
+    module, _, attribute = target.partition(":")
+    engine: Engine = getattr(importlib.import_module(module), attribute)()
+    return engine

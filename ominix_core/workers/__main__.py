@@ -1,0 +1,40 @@
+"""The process of a worker: `python -m ominix_core.workers FD`, started by the Hub with one end of a socket."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import socket
+import sys
+import threading
+
+from ominix_core.workers import inference
+from ominix_core.workers.protocol import Link, Report
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    link = Link(socket.socket(fileno=int(sys.argv[1])), at_hub=False)
+    inbox: inference.Inbox = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(link, inbox), name="receiver", daemon=True).start()
+
+    def send(report: Report) -> None:
+        try:
+            link.send(report)
+        except OSError as error:
+            raise inference.HubGone from error
+
+    inference.run(inbox, send)
+
+
+def _receive(link: Link, inbox: inference.Inbox) -> None:
+    while (command := link.receive()) is not None:
+        inbox.put(command)
+    # The Hub closed this worker or died. Leave at once, even from the middle of a long computation: the system
+    # takes the memory back faster than any orderly end would.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

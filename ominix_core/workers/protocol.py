@@ -1,0 +1,112 @@
+"""The messages between the Hub and a worker, and how they travel: length-prefixed MessagePack, never pickle."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+from typing import Any
+
+import msgspec
+
+from ominix_core.generation import ChatRequest, GenerationEvent
+
+
+class Load(msgspec.Struct, frozen=True, tag="load"):
+    """Bring the model in `folder` into memory with the engine of this name."""
+
+    engine: str
+    folder: str
+
+
+class Convert(msgspec.Struct, frozen=True, tag="convert"):
+    """Turn downloaded `source` files into an MLX model folder at `target`."""
+
+    converter: str
+    source: str
+    target: str
+
+
+class Submit(msgspec.Struct, frozen=True, tag="submit"):
+    """Start answering a request."""
+
+    request_id: str
+    request: ChatRequest
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    """Stop answering a request; its stream still ends with `Finished`."""
+
+    request_id: str
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress"):
+    """How far a load or conversion is; both byte counts are 0 where a stage has none."""
+
+    stage: str
+    done_bytes: int = 0
+    total_bytes: int = 0
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """A load or conversion ended well; `memory_bytes` is what MLX holds now."""
+
+    memory_bytes: int = 0
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """A load or conversion failed; `message` is written for people."""
+
+    message: str
+
+
+class Output(msgspec.Struct, frozen=True, tag="output"):
+    """An event of a running request."""
+
+    request_id: str
+    event: GenerationEvent
+
+
+Command = Load | Convert | Submit | Cancel
+Report = Progress | Done | Refused | Output
+
+_LENGTH = struct.Struct("!I")
+_decode_command = msgspec.msgpack.Decoder(Command).decode
+_decode_report = msgspec.msgpack.Decoder(Report).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Link:
+    """One end of the socket between the Hub and a worker process. Any thread may send; one thread receives."""
+
+    def __init__(self, connection: socket.socket, *, at_hub: bool) -> None:
+        self._connection = connection
+        self._reader = connection.makefile("rb")
+        self._send_lock = threading.Lock()
+        self._decode: Any = _decode_report if at_hub else _decode_command
+
+    def send(self, message: Command | Report) -> None:
+        """Raises OSError when the other end is gone."""
+        payload = _encode(message)
+        with self._send_lock:
+            self._connection.sendall(_LENGTH.pack(len(payload)) + payload)
+
+    def receive(self) -> Any:
+        """The next message, or None when the other end is gone."""
+        try:
+            header = self._reader.read(_LENGTH.size)
+            if len(header) < _LENGTH.size:
+                return None
+            (length,) = _LENGTH.unpack(header)
+            payload = self._reader.read(length)
+        except OSError:
+            return None
+        return self._decode(payload) if len(payload) == length else None
+
+    def close(self) -> None:
+        """End the connection; a `receive` that waits on either end returns None."""
+        with contextlib.suppress(OSError):  # the other end may have gone first
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._reader.close()
+        self._connection.close()

@@ -1,0 +1,70 @@
+"""Fixtures that every part of the suite shares: a home of its own for each test, tiny models, hubs on real workers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ominix_core.hub import Hub
+from ominix_core.paths import Home
+from ominix_core.settings import Settings
+from tests.support.tiny_models import make_tiny_llm
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A fresh OMINIX_HOME, so that no test sees the user's or another test's files."""
+    monkeypatch.setenv("OMINIX_HOME", str(tmp_path / "home"))
+    for variable in ("OMINIX_ISOLATION", "OMINIX_HOST", "OMINIX_PORT"):
+        monkeypatch.delenv(variable, raising=False)
+    home = Home.from_environment()
+    home.root.mkdir()
+    return home
+
+
+@pytest.fixture(scope="session")
+def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random qwen3 model folder. Tests must not change it."""
+    return make_tiny_llm(tmp_path_factory.mktemp("models") / "tiny-qwen3")
+
+
+def local_entry(model_id: str, folder: Path, **fields: Any) -> dict[str, Any]:
+    """A registry entry, as JSON, for a model folder on this machine."""
+    entry = {
+        "id": model_id,
+        "name": model_id.replace("-", " ").title(),
+        "category": "LLM",
+        "source": {"type": "Local", "path": str(folder)},
+        "runtime": {"engine": "mlx-lm", "parameters": "0.1M", "quantization": "float32", "memory_gb": 0.1},
+    }
+    return entry | fields
+
+
+@pytest.fixture
+def add_models(home: Home) -> Callable[..., None]:
+    """Write entries to the user's registry layer of this test's home."""
+
+    def add(*entries: dict[str, Any]) -> None:
+        home.registry_override.write_text(json.dumps({"version": "1.0.0", "models": entries}))
+
+    return add
+
+
+@pytest.fixture
+def hub(home: Home, add_models: Callable[..., None], tiny_llm: Path) -> Iterator[Hub]:
+    """A hub that knows the models "tiny" and "tiny-two" (the same files), with workers on threads."""
+    add_models(local_entry("tiny", tiny_llm), local_entry("tiny-two", tiny_llm))
+    with Hub(home, Settings(isolation="thread")) as hub:
+        yield hub
+
+
+@pytest.fixture
+def process_hub(home: Home, add_models: Callable[..., None], tiny_llm: Path) -> Iterator[Hub]:
+    """The same with workers in processes of their own."""
+    add_models(local_entry("tiny", tiny_llm), local_entry("tiny-two", tiny_llm))
+    with Hub(home, Settings(isolation="process")) as hub:
+        yield hub

@@ -1,0 +1,103 @@
+"""Tiny random language models in the folder layouts that mlx-lm loads: noise as text, but real in everything else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ominix_core.engines.platform import open_file_limit_kept, prepare
+
+SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>", "<tool_call>", "</tool_call>"]
+# Every id of the padded vocabulary needs a token, because detokenizers look each one up.
+SPECIAL_TOKENS += [f"<|reserved_{index}|>" for index in range(32 - len(SPECIAL_TOKENS))]
+VOCABULARY = 256 + len(SPECIAL_TOKENS)
+
+CHAT_TEMPLATE = """{%- for message in messages %}<|im_start|>{{ message.role }}
+{{ message.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+
+_BASE: dict[str, Any] = {
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "intermediate_size": 128,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "rms_norm_eps": 1e-6,
+    "vocab_size": VOCABULARY,
+    "max_position_embeddings": 4096,
+    "rope_theta": 10000.0,
+    "tie_word_embeddings": False,
+}
+_MIXTURE = {"moe_intermediate_size": 64, "num_experts_per_tok": 2, "norm_topk_prob": True}
+
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "mistral": {"sliding_window": None},
+    "qwen2": {},
+    "qwen3": {},
+    "qwen3_moe": {**_MIXTURE, "num_experts": 4, "decoder_sparse_step": 1, "mlp_only_layers": []},
+    "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},
+    "glm4": {"attention_bias": True, "partial_rotary_factor": 0.5},
+    "glm4_moe": {
+        **_MIXTURE,
+        "attention_bias": True,
+        "partial_rotary_factor": 0.5,
+        "n_group": 1,
+        "topk_group": 1,
+        "n_shared_experts": 1,
+        "n_routed_experts": 4,
+        "routed_scaling_factor": 1.0,
+        "first_k_dense_replace": 1,
+        "use_qk_norm": True,
+        "rope_scaling": None,
+    },
+}
+
+
+def make_tiny_llm(folder: Path, architecture: str = "qwen3", *, seed: int = 0, **config: Any) -> Path:
+    """Write a model of about 0.5 MB to `folder`; keywords override its config.json. One token is one byte of text."""
+    prepare()
+    import mlx.core as mx
+    from mlx.utils import tree_flatten
+
+    with open_file_limit_kept():
+        from mlx_lm.utils import _get_classes
+
+    folder.mkdir(parents=True, exist_ok=True)
+    end = write_byte_tokenizer(folder)
+    full = {"model_type": architecture, **_BASE, **ARCHITECTURES[architecture], "eos_token_id": end, **config}
+    model_class, arguments_class = _get_classes(dict(full))
+    mx.random.seed(seed)
+    weights = dict(tree_flatten(model_class(arguments_class.from_dict(full)).parameters()))
+    mx.eval(weights)
+    mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
+    (folder / "config.json").write_text(json.dumps(full, indent=1))
+    return folder
+
+
+def write_byte_tokenizer(folder: Path) -> int:
+    """Write a tokenizer of the 256 bytes and the special tokens; returns the id of the end-of-turn token."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={char: index for index, char in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    visible = {"<think>", "</think>", "<tool_call>", "</tool_call>"}
+    tokenizer.add_special_tokens(
+        [AddedToken(token, special=token not in visible, normalized=False) for token in SPECIAL_TOKENS]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": "<|im_end|>",
+        "pad_token": "<|endoftext|>",
+        "model_max_length": 4096,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    end: int = tokenizer.token_to_id("<|im_end|>")
+    return end
