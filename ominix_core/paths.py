@@ -42,6 +42,10 @@ class Home:
         return self.root / "logs"
 
     @property
+    def log_file(self) -> Path:
+        return self.logs / "ominix.log"
+
+    @property
     def server_file(self) -> Path:
         return self.root / "server.json"
 

@@ -79,3 +79,22 @@ class Unsupported:
 
 
 ModelState = NotDownloaded | Downloading | Downloaded | Loading | Loaded | Error | Unsupported
+
+
+def describe(state: ModelState) -> str:
+    """The state in a few words, for people."""
+    match state:
+        case NotDownloaded():
+            return "not downloaded"
+        case Downloading():
+            return f"downloading {state.progress:.0%}"
+        case Downloaded():
+            return "downloaded"
+        case Loading():
+            return f"loading {state.progress:.0%}"
+        case Loaded():
+            return "loaded"
+        case Error():
+            return "error"
+        case Unsupported():
+            return "unsupported"

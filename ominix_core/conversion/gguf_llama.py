@@ -13,8 +13,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ominix_core.engines.platform import prepare
 from ominix_core.errors import DownloadError
+from ominix_core.mlx_setup import prepare
 
 GROUP_SIZE = 32
 

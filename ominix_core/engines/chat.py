@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ominix_core.engines.base import LoadReport
-from ominix_core.engines.platform import open_file_limit_kept, prepare
 from ominix_core.engines.sampling import make_sampler
 from ominix_core.errors import LoadError, RequestError
 from ominix_core.generation import ChatRequest, Failed, Finished, FinishReason, GenerationEvent, TextDelta, Usage
+from ominix_core.mlx_setup import open_file_limit_kept, prepare
 
 logger = logging.getLogger(__name__)
 

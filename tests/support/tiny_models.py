@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ominix_core.engines.platform import open_file_limit_kept, prepare
+from ominix_core.mlx_setup import open_file_limit_kept, prepare
 
 SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>", "<tool_call>", "</tool_call>"]
 # Every id of the padded vocabulary needs a token, because detokenizers look each one up.

@@ -1,0 +1,74 @@
+"""The `ominix` command. Standard output carries data, standard error tells what is going on, the exit code says how it
+ended: 0 well, 1 a failure that the message explains, 2 wrong usage, 3 a fault of Ominix itself, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from ominix_core import __version__
+from ominix_core.errors import OminixError
+from ominix_tui.commands import models, serve, tui
+
+app = typer.Typer(
+    name="ominix",
+    help="The terminal hub for every MLX model on this machine. Without a command it opens the hub.",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(tui.demo)
+app.command("list")(models.list_models)
+app.command("pull")(models.pull)
+app.command("run")(models.run)
+app.command("serve")(serve.serve)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ominix {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Open the hub, unless a command is given."""
+    if context.invoked_subcommand is None:
+        tui.open_hub()
+
+
+def main() -> None:
+    """Run the command line; every failure becomes one line on standard error and an exit code."""
+    try:
+        app()
+    except OminixError as error:
+        _complain(str(error))
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); keep the interpreter from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        logging.getLogger(__name__).critical("unexpected failure", exc_info=True)
+        _complain(f"something went wrong inside Ominix: {error!r}. {_where_the_log_is()}")
+        sys.exit(3)
+
+
+def _complain(text: str) -> None:
+    typer.echo(f"ominix: {text}", err=True)
+
+
+def _where_the_log_is() -> str:
+    from ominix_core.paths import Home
+
+    return f"The log has the details: {Home.from_environment().log_file}"

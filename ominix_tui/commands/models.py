@@ -1,0 +1,98 @@
+"""Commands on models: list, pull, run."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ominix_core.errors import OminixError
+
+if TYPE_CHECKING:
+    from ominix_core.generation import ChatRequest, Usage
+    from ominix_core.hub import Hub
+
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="Its id, API id or repository; see `ominix list`.")]
+
+
+def list_models() -> None:
+    """Every model of the registry, with its state."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ominix_core.states import describe
+    from ominix_tui.commands.session import open_hub
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("ID", "NAME", "CATEGORY", "SIZE", "STATE"):
+        table.add_column(column, no_wrap=True)
+    with open_hub() as hub:
+        for entry in hub.registry.entries:
+            size = f"{entry.size_bytes / 1e9:.1f} GB" if entry.size_bytes else ""
+            table.add_row(entry.id, entry.name, entry.category, size, describe(hub.state(entry.id)))
+    Console().print(table)
+
+
+def pull(model: ModelName) -> None:
+    """Download a model."""
+    from ominix_tui.commands.progress import follow
+    from ominix_tui.commands.session import open_hub
+
+    with open_hub() as hub:
+        entry = hub.resolve(model)
+        follow(hub, entry.id, hub.download(entry.id))
+    typer.echo(f'{entry.name} is ready: ominix run {entry.id} "Hello"', err=True)
+
+
+def run(
+    model: ModelName,
+    prompt: Annotated[str | None, typer.Argument(help="What to ask; read from standard input when left out.")] = None,
+    system: Annotated[str, typer.Option(help="The system prompt.")] = "",
+    max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 512,
+    temperature: Annotated[float, typer.Option(min=0.0, max=2.0, help="0 always takes the likeliest token.")] = 0.7,
+    seed: Annotated[int | None, typer.Option(min=0, help="Makes a sampled answer repeatable.")] = None,
+) -> None:
+    """Ask a model one question; the answer streams to standard output."""
+    from ominix_core.generation import ChatMessage, ChatRequest, Sampling
+    from ominix_tui.commands.progress import follow
+    from ominix_tui.commands.session import open_hub
+
+    question = prompt if prompt is not None else _prompt_from_stdin()
+    messages = [ChatMessage("system", system)] if system else []
+    messages.append(ChatMessage("user", question))
+    request = ChatRequest(messages, max_tokens, Sampling(temperature, seed=seed))
+    with open_hub() as hub:
+        entry = hub.resolve(model)
+        follow(hub, entry.id, hub.load(entry.id))
+        usage = _stream(hub, entry.id, request)
+    if sys.stderr.isatty():
+        speed = f"{usage.decode_tps:.1f} tokens/s, first token after {usage.ttft:.2f} s"
+        typer.secho(f"{usage.completion_tokens} tokens, {speed}", err=True, dim=True)
+
+
+def _prompt_from_stdin() -> str:
+    if sys.stdin.isatty():
+        raise OminixError('There is no prompt. Give one in quotes, or pipe it in: echo "Hello" | ominix run MODEL')
+    prompt = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
+    if not prompt:
+        raise OminixError("Standard input is empty, and no prompt was given.")
+    return prompt
+
+
+def _stream(hub: Hub, model_id: str, request: ChatRequest) -> Usage:
+    from ominix_core.errors import RequestError
+    from ominix_core.generation import Failed, TextDelta
+
+    usage: Usage | None = None
+    for event in hub.chat(model_id, request):
+        if isinstance(event, TextDelta):
+            sys.stdout.write(event.text)
+            sys.stdout.flush()
+        elif isinstance(event, Failed):
+            raise RequestError(event.message, event.code)
+        else:
+            usage = event.usage
+    sys.stdout.write("\n")
+    assert usage is not None
+    return usage

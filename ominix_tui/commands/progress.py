@@ -1,0 +1,101 @@
+"""Progress of a download or load on standard error, until it ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import typer
+
+from ominix_core.events import HubEvent, ModelStateChanged
+from ominix_core.states import Downloading, Loading, ModelState
+
+if TYPE_CHECKING:
+    from ominix_core.hub import Hub
+
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+class _Display(Protocol):
+    def show(self, state: ModelState) -> None: ...
+
+
+def follow(hub: Hub, model_id: str, work: Future[None]) -> None:
+    """Wait for `work` while showing how far the model is. Raises what the future raises."""
+    latest: list[ModelState] = [hub.state(model_id)]
+
+    def on_event(event: HubEvent) -> None:
+        if isinstance(event, ModelStateChanged) and event.model_id == model_id:
+            latest[0] = event.state
+
+    unsubscribe = hub.subscribe(on_event)
+    try:
+        with _display(hub.resolve(model_id).name) as display:
+            while not work.done():
+                display.show(latest[0])
+                try:
+                    work.exception(SECONDS_BETWEEN_LOOKS)
+                except TimeoutError:
+                    continue
+    finally:
+        unsubscribe()
+    work.result()
+
+
+@contextmanager
+def _display(name: str) -> Iterator[_Display]:
+    if not sys.stderr.isatty():
+        yield _Lines(name)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield _Bar(name, progress)
+
+
+class _Lines:
+    """One line per stage, for logs and pipes."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._last = ""
+
+    def show(self, state: ModelState) -> None:
+        stage = _stage(state)
+        if stage and stage != self._last:
+            typer.echo(f"{self._name}: {stage}", err=True)
+            self._last = stage
+
+
+class _Bar:
+    """A progress bar, for terminals."""
+
+    def __init__(self, name: str, progress: object) -> None:
+        from rich.progress import Progress
+
+        assert isinstance(progress, Progress)
+        self._name = name
+        self._progress = progress
+        self._task = progress.add_task(name, total=None)
+
+    def show(self, state: ModelState) -> None:
+        share = state.progress if isinstance(state, Downloading | Loading) else 0.0
+        self._progress.update(
+            self._task, description=f"{self._name}: {_stage(state)}", total=1.0 if share else None, completed=share
+        )
+
+
+def _stage(state: ModelState) -> str:
+    match state:
+        case Downloading(file="converting"):
+            return "converting"
+        case Downloading():
+            return "downloading"
+        case Loading(stage=stage):
+            return stage
+    return ""

@@ -1,0 +1,37 @@
+"""The shape of the house: who may import whom, and what must stay unimported until it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from importlinter.api import read_configuration
+from importlinter.cli import lint_imports
+
+HEAVY = {"mlx", "mlx_lm", "transformers", "numpy", "textual", "pydantic", "httpx", "huggingface_hub", "fastapi"}
+
+
+def test_import_contracts_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    assert read_configuration()["contracts_options"], "pyproject.toml holds the contracts"
+    assert lint_imports(no_cache=True) == 0, capsys.readouterr().out
+
+
+def _imported_by(code: str) -> set[str]:
+    script = f"{code}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(result.stdout.split())
+
+
+@pytest.mark.parametrize("package", ["ominix_core", "ominix_tui", "ominix_core.registry", "ominix_core.workers"])
+def test_package_roots_are_light(package: str) -> None:
+    assert not _imported_by(f"import {package}") & (HEAVY | {"typer", "rich"})
+
+
+def test_the_command_line_starts_light() -> None:
+    assert not _imported_by("import ominix_tui.cli") & HEAVY
+
+
+def test_the_hub_and_the_server_never_import_a_model_library() -> None:
+    imported = _imported_by("import ominix_core.hub")
+    assert not imported & {"mlx", "mlx_lm", "transformers", "numpy", "textual"}
