@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -16,8 +17,6 @@ from ominix_core.states import Downloading, Loading, ModelState
 if TYPE_CHECKING:
     from ominix_core.hub import Hub
 
-SECONDS_BETWEEN_LOOKS = 0.1
-
 
 class _Display(Protocol):
     def show(self, state: ModelState) -> None: ...
@@ -25,21 +24,18 @@ class _Display(Protocol):
 
 def follow(hub: Hub, model_id: str, work: Future[None]) -> None:
     """Wait for `work` while showing how far the model is. Raises what the future raises."""
-    latest: list[ModelState] = [hub.state(model_id)]
+    states: queue.SimpleQueue[ModelState | None] = queue.SimpleQueue()
 
     def on_event(event: HubEvent) -> None:
         if isinstance(event, ModelStateChanged) and event.model_id == model_id:
-            latest[0] = event.state
+            states.put(event.state)
 
     unsubscribe = hub.subscribe(on_event)
+    work.add_done_callback(lambda _: states.put(None))
     try:
         with _display(hub.resolve(model_id).name) as display:
-            while not work.done():
-                display.show(latest[0])
-                try:
-                    work.exception(SECONDS_BETWEEN_LOOKS)
-                except TimeoutError:
-                    continue
+            while (state := states.get()) is not None:
+                display.show(state)
     finally:
         unsubscribe()
     work.result()

@@ -78,12 +78,18 @@ def make_tiny_llm(folder: Path, architecture: str = "qwen3", *, seed: int = 0, *
     return folder
 
 
+def byte_alphabet() -> list[str]:
+    """The 256 characters that stand for the bytes in a byte-level tokenizer."""
+    from tokenizers import pre_tokenizers
+
+    return sorted(pre_tokenizers.ByteLevel.alphabet())
+
+
 def write_byte_tokenizer(folder: Path) -> int:
     """Write a tokenizer of the 256 bytes and the special tokens; returns the id of the end-of-turn token."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={char: index for index, char in enumerate(alphabet)}, merges=[]))
+    tokenizer = Tokenizer(models.BPE(vocab={char: index for index, char in enumerate(byte_alphabet())}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     visible = {"<think>", "</think>", "<tool_call>", "</tool_call>"}
