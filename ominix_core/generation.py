@@ -1,57 +1,156 @@
-"""What a chat model is asked and what it answers: the types that cross from UI and server to a worker and back.
+"""What a language model is asked and what it answers: the types that cross from UI and server to a worker and back.
 
 They are msgspec structs because they travel between processes as MessagePack, validated on arrival.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 Role = Literal["system", "user", "assistant", "tool"]
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
 
 
-class ChatMessage(msgspec.Struct, frozen=True):
-    """One turn of a conversation."""
+class ToolCall(msgspec.Struct, frozen=True):
+    """A function that the model wants called; `arguments` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class ChatMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One turn of a conversation.
+
+    Attributes:
+        tool_calls: What an assistant turn called.
+        tool_call_id: Which call a tool turn answers.
+    """
 
     role: Role
-    content: str
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
-class Sampling(msgspec.Struct, frozen=True):
+class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
     """How the next token is chosen.
 
     Attributes:
         temperature: 0 is greedy.
         top_p: Nucleus mass in (0, 1]; 1 keeps every token.
+        top_k: How many of the likeliest tokens stay; 0 keeps every one.
+        min_p: Tokens below this share of the likeliest one's probability go; 0 keeps every one.
+        repetition_penalty: Divides the logits of recent tokens; 1 changes nothing.
+        presence_penalty: Taken once from the logits of recent tokens.
+        frequency_penalty: Taken from the logits of recent tokens for each time they occurred.
+        logit_bias: Added to the logits of these token ids.
         seed: Makes a sampled answer repeatable; None draws a fresh one.
     """
 
     temperature: float = 0.7
     top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: dict[int, float] = {}
     seed: int | None = None
 
 
-class ChatRequest(msgspec.Struct, frozen=True, tag="chat"):
-    """A conversation to continue."""
+class Grammar(msgspec.Struct, frozen=True):
+    """A form that the answer must have: a JSON schema (as JSON text), any JSON object, or a regular expression."""
+
+    kind: Literal["json_schema", "json_object", "regex"]
+    definition: str = ""
+
+
+class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What every request for text can ask for.
+
+    Attributes:
+        max_tokens: The longest answer; None is as long as the context allows.
+        stop: The answer ends before any of these strings.
+        logprobs: How many likeliest alternatives to report for each token; None reports nothing.
+    """
+
+    max_tokens: int | None = 512
+    sampling: Sampling = Sampling()
+    stop: tuple[str, ...] = ()
+    logprobs: int | None = None
+    grammar: Grammar | None = None
+
+
+class ChatRequest(GenerationRequest, frozen=True, tag="chat", omit_defaults=True):
+    """A conversation to continue.
+
+    Attributes:
+        tools: Functions that the model may call, as OpenAI describes them.
+        template_options: Extra arguments of the chat template, such as `enable_thinking`.
+    """
 
     messages: list[ChatMessage]
-    max_tokens: int = 512
-    sampling: Sampling = Sampling()
+    tools: list[dict[str, Any]] = []
+    template_options: dict[str, Any] = {}
 
 
-class TextDelta(msgspec.Struct, frozen=True, tag="text"):
+class CompletionRequest(GenerationRequest, frozen=True, tag="completion", omit_defaults=True):
+    """Plain text to continue, without a chat template."""
+
+    prompt: str
+
+
+TextRequest = ChatRequest | CompletionRequest
+
+
+class TokenLogprob(msgspec.Struct, frozen=True):
+    """A token, its natural-log probability, and the likeliest tokens at its place.
+
+    `raw` is the token's UTF-8, which may be part of a character.
+    """
+
+    token: str
+    raw: bytes
+    logprob: float
+    top: tuple[TokenLogprob, ...] = ()
+
+
+class PrefillProgress(msgspec.Struct, frozen=True, tag="prefill"):
+    """How many tokens of the prompt have been read."""
+
+    done: int
+    total: int
+
+
+class TextDelta(msgspec.Struct, frozen=True, tag="text", omit_defaults=True):
     """More text of the answer; never half a character."""
 
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+class ReasoningDelta(msgspec.Struct, frozen=True, tag="reasoning"):
+    """More of what the model thinks before it answers."""
+
+    text: str
+
+
+class ToolCalled(msgspec.Struct, frozen=True, tag="tool"):
+    """The model has finished writing a call; `index` counts the calls of this answer."""
+
+    index: int
+    call: ToolCall
 
 
 class Usage(msgspec.Struct, frozen=True):
     """Token counts and timings of one finished request.
 
     Attributes:
+        cached_tokens: Prompt tokens whose KV cache was there already.
+        reasoning_tokens: Completion tokens that went into reasoning.
         ttft: Seconds from the worker's receipt of the request to its first token.
         decode_tps: Tokens per second after the first.
     """
@@ -60,6 +159,8 @@ class Usage(msgspec.Struct, frozen=True):
     completion_tokens: int
     ttft: float
     decode_tps: float
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
@@ -76,4 +177,4 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     code: str = "request_failed"
 
 
-GenerationEvent = TextDelta | Finished | Failed
+GenerationEvent = PrefillProgress | TextDelta | ReasoningDelta | ToolCalled | Finished | Failed
