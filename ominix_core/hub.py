@@ -9,7 +9,7 @@ from pathlib import Path
 from ominix_core.board import StateBoard, Subscriber
 from ominix_core.downloads.manager import DownloadManager
 from ominix_core.errors import NotReadyError
-from ominix_core.generation import ChatRequest
+from ominix_core.generation import TextRequest
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import RegistryEntry
@@ -30,7 +30,7 @@ class Hub:
     Example:
         with Hub() as hub:
             hub.load("smollm2-135m").result()
-            for event in hub.chat("smollm2-135m", ChatRequest([ChatMessage("user", "Hello")])):
+            for event in hub.generate("smollm2-135m", ChatRequest(messages=[ChatMessage("user", "Hello")])):
                 ...
     """
 
@@ -98,8 +98,8 @@ class Hub:
         """Free the model's memory, or cancel its load; does nothing if it has neither. Takes up to two seconds."""
         self._runtime.unload(self.resolve(model_id).id)
 
-    def chat(self, model_id: str, request: ChatRequest) -> Generation:
-        """Continue a conversation with a loaded model. Raises NotReadyError."""
+    def generate(self, model_id: str, request: TextRequest) -> Generation:
+        """Continue a conversation or a text with a loaded model. Raises NotReadyError."""
         return self._runtime.submit(self.resolve(model_id), request)
 
     def _convert(self, entry: RegistryEntry, source: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ominix_core.board import StateBoard
 from ominix_core.errors import Cancelled, LoadError, NotReadyError
-from ominix_core.generation import ChatRequest, Failed, Finished
+from ominix_core.generation import Failed, Finished, TextRequest
 from ominix_core.paths import Home
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.settings import Settings
@@ -207,7 +207,7 @@ class Runtime:
 
     # -- requests -----------------------------------------------------------------------------------------------
 
-    def submit(self, entry: RegistryEntry, request: ChatRequest) -> Generation:
+    def submit(self, entry: RegistryEntry, request: TextRequest) -> Generation:
         """Send a request to the model's worker. Raises NotReadyError if the model is not loaded."""
         with self._lock:
             resident = self._residents.get(entry.id)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from ominix_core.generation import ChatRequest, GenerationEvent
+from ominix_core.generation import GenerationEvent, TextRequest
 
 
 class LoadReport(Protocol):
@@ -33,7 +33,7 @@ class Engine(Protocol):
         """Bring the model into memory. Raises LoadError."""
         ...
 
-    def submit(self, request_id: str, request: ChatRequest) -> None:
+    def submit(self, request_id: str, request: TextRequest) -> None:
         """Queue a request. Raises RequestError if it can never be answered."""
         ...
 

@@ -1,27 +1,38 @@
-"""The chat engine: language models of mlx-lm, with continuous batching."""
+"""The chat engine: language models of mlx-lm, with continuous batching and prefix reuse."""
 
 from __future__ import annotations
 
 import gc
-import itertools
 import logging
-import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ominix_core.engines.answer import Answer
 from ominix_core.engines.base import LoadReport
-from ominix_core.engines.sampling import make_sampler
-from ominix_core.errors import LoadError, RequestError
-from ominix_core.generation import ChatRequest, Failed, Finished, FinishReason, GenerationEvent, TextDelta, Usage
-from ominix_core.mlx_setup import open_file_limit_kept, prepare
+from ominix_core.engines.constraint import ConstraintFactory
+from ominix_core.engines.loading import load_language_model
+from ominix_core.engines.pace import LARGEST_CHUNK_TOKENS, PrefillPace
+from ominix_core.engines.prefix_cache import PrefixCache
+from ominix_core.engines.prompt import encode
+from ominix_core.engines.sampling import make_logits_processors, make_sampler
+from ominix_core.engines.tokens import TokenTexts
+from ominix_core.errors import RequestError
+from ominix_core.generation import (
+    Failed,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    PrefillProgress,
+    TextRequest,
+    Usage,
+)
 
 logger = logging.getLogger(__name__)
 
-# Small enough that a running stream waits little for another request's prefill.
-PREFILL_STEP_TOKENS = 512
+Events = Iterator[tuple[str, GenerationEvent]]
 
 
 @dataclass
@@ -29,8 +40,10 @@ class _Running:
     """A request in the batch."""
 
     request_id: str
+    request: TextRequest
+    answer: Answer
     prompt_tokens: int
-    detokenizer: Any
+    cached_tokens: int
     started: float
     first_token: float = 0.0
     completion_tokens: int = 0
@@ -44,6 +57,8 @@ class _Running:
             completion_tokens=self.completion_tokens,
             ttft=first - self.started,
             decode_tps=decoded / seconds if decoded > 0 and seconds > 0 else 0.0,
+            cached_tokens=self.cached_tokens,
+            reasoning_tokens=self.answer.reasoning_tokens,
         )
 
 
@@ -56,48 +71,21 @@ class ChatEngine:
     _tokenizer: Any = None
     _context: int | None = None
     _batch: Any = None
+    _pace: PrefillPace = field(default_factory=PrefillPace)
     _running: dict[int, _Running] = field(default_factory=dict)
     _cancelled: list[_Running] = field(default_factory=list)
 
     def load(self, folder: Path, report: LoadReport) -> None:
-        """Load weights layer by layer, in float32 on a CPU. Raises LoadError that names the folder."""
-        prepare()
+        """Load the model in `folder`. Raises LoadError that names it."""
+        loaded = load_language_model(folder, report)
         import mlx.core as mx
 
-        with open_file_limit_kept():
-            from mlx_lm.utils import load_model, load_tokenizer
-
-        report("reading")
-        try:
-            self._model, config = load_model(folder, lazy=True)
-            self._tokenizer = load_tokenizer(folder)
-        except Exception as error:
-            logger.exception("reading %s failed", folder)
-            raise LoadError(f"The files of {folder.name} cannot be read: {error}. Get the model again.") from error
-        self._context = config.get("max_position_embeddings")
-        if not mx.metal.is_available():
-            self._model.set_dtype(mx.float32)  # half precision is 40 to 100 times slower on a CPU
-        total_bytes = self._evaluate(report)
-        report("warming up", total_bytes, total_bytes)
-        mx.eval(self._model(mx.array([[0]])))
-        self.memory_bytes = mx.get_active_memory()
+        self._model, self._tokenizer, self._context = loaded.model, loaded.tokenizer, loaded.context
+        self._constraints = ConstraintFactory(self._tokenizer)
+        self._token_texts = TokenTexts(self._tokenizer)
+        self._prefixes = PrefixCache()
         self._reset_batch()
-
-    def _evaluate(self, report: LoadReport) -> int:
-        """Read the weights from disk layer by layer; returns their bytes."""
-        import mlx.core as mx
-        from mlx.utils import tree_flatten
-
-        parameters = tree_flatten(self._model.parameters())
-        total: int = sum(array.nbytes for _, array in parameters)
-        done = 0
-        report("loading weights", done, total)
-        for _, layer in itertools.groupby(parameters, key=lambda item: _layer_of(item[0])):
-            arrays = [array for _, array in layer]
-            mx.eval(arrays)
-            done += sum(array.nbytes for array in arrays)
-            report("loading weights", done, total)
-        return total
+        self.memory_bytes = mx.get_active_memory()
 
     def _reset_batch(self) -> None:
         from mlx_lm.generate import BatchGenerator
@@ -106,91 +94,117 @@ class ChatEngine:
         self._batch = BatchGenerator(
             self._model,
             stop_tokens=[(token,) for token in self._tokenizer.eos_token_ids],
-            prefill_step_size=PREFILL_STEP_TOKENS,
+            prefill_step_size=LARGEST_CHUNK_TOKENS,
         )
 
     @property
     def busy(self) -> bool:
         return bool(self._running or self._cancelled)
 
-    def submit(self, request_id: str, request: ChatRequest) -> None:
-        """Queue a conversation. Raises RequestError if its template refuses it or the context cannot hold it."""
-        prompt = self._prompt(request)
-        room = request.max_tokens
-        if self._context is not None:
-            room = min(room, self._context - len(prompt))
+    def submit(self, request_id: str, request: TextRequest) -> None:
+        """Queue a request. Raises RequestError if the model, its template or its context cannot take it."""
+        started = time.perf_counter()
+        prompt = encode(self._tokenizer, request)
+        max_tokens = self._room_for(prompt.tokens, request.max_tokens)
+        processors = make_logits_processors(request.sampling)
+        if request.grammar is not None:
+            processors.append(self._constraints.make(request.grammar, after_reasoning=prompt.opens_reasoning))
+        prefix = self._prefixes.take(prompt.tokens)
+        (uid,) = self._batch.insert(
+            [prefix.rest],
+            max_tokens=[max_tokens],
+            caches=[prefix.cache],
+            all_tokens=[prefix.tokens],
+            samplers=[make_sampler(request.sampling)],
+            logits_processors=[processors],
+        )
+        answer = Answer(self._tokenizer, request, opens_reasoning=prompt.opens_reasoning)
+        self._running[uid] = _Running(request_id, request, answer, len(prompt.tokens), len(prefix.tokens), started)
+
+    def _room_for(self, prompt: list[int], wanted: int | None) -> int:
+        if self._context is None:
+            return wanted or 1 << 20
+        room = self._context - len(prompt)
         if room < 1:
             raise RequestError(
                 f"This conversation is {len(prompt)} tokens long, but the model's context holds {self._context}. "
                 "Shorten it, or start a new one.",
                 "context_length_exceeded",
             )
-        (uid,) = self._batch.insert([prompt], max_tokens=[room], samplers=[make_sampler(request.sampling)])
-        self._running[uid] = _Running(request_id, len(prompt), self._tokenizer.detokenizer, time.perf_counter())
-
-    def _prompt(self, request: ChatRequest) -> list[int]:
-        import jinja2
-
-        if self._tokenizer.chat_template is None:
-            raise RequestError("This model has no chat template: it is a base model, not made for conversations.")
-        messages = [{"role": message.role, "content": message.content} for message in request.messages]
-        try:
-            tokens: list[int] = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True)
-        except jinja2.TemplateError as error:
-            raise RequestError(f"The model's chat template refuses this conversation: {error}") from error
-        return tokens
+        return room if wanted is None else min(wanted, room)
 
     def cancel(self, request_id: str) -> None:
         for uid, running in list(self._running.items()):
             if running.request_id == request_id:
-                self._batch.remove([uid])
-                self._cancelled.append(self._running.pop(uid))
+                self._leave(uid)
+                self._cancelled.append(running)
 
-    def step(self) -> Iterable[tuple[str, GenerationEvent]]:
-        events: list[tuple[str, GenerationEvent]] = []
+    def step(self) -> Events:
+        """One decoding step for every running answer, and one chunk of prefill for those that wait for it."""
         for running in self._cancelled:
-            events.append((running.request_id, Finished("cancelled", running.usage())))
+            yield running.request_id, Finished("cancelled", running.usage())
         self._cancelled.clear()
         if not self._running:
-            return events
+            return
+        waiting = sum(1 for running in self._running.values() if not running.first_token)
+        self._batch.prefill_step_size = self._pace.chunk(waiting, decoding=waiting < len(self._running))
         try:
-            _, responses = self._batch.next()
+            with self._batch.stats() as stats:
+                prefills, tokens = self._batch.next()
         except Exception as error:  # the batch is lost, the model is not: fail its requests and start a new one
             logger.exception("a decoding step failed")
             failed = Failed(f"The model failed while answering: {error}. Try again.")
-            events += [(running.request_id, failed) for running in self._running.values()]
+            for running in self._running.values():
+                yield running.request_id, failed
             self._reset_batch()
-            return events
-        for response in responses:
-            events += self._token(response.uid, response.token, response.finish_reason)
-        return events
+            return
+        self._pace.measured(stats.prompt_tokens, stats.prompt_time)
+        for prefill in prefills:
+            running = self._running[prefill.uid]
+            done, total = prefill.progress
+            yield running.request_id, PrefillProgress(running.cached_tokens + done, running.cached_tokens + total)
+        for response in tokens:
+            yield from self._take(response)
 
-    def _token(self, uid: int, token: int, finish: FinishReason | None) -> Iterable[tuple[str, GenerationEvent]]:
-        running = self._running[uid]
+    def _take(self, response: Any) -> Events:
+        running = self._running[response.uid]
+        finish: FinishReason | None = response.finish_reason
         running.completion_tokens += 1
         running.first_token = running.first_token or time.perf_counter()
         if finish != "stop":
-            running.detokenizer.add_token(token)
+            wanted = running.request.logprobs
+            logprob = None if wanted is None else self._token_texts.logprob(response.token, response.logprobs, wanted)
+            for event in running.answer.add(response.token, logprob):
+                yield running.request_id, event
         if finish is not None:
-            running.detokenizer.finalize()
-            del self._running[uid]
-        if text := running.detokenizer.last_segment:
-            yield running.request_id, TextDelta(text)
-        if finish is not None:
-            yield running.request_id, Finished(finish, running.usage())
+            self._prefixes.put(response.all_tokens, response.prompt_cache)
+            del self._running[response.uid]
+        elif running.answer.stopped:
+            finish = "stop"
+            self._leave(response.uid)
+        if finish is None:
+            return
+        for event in running.answer.end():
+            yield running.request_id, event
+        if running.answer.tool_calls and finish == "stop":
+            finish = "tool_calls"
+        yield running.request_id, Finished(finish, running.usage())
+
+    def _leave(self, uid: int) -> None:
+        """Take a request out of the batch before its end, keeping what its KV cache holds."""
+        caches = self._batch.remove([uid], return_prompt_caches=True)
+        del self._running[uid]
+        if (kept := caches.get(uid)) and kept[1]:
+            cache, tokens = kept
+            self._prefixes.put(tokens, cache)
 
     def close(self) -> None:
+        """Free the model."""
         self._running.clear()
         if self._batch is not None:
             self._batch.close()
-        self._batch = self._model = self._tokenizer = None
+        self.__dict__.clear()
         gc.collect()
         import mlx.core as mx
 
         mx.clear_cache()
-
-
-def _layer_of(parameter: str) -> str:
-    """The layer that a parameter belongs to: "model.layers.3" of "model.layers.3.mlp.up_proj.weight"."""
-    match = re.match(r".*?\.\d+(?=\.)", parameter)
-    return match.group() if match else parameter

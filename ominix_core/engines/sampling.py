@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ominix_core.generation import Sampling
 
 if TYPE_CHECKING:
     import mlx.core as mx
+
+# How far back the penalties look, in tokens.
+PENALTY_WINDOW = 256
 
 
 def make_sampler(sampling: Sampling) -> Callable[[mx.array], mx.array]:
@@ -18,7 +21,7 @@ def make_sampler(sampling: Sampling) -> Callable[[mx.array], mx.array]:
     Each request owns its random key, so a seeded answer is the same whatever else is in the batch.
     """
     import mlx.core as mx
-    from mlx_lm.sample_utils import apply_top_p, greedy_sampler
+    from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p, greedy_sampler
 
     if sampling.temperature == 0:
         greedy: Callable[[mx.array], mx.array] = greedy_sampler
@@ -30,6 +33,26 @@ def make_sampler(sampling: Sampling) -> Callable[[mx.array], mx.array]:
         key, draw = mx.random.split(key)
         if sampling.top_p < 1:
             logprobs = apply_top_p(logprobs, sampling.top_p)
+        if sampling.min_p > 0:
+            logprobs = apply_min_p(logprobs, sampling.min_p)
+        if 0 < sampling.top_k < logprobs.shape[-1]:
+            logprobs = apply_top_k(logprobs, sampling.top_k)
         return mx.random.categorical(logprobs / sampling.temperature, key=draw)
 
     return sample
+
+
+def make_logits_processors(sampling: Sampling) -> list[Any]:
+    """Functions from (tokens so far, logits) to logits, for what the request asks for."""
+    from mlx_lm.sample_utils import make_logits_processors
+
+    processors: list[Any] = make_logits_processors(
+        logit_bias=sampling.logit_bias or None,
+        repetition_penalty=None if sampling.repetition_penalty == 1 else sampling.repetition_penalty,
+        repetition_context_size=PENALTY_WINDOW,
+        presence_penalty=sampling.presence_penalty,
+        presence_context_size=PENALTY_WINDOW,
+        frequency_penalty=sampling.frequency_penalty,
+        frequency_context_size=PENALTY_WINDOW,
+    )
+    return processors

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ominix_core.generation import ChatRequest, GenerationEvent
+from ominix_core.generation import GenerationEvent, TextRequest
 
 
 class Load(msgspec.Struct, frozen=True, tag="load"):
@@ -32,7 +32,7 @@ class Submit(msgspec.Struct, frozen=True, tag="submit"):
     """Start answering a request."""
 
     request_id: str
-    request: ChatRequest
+    request: TextRequest
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):

@@ -61,7 +61,7 @@ def run(
     question = prompt if prompt is not None else _prompt_from_stdin()
     messages = [ChatMessage("system", system)] if system else []
     messages.append(ChatMessage("user", question))
-    request = ChatRequest(messages, max_tokens, Sampling(temperature, seed=seed))
+    request = ChatRequest(messages=messages, max_tokens=max_tokens, sampling=Sampling(temperature, seed=seed))
     with open_hub() as hub:
         entry = hub.resolve(model)
         follow(hub, entry.id, hub.load(entry.id))
@@ -82,16 +82,16 @@ def _prompt_from_stdin() -> str:
 
 def _stream(hub: Hub, model_id: str, request: ChatRequest) -> Usage:
     from ominix_core.errors import RequestError
-    from ominix_core.generation import Failed, TextDelta
+    from ominix_core.generation import Failed, Finished, TextDelta
 
     usage: Usage | None = None
-    for event in hub.chat(model_id, request):
+    for event in hub.generate(model_id, request):
         if isinstance(event, TextDelta):
             sys.stdout.write(event.text)
             sys.stdout.flush()
         elif isinstance(event, Failed):
             raise RequestError(event.message, event.code)
-        else:
+        elif isinstance(event, Finished):
             usage = event.usage
     sys.stdout.write("\n")
     assert usage is not None

@@ -21,7 +21,7 @@ def test_it_knows_the_capital_of_france(home: Home) -> None:
     copy_of_model(home)
     with Hub(home) as hub:
         hub.load(MODEL).result(120)
-        text, end = collect(hub.chat(MODEL, ask("What is the capital of France?", 32)))
+        text, end = collect(hub.generate(MODEL, ask("What is the capital of France?", 32)))
     assert "Paris" in text
     assert isinstance(end, Finished)
     assert end.reason == "stop"

@@ -72,8 +72,8 @@ def test_load_reports_stages_and_real_progress(any_hub: Hub) -> None:
 
 def test_greedy_answers_repeat_and_count_their_tokens(any_hub: Hub) -> None:
     any_hub.load("tiny").result(60)
-    text, end = collect(any_hub.chat("tiny", ask("hello")))
-    again, _ = collect(any_hub.chat("tiny", ask("hello")))
+    text, end = collect(any_hub.generate("tiny", ask("hello")))
+    again, _ = collect(any_hub.generate("tiny", ask("hello")))
     assert text == again
     assert isinstance(end, Finished)
     assert end.reason == "length"
@@ -85,10 +85,10 @@ def test_greedy_answers_repeat_and_count_their_tokens(any_hub: Hub) -> None:
 def test_seed_makes_sampling_repeatable_whatever_else_runs(hub: Hub) -> None:
     hub.load("tiny").result(60)
     seeded = Sampling(temperature=1.0, seed=7)
-    alone, _ = collect(hub.chat("tiny", ask("hello", 32, seeded)))
-    others = [hub.chat("tiny", ask("x" * n, 64, Sampling(temperature=1.0))) for n in (3, 40)]
-    together, _ = collect(hub.chat("tiny", ask("hello", 32, seeded)))
-    other_seed, _ = collect(hub.chat("tiny", ask("hello", 32, Sampling(temperature=1.0, seed=8))))
+    alone, _ = collect(hub.generate("tiny", ask("hello", 32, seeded)))
+    others = [hub.generate("tiny", ask("x" * n, 64, Sampling(temperature=1.0))) for n in (3, 40)]
+    together, _ = collect(hub.generate("tiny", ask("hello", 32, seeded)))
+    other_seed, _ = collect(hub.generate("tiny", ask("hello", 32, Sampling(temperature=1.0, seed=8))))
     assert alone == together
     assert alone != other_seed
     for other in others:
@@ -97,8 +97,8 @@ def test_seed_makes_sampling_repeatable_whatever_else_runs(hub: Hub) -> None:
 
 def test_cancel_ends_the_stream_and_spares_the_others(any_hub: Hub) -> None:
     any_hub.load("tiny").result(60)
-    long = any_hub.chat("tiny", ask("tell me everything", 4000, Sampling(temperature=1.0, seed=1)))
-    other = any_hub.chat("tiny", ask("hello"))
+    long = any_hub.generate("tiny", ask("tell me everything", 4000, Sampling(temperature=1.0, seed=1)))
+    other = any_hub.generate("tiny", ask("hello"))
     next(event for event in long if isinstance(event, TextDelta))
     long.cancel()
     _, end = collect(long)
@@ -114,12 +114,12 @@ def test_loading_a_second_model_frees_the_first(any_hub: Hub) -> None:
     assert isinstance(any_hub.state("tiny-two"), Loaded)
     assert any_hub.loaded("LLM") == any_hub.resolve("tiny-two")
     with pytest.raises(NotReadyError, match="not loaded"):
-        any_hub.chat("tiny", ask("hello"))
+        any_hub.generate("tiny", ask("hello"))
 
 
 def test_unload_ends_running_requests_with_a_clear_error(any_hub: Hub) -> None:
     any_hub.load("tiny").result(60)
-    running = any_hub.chat("tiny", ask("hello", 4000, Sampling(temperature=1.0, seed=1)))
+    running = any_hub.generate("tiny", ask("hello", 4000, Sampling(temperature=1.0, seed=1)))
     next(iter(running))
     any_hub.unload("tiny")
     assert isinstance(any_hub.state("tiny"), Downloaded)
@@ -143,16 +143,16 @@ def test_a_damaged_model_fails_with_its_reason_and_the_old_one_comes_back(
             hub.load("broken").result(60)
         assert isinstance(hub.state("broken"), Error)
         assert isinstance(hub.state("tiny"), Loaded)
-        assert isinstance(collect(hub.chat("tiny", ask("hello")))[1], Finished)
+        assert isinstance(collect(hub.generate("tiny", ask("hello")))[1], Finished)
 
 
 def test_a_conversation_beyond_the_context_is_refused_with_the_numbers(hub: Hub) -> None:
     hub.load("tiny").result(60)
-    _, end = collect(hub.chat("tiny", ask("x" * 5000)))
+    _, end = collect(hub.generate("tiny", ask("x" * 5000)))
     assert isinstance(end, Failed)
     assert end.code == "context_length_exceeded"
     assert "4096" in end.message
-    assert isinstance(collect(hub.chat("tiny", ask("hello")))[1], Finished)
+    assert isinstance(collect(hub.generate("tiny", ask("hello")))[1], Finished)
 
 
 def test_a_load_can_be_cancelled(process_hub: Hub) -> None:
@@ -170,7 +170,7 @@ class TestWorkerProcess:
     def test_a_killed_worker_costs_only_its_model_and_its_requests(self, process_hub: Hub) -> None:
         watch = Watch(process_hub)
         process_hub.load("tiny").result(60)
-        running = process_hub.chat("tiny", ask("hello", 4000, Sampling(temperature=1.0, seed=1)))
+        running = process_hub.generate("tiny", ask("hello", 4000, Sampling(temperature=1.0, seed=1)))
         next(iter(running))
         (worker,) = _workers(os.getpid())
         worker.send_signal(signal.SIGKILL)
@@ -181,11 +181,11 @@ class TestWorkerProcess:
         assert isinstance(state, Error)
         assert "Load it again" in state.message
         process_hub.load("tiny").result(60)
-        assert isinstance(collect(process_hub.chat("tiny", ask("hello")))[1], Finished)
+        assert isinstance(collect(process_hub.generate("tiny", ask("hello")))[1], Finished)
 
     def test_closing_the_hub_leaves_no_process(self, process_hub: Hub) -> None:
         process_hub.load("tiny").result(60)
-        running = process_hub.chat("tiny", ask("hello", 4000, Sampling(temperature=1.0, seed=1)))
+        running = process_hub.generate("tiny", ask("hello", 4000, Sampling(temperature=1.0, seed=1)))
         next(iter(running))
         workers = _workers(os.getpid())
         assert len(workers) == 1

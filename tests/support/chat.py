@@ -11,7 +11,7 @@ GREEDY = Sampling(temperature=0)
 
 def ask(text: str, max_tokens: int = 16, sampling: Sampling = GREEDY) -> ChatRequest:
     """A conversation of one user turn."""
-    return ChatRequest([ChatMessage("user", text)], max_tokens, sampling)
+    return ChatRequest(messages=[ChatMessage("user", text)], max_tokens=max_tokens, sampling=sampling)
 
 
 def collect(events: Iterable[GenerationEvent]) -> tuple[str, Finished | Failed]:
@@ -20,6 +20,6 @@ def collect(events: Iterable[GenerationEvent]) -> tuple[str, Finished | Failed]:
     for event in events:
         if isinstance(event, TextDelta):
             text += event.text
-        else:
+        elif isinstance(event, Finished | Failed):
             return text, event
     raise AssertionError("the stream ended without a last event")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,12 @@ SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</t
 SPECIAL_TOKENS += [f"<|reserved_{index}|>" for index in range(32 - len(SPECIAL_TOKENS))]
 VOCABULARY = 256 + len(SPECIAL_TOKENS)
 
-CHAT_TEMPLATE = """{%- for message in messages %}<|im_start|>{{ message.role }}
-{{ message.content }}<|im_end|>
+CHAT_TEMPLATE = """{%- for tool in tools or [] %}{{ tool | tojson }}
+{% endfor %}{%- for message in messages %}<|im_start|>{{ message.role }}
+{{ message.content }}
+{%- for tool_call in message.tool_calls or [] %}{% set tool_call = tool_call.function %}
+<tool_call>{"name": "{{ tool_call.name }}", "arguments": {{ tool_call.arguments | tojson }}}</tool_call>
+{%- endfor %}<|im_end|>
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 {% endif %}"""
 
@@ -107,3 +112,66 @@ def write_byte_tokenizer(folder: Path) -> int:
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
     end: int = tokenizer.token_to_id("<|im_end|>")
     return end
+
+
+def scripted_llm(folder: Path, script: str) -> Path:
+    """A model that answers every conversation with `script` and then stops.
+
+    The script is cut into distinct pieces, each a token of its own. Attention and MLP are silent, the embedding gives
+    each token a direction of its own, and the output matrix maps it to its successor: first piece after the newline
+    that ends the prompt, end of turn after the last piece.
+    """
+    prepare()
+    import mlx.core as mx
+    from tokenizers import AddedToken, Tokenizer
+
+    make_tiny_llm(folder, "llama")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    pieces = _distinct_pieces(script)
+    tokenizer.add_tokens([AddedToken(piece, normalized=False) for piece in pieces])
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+    chain = [tokenizer.token_to_id(token) for token in ("Ċ", *pieces, "<|im_end|>")]
+    vocabulary = tokenizer.get_vocab_size()
+    width = vocabulary + -vocabulary % 16
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"vocab_size": vocabulary, "hidden_size": width, "num_hidden_layers": 1, "head_dim": width // 4}
+    weights = _silent_llama(config)
+    successor = [[0.0] * width for _ in range(vocabulary)]
+    for token, following in itertools.pairwise(chain):
+        successor[following][token] = 10.0
+    weights["lm_head.weight"] = mx.array(successor)
+    weights["model.embed_tokens.weight"] = mx.eye(vocabulary, width)
+    mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def _distinct_pieces(script: str) -> list[str]:
+    """Cut so that no piece occurs twice, and none is a token that the tokenizer has already."""
+    pieces: list[str] = []
+    start = 0
+    for end in range(1, len(script) + 1):
+        piece = script[start:end]
+        if len(piece) > 1 and piece not in pieces:
+            pieces.append(piece)
+            start = end
+    if start < len(script):
+        pieces[-1] += script[start:]
+    return pieces
+
+
+def _silent_llama(config: dict[str, Any]) -> dict[str, Any]:
+    """The weights of a llama that passes every token on unchanged."""
+    import mlx.core as mx
+    from mlx.utils import tree_flatten
+
+    with open_file_limit_kept():
+        from mlx_lm.utils import _get_classes
+
+    model_class, arguments_class = _get_classes(dict(config))
+    model = model_class(arguments_class.from_dict(config))
+    return {
+        name: mx.ones_like(array) if "norm" in name else mx.zeros_like(array)
+        for name, array in tree_flatten(model.parameters())
+    }

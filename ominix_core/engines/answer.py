@@ -1,0 +1,136 @@
+"""From a model's tokens to the events of its answer: text, reasoning, tool calls, stop strings, log probabilities."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from ominix_core.generation import (
+    ChatRequest,
+    GenerationEvent,
+    ReasoningDelta,
+    TextDelta,
+    TextRequest,
+    TokenLogprob,
+    ToolCall,
+    ToolCalled,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Answer:
+    """The answer of one request while its tokens arrive.
+
+    Attributes:
+        stopped: A stop string was reached; what follows it is not part of the answer.
+        tool_calls: How many calls the model has made.
+        reasoning_tokens: How many tokens went into reasoning.
+    """
+
+    def __init__(self, tokenizer: Any, request: TextRequest, *, opens_reasoning: bool) -> None:
+        from mlx_lm.generate import TextStateMachine, make_text_state_machine
+
+        self.stopped = False
+        self.tool_calls = 0
+        self.reasoning_tokens = 0
+        self._tokenizer = tokenizer
+        self._detokenizer = tokenizer.detokenizer
+        self._tools = request.tools if isinstance(request, ChatRequest) else []
+        # Raw completions show whatever the model writes; conversations are split into sections.
+        sections = make_text_state_machine(tokenizer) if isinstance(request, ChatRequest) else TextStateMachine()
+        initial = "reasoning" if opens_reasoning else "normal"
+        self._section = sections.make_state(tokenizer.response_initial_state or initial)
+        self._stops = TextStateMachine({"normal": [(text, None) for text in request.stop]}).make_state()
+        self._tool_text = ""
+        self._pending_logprobs: list[TokenLogprob] = []
+
+    def add(self, token: int, logprob: TokenLogprob | None = None) -> Iterator[GenerationEvent]:
+        """The events that this token completes."""
+        if self._section[0] == "reasoning":
+            self.reasoning_tokens += 1
+        elif logprob is not None:
+            self._pending_logprobs.append(logprob)
+        self._detokenizer.add_token(token)
+        yield from self._read(self._detokenizer.last_segment)
+
+    def end(self) -> Iterator[GenerationEvent]:
+        """What was held back, because it might have become a marker or half a character."""
+        from mlx_lm.generate import TextStateMachine
+
+        self._detokenizer.finalize()
+        yield from self._read(self._detokenizer.last_segment)
+        self._section, held, name = TextStateMachine.flush(self._section)
+        yield from self._write(name, held)
+        yield from self._close_tool_call()
+        if not self.stopped:
+            self._stops, held, _ = TextStateMachine.flush(self._stops)
+            yield from self._emit(held)
+        if self._pending_logprobs:
+            yield self._text("")
+
+    def _read(self, text: str) -> Iterator[GenerationEvent]:
+        from mlx_lm.generate import TextStateMachine
+
+        if not text or self.stopped:
+            return
+        self._section, parts = TextStateMachine.split(self._section, text)
+        for index, (name, part) in enumerate(parts):
+            if index:
+                yield from self._close_tool_call()
+            yield from self._write(name, part)
+
+    def _write(self, section: str, text: str) -> Iterable[GenerationEvent]:
+        from mlx_lm.generate import TextStateMachine
+
+        if not text or self.stopped:
+            return
+        if section == "reasoning":
+            yield ReasoningDelta(text)
+        elif section == "tool":
+            self._tool_text += text
+        else:
+            self._stops, parts = TextStateMachine.split(self._stops, text)
+            self.stopped = parts[-1][0] is None
+            yield from self._emit("".join(part for _, part in parts))
+
+    def _emit(self, text: str) -> Iterator[TextDelta]:
+        if text:
+            yield self._text(text)
+
+    def _text(self, text: str) -> TextDelta:
+        logprobs, self._pending_logprobs = tuple(self._pending_logprobs), []
+        return TextDelta(text, logprobs)
+
+    def _close_tool_call(self) -> Iterator[GenerationEvent]:
+        text, self._tool_text = self._tool_text, ""
+        if not text:
+            return
+        calls = self._parse(text) if self._tools else None
+        if calls is None:  # nothing is lost: what is no call is text
+            tokenizer = self._tokenizer
+            yield self._text(f"{tokenizer.tool_call_start}{text}{tokenizer.tool_call_end or ''}")
+            return
+        for call in calls:
+            yield ToolCalled(self.tool_calls, call)
+            self.tool_calls += 1
+
+    def _parse(self, text: str) -> list[ToolCall] | None:
+        try:
+            parsed = self._tokenizer.tool_parser(text, self._tools)
+            calls = parsed if isinstance(parsed, list) else [parsed]
+            return [
+                ToolCall(
+                    call.get("id") or f"call_{uuid.uuid4().hex[:24]}",
+                    call["name"],
+                    msgspec.json.encode(call.get("arguments") or {}).decode(),
+                )
+                for call in calls
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            logger.warning("a tool call could not be read (%s): %r", error, text)
+            return None

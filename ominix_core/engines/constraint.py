@@ -1,0 +1,99 @@
+"""Answers that keep to a grammar: JSON of a schema, any JSON object, or a regular expression (llguidance)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ominix_core.errors import RequestError
+from ominix_core.generation import Grammar
+
+if TYPE_CHECKING:
+    import mlx.core as mx
+
+
+class ConstraintFactory:
+    """Makes constraints for one tokenizer; reading the tokenizer takes about half a second, once."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._vocabulary: Any = None
+
+    def make(self, grammar: Grammar, *, after_reasoning: bool) -> Constraint:
+        """Raises RequestError if the grammar is wrong, naming what is."""
+        import llguidance
+        import llguidance.hf
+
+        if self._vocabulary is None:
+            fast = self._tokenizer._tokenizer  # mlx-lm's wrapper hides the tokenizer that llguidance needs
+            self._vocabulary = llguidance.hf.from_tokenizer(fast, eos_token=sorted(self._tokenizer.eos_token_ids))
+        matcher = llguidance.LLMatcher(self._vocabulary, _compile(grammar))
+        if fault := matcher.get_error():
+            raise RequestError(f"The response format is not usable: {fault.splitlines()[0]}", "invalid_response_format")
+        waits_for = self._tokenizer.think_end_tokens if after_reasoning else ()
+        return Constraint(matcher, self._vocabulary.vocab_size, sorted(self._tokenizer.eos_token_ids), waits_for or ())
+
+
+class Constraint:
+    """A logits processor that leaves only the tokens that the grammar allows next."""
+
+    def __init__(self, matcher: Any, vocabulary: int, ends: list[int], waits_for: Sequence[int]) -> None:
+        from llguidance.numpy import allocate_token_bitmask
+
+        self._matcher = matcher
+        self._bitmask = allocate_token_bitmask(1, vocabulary)
+        self._ends = ends
+        self._waits_for = list(waits_for)
+        self._active = not self._waits_for
+        self._prompt_tokens: int | None = None
+
+    def __call__(self, tokens: mx.array, logits: mx.array) -> mx.array:
+        """`tokens` is everything before the next token, prompt included; `logits` is (1, vocabulary)."""
+        from llguidance.numpy import fill_next_token_bitmask
+
+        if self._prompt_tokens is None:
+            self._prompt_tokens = len(tokens)
+        elif self._active:
+            newest: Any = tokens[-1].item()
+            self._matcher.consume_token(newest)
+        else:
+            answer: Any = tokens[self._prompt_tokens :].tolist()
+            self._active = answer[-len(self._waits_for) :] == self._waits_for
+        if not self._active:
+            return logits
+        if self._matcher.is_stopped():  # the form is complete; only the end of the turn may follow
+            return _only(logits, self._ends)
+        fill_next_token_bitmask(self._matcher, self._bitmask)
+        return _masked(logits, self._bitmask)
+
+
+def _only(logits: mx.array, tokens: list[int]) -> mx.array:
+    import mlx.core as mx
+
+    kept = mx.full(logits.shape, -mx.inf, dtype=logits.dtype)
+    kept[:, tokens] = logits[:, tokens]
+    return kept
+
+
+def _masked(logits: mx.array, bitmask: Any) -> mx.array:
+    import mlx.core as mx
+    import numpy as np
+
+    allowed = np.unpackbits(bitmask.view(np.uint8), bitorder="little").astype(bool)
+    width = logits.shape[-1]
+    if len(allowed) < width:  # padding rows of the output matrix have no token
+        allowed = np.concatenate([allowed, np.zeros(width - len(allowed), dtype=bool)])
+    return mx.where(mx.array(allowed[:width]), logits, -mx.inf)
+
+
+def _compile(grammar: Grammar) -> str:
+    import llguidance
+
+    try:
+        if grammar.kind == "regex":
+            return llguidance.LLMatcher.grammar_from_regex(grammar.definition)
+        schema = json.loads(grammar.definition) if grammar.kind == "json_schema" else {"type": "object"}
+        return llguidance.LLMatcher.grammar_from_json_schema(schema, defaults={"whitespace_flexible": True})
+    except (ValueError, TypeError) as error:
+        raise RequestError(f"The response format is not usable: {error}", "invalid_response_format") from error

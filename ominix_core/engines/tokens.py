@@ -1,0 +1,49 @@
+"""The text and bytes of single tokens, for log probabilities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ominix_core.generation import TokenLogprob
+
+if TYPE_CHECKING:
+    import mlx.core as mx
+
+
+class TokenTexts:
+    """Looks tokens up in one tokenizer's vocabulary."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._byte_level = type(tokenizer.detokenizer).__name__ == "BPEStreamingDetokenizer"
+
+    def raw(self, token: int) -> bytes:
+        """The token's own bytes, which may be part of a character."""
+        text = self._tokenizer.convert_ids_to_tokens(token) if self._byte_level else None
+        if text is not None:
+            from mlx_lm.tokenizer_utils import _byte_decoder
+
+            byte_of = _byte_decoder()
+            if all(char in byte_of for char in text):
+                return bytes(byte_of[char] for char in text)
+        decoded: str = self._tokenizer.decode([token])
+        return decoded.encode()
+
+    def logprob(self, token: int, logprobs: mx.array, alternatives: int) -> TokenLogprob:
+        """The token's log probability out of `logprobs` (vocabulary,), with the likeliest `alternatives`."""
+        import mlx.core as mx
+
+        top: tuple[TokenLogprob, ...] = ()
+        if alternatives:
+            likeliest = mx.argpartition(-logprobs, alternatives - 1)[:alternatives]
+            ids: Any = likeliest.tolist()
+            values: Any = logprobs[likeliest].tolist()
+            by_likelihood = sorted(zip(values, ids, strict=True), reverse=True)
+            top = tuple(self._entry(other, value) for value, other in by_likelihood)
+        own: Any = logprobs[token].item()
+        return self._entry(token, own, top)
+
+    def _entry(self, token: int, logprob: float, top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
+        raw = self.raw(token)
+        # -9999 stands for "impossible" on the wire, where infinity is not allowed
+        return TokenLogprob(raw.decode("utf-8", "replace"), raw, max(logprob, -9999.0), top)
