@@ -40,7 +40,8 @@ def cancelled(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 def test_leaving_a_stream_cancels_it(http: httpx.Client, loaded: str, cancelled: threading.Event) -> None:
     with http.stream("POST", "/v1/chat/completions", json=LONG | {"stream": True}) as response:
-        next(response.iter_lines())
+        lines = response.iter_lines()
+        next(lines)
         assert not cancelled.is_set()
     assert cancelled.wait(0.5)
 
@@ -79,7 +80,8 @@ def test_stopping_the_server_ends_a_stream_with_an_error(
 
 def test_other_requests_are_answered_meanwhile(http: httpx.Client, server: ApiServer, loaded: str) -> None:
     with http.stream("POST", "/v1/chat/completions", json=LONG | {"stream": True}) as response:
-        next(response.iter_lines())
+        lines = response.iter_lines()
+        next(lines)
         for path in ("/health/live", "/health/ready", "/v1/models"):
             answer = httpx.get(f"{server.url}{path}")
             assert answer.status_code == 200
