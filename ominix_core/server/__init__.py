@@ -1,0 +1,1 @@
+"""The HTTP API: OpenAI's shapes, and Ominix's own routes, over one Hub."""

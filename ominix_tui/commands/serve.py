@@ -13,8 +13,11 @@ def serve(
 ) -> None:
     """Serve the models over an OpenAI-compatible API."""
     from ominix_core.server.run import serve as run_server
-
     from ominix_tui.commands.session import open_hub
 
     with open_hub() as hub:
-        run_server(hub, host or hub.settings.host, hub.settings.port if port is None else port)
+        run_server(hub, host or hub.settings.host, hub.settings.port if port is None else port, _tell_the_address)
+
+
+def _tell_the_address(url: str) -> None:
+    typer.echo(f"Serving at {url}/v1 (documentation: {url}/docs). Ctrl-C stops it.", err=True)

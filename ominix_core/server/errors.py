@@ -1,0 +1,147 @@
+"""One error shape for every failure, OpenAI's, with no traceback and no path of this machine in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from ominix_core.errors import OminixError
+
+logger = logging.getLogger(__name__)
+
+NO_RETRY = {"x-should-retry": "false"}  # the official clients would otherwise repeat a 409 or 5xx that cannot change
+
+_STATUS = {
+    "model_not_found": 404,
+    "model_not_ready": 409,
+    "cancelled": 409,
+    "context_length_exceeded": 400,
+    "invalid_request": 400,
+    "overloaded": 503,
+    "download_failed": 502,
+}
+_ABSOLUTE_PATH = re.compile(r"(?<![\w~/.:])/(?!v1/|health/)(?:[^\s/'\"`]+/)+([^\s/'\"`]*)")
+_TYPES = {401: "authentication_error", 403: "permission_error", 409: "conflict_error", 429: "rate_limit_error"}
+
+
+class ApiError(Exception):
+    """A refusal or failure as the client sees it.
+
+    Attributes:
+        param: The request parameter that is at fault, if one is.
+        code: A stable machine-readable name.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.param = param
+        self.headers = dict(headers or {})
+
+    @property
+    def type(self) -> str:
+        return _TYPES.get(self.status) or ("server_error" if self.status >= 500 else "invalid_request_error")
+
+    def body(self) -> dict[str, Any]:
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+def public_error(error: BaseException, app: FastAPI) -> ApiError:
+    """What a client may know of `error`. An unforeseen one goes to the log whole, and to the client as a sentence."""
+    if isinstance(error, OminixError):
+        status = _STATUS.get(error.code, 500)
+        param = "model" if error.code == "model_not_found" else None
+        error = ApiError(status, str(error), code=error.code, param=param, headers=NO_RETRY if status >= 409 else None)
+    if not isinstance(error, ApiError):
+        logger.error("a request failed", exc_info=error)
+        return ApiError(500, "Something went wrong inside Ominix. Its log has the details.", code="internal_error")
+    error.message = _without_paths(error.message, app)
+    return error
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every failure of `app`, its framework's own included, in the one shape."""
+
+    async def render(request: Request, error: Exception) -> Response:
+        return error_response(public_error(error, app))
+
+    async def render_invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return error_response(_invalid(error.errors()[0], error.body))
+
+    async def render_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return error_response(_http(request, error))
+
+    app.add_exception_handler(RequestValidationError, render_invalid)
+    app.add_exception_handler(HTTPException, render_http)
+    for kind in (ApiError, OminixError, Exception):
+        app.add_exception_handler(kind, render)
+
+
+def error_response(error: ApiError) -> Response:
+    # Escaped to ASCII, because a message may quote half a surrogate pair, which UTF-8 cannot hold.
+    return Response(json.dumps(error.body()), error.status, error.headers, "application/json")
+
+
+def _http(request: Request, error: HTTPException) -> ApiError:
+    if error.status_code == 404:
+        message, code = (
+            f"There is no {request.method} {request.url.path[:200]} here. GET /docs lists the API.",
+            "not_found",
+        )
+    elif error.status_code == 405:
+        message, code = f"{request.url.path[:200]} does not take {request.method}.", "method_not_allowed"
+    else:  # the framework raises no other than this one, for a body that is no JSON text at all
+        message, code = "The body cannot be read as JSON.", "invalid_json"
+    return ApiError(error.status_code, message, code=code, headers=error.headers)
+
+
+def _invalid(problem: Mapping[str, Any], body: Any) -> ApiError:
+    param = _param(problem["loc"])
+    if problem["type"] == "json_invalid":
+        return ApiError(400, f"The body is not valid JSON: {problem['ctx']['error']}.", code="invalid_json")
+    if not param:
+        message = "The body must be a JSON object, sent with `Content-Type: application/json`."
+        return ApiError(400, message, code="invalid_body")
+    if problem["type"] == "extra_forbidden":
+        return ApiError(400, f"'{param}' is not supported here.", code="unsupported_parameter", param=param)
+    if problem["type"] == "missing":
+        return ApiError(400, f"'{param}' is required.", code="missing_required_parameter", param=param)
+    text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return ApiError(400, f"'{param}' {text}.", code="invalid_value", param=param)
+
+
+def _param(loc: Sequence[str | int]) -> str | None:
+    """The parameter's name as OpenAI writes it: `messages[0].content`."""
+    name = ""
+    for part in loc[1:]:
+        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
+    return name or None
+
+
+def _without_paths(text: str, app: FastAPI) -> str:
+    """`text` without the folders of this machine: those of Ominix by a name, others by their last part."""
+    names = {str(app.state.hub.home.root): "OMINIX_HOME", str(Path.home()): "~"}
+    for folder, name in names.items():
+        text = text.replace(folder, name)
+    return _ABSOLUTE_PATH.sub(r"…/\1", text)

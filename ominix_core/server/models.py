@@ -1,0 +1,135 @@
+"""The models on this machine: list, load with progress, unload."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+
+from fastapi import APIRouter, Request
+
+from ominix_core.events import HubEvent, ModelStateChanged
+from ominix_core.hub import Hub
+from ominix_core.registry.entry import RegistryEntry
+from ominix_core.server.dependencies import TheHub
+from ominix_core.server.schemas.models import LoadProgress, Model, ModelList, Status
+from ominix_core.server.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, event
+from ominix_core.states import (
+    Downloaded,
+    Downloading,
+    Error,
+    Loaded,
+    Loading,
+    ModelState,
+    NotDownloaded,
+    Unsupported,
+)
+
+router = APIRouter(tags=["models"])
+
+_STATUS: dict[type[ModelState], Status] = {
+    NotDownloaded: "not_downloaded",
+    Downloading: "downloading",
+    Downloaded: "downloaded",
+    Loading: "loading",
+    Loaded: "loaded",
+    Error: "error",
+    Unsupported: "unsupported",
+}
+
+
+@router.get("/v1/models")
+async def list_models(hub: TheHub) -> ModelList:
+    """The models that are on this machine, loaded or not."""
+    here = [entry for entry in hub.registry.entries if isinstance(hub.state(entry.id), Downloaded | Loading | Loaded)]
+    return ModelList(data=[_model(hub, entry) for entry in here])
+
+
+@router.get("/v1/models/{model:path}")
+async def get_model(model: str, hub: TheHub) -> Model:
+    """Any model of the registry, by id, API id or repository."""
+    return _model(hub, hub.resolve(model))
+
+
+@router.post("/v1/models/{model:path}/load", response_class=EventStream)
+async def load_model(model: str, request: Request, hub: TheHub) -> EventStream:
+    """Bring a model into memory. Progress comes as server-sent events; the load goes on if the client leaves."""
+    load = _Load(hub, hub.resolve(model))
+    await load.start()
+    return EventStream(request, load.progress(), load.close)
+
+
+@router.post("/v1/models/{model:path}/unload")
+async def unload_model(model: str, hub: TheHub) -> Model:
+    """Free a model's memory, or cancel its load; answers when the memory is free."""
+    entry = hub.resolve(model)
+    await asyncio.to_thread(hub.unload, entry.id)
+    return _model(hub, entry)
+
+
+class _Load:
+    """A load, watched from the event loop."""
+
+    def __init__(self, hub: Hub, entry: RegistryEntry) -> None:
+        self._hub = hub
+        self._entry = entry
+        self._loop = asyncio.get_running_loop()
+        self._inbox: asyncio.Queue[Loading | Future[None]] = asyncio.Queue()
+        self.close = hub.subscribe(self._on_event)
+
+    async def start(self) -> None:
+        try:
+            future = await asyncio.to_thread(self._hub.load, self._entry.id)
+        except BaseException:
+            self.close()
+            raise
+        future.add_done_callback(self._post)
+
+    def _on_event(self, change: HubEvent) -> None:
+        match change:
+            case ModelStateChanged(model_id=self._entry.id, state=Loading() as state):
+                self._post(state)
+
+    def _post(self, item: Loading | Future[None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop may be closed before the load ends
+            self._loop.call_soon_threadsafe(self._inbox.put_nowait, item)
+
+    async def progress(self) -> AsyncIterator[bytes]:
+        while True:
+            try:
+                async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                    item = await self._inbox.get()
+            except TimeoutError:
+                yield KEEP_ALIVE
+                continue
+            if isinstance(item, Future):
+                item.result()
+                yield event(LoadProgress(progress=1.0, stage="loaded"))
+                return
+            yield event(LoadProgress(progress=round(item.progress, 4), stage=item.stage))
+
+
+def _model(hub: Hub, entry: RegistryEntry) -> Model:
+    state = hub.state(entry.id)
+    return Model(
+        id=entry.id,
+        created=_arrival(hub, entry),
+        owned_by=_owner(entry),
+        name=entry.name,
+        category=entry.category,
+        status=_STATUS[type(state)],
+        memory_gb=round(state.memory_bytes / 1e9, 3) if isinstance(state, Loaded) else None,
+    )
+
+
+def _arrival(hub: Hub, entry: RegistryEntry) -> int:
+    try:
+        return int(hub.home.model(entry.id).stat().st_mtime)
+    except OSError:
+        return 0
+
+
+def _owner(entry: RegistryEntry) -> str:
+    repository = getattr(entry.source, "repo", "")
+    return repository.partition("/")[0] or "local"

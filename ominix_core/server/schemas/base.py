@@ -1,0 +1,53 @@
+"""What every request and response body shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+
+def _valid_unicode(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("holds half a surrogate pair, which is no character") from error
+    return text
+
+
+Text = Annotated[str, AfterValidator(_valid_unicode)]
+"""Text that a tokenizer can take; JSON escapes can also spell what is no text."""
+
+Neutral = Mapping[str, tuple[Any, ...]]
+
+
+class ApiRequest(BaseModel):
+    """A request body: strict types, and a parameter that is not supported is refused by its name.
+
+    Attributes:
+        neutral: Parameters that are not supported, with the values that ask for nothing; many clients always send
+            them, so at these values (or null) they are accepted.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
+    neutral: ClassVar[Neutral] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_asks_for_nothing(cls, body: Any) -> Any:
+        if not isinstance(body, dict):
+            return body
+        return {name: value for name, value in body.items() if not cls._asks_for_nothing(name, value)}
+
+    @classmethod
+    def _asks_for_nothing(cls, name: str, value: Any) -> bool:
+        if name in cls.neutral:
+            return value is None or value in cls.neutral[name]
+        return value is None and name in cls.model_fields
+
+
+class ApiObject(BaseModel):
+    """A response body."""
+
+    model_config = ConfigDict(protected_namespaces=())

@@ -1,0 +1,54 @@
+"""Server-sent events: how they are written, and a response that ends well whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fastapi import Request
+from pydantic import BaseModel
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from ominix_core.server.errors import public_error
+
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+KEEP_ALIVE_SECONDS = 10.0
+
+
+def event(data: BaseModel | dict[str, Any], name: str | None = None) -> bytes:
+    """One event. Of a pydantic model only the fields that were set are sent."""
+    text = data.model_dump_json(exclude_unset=True) if isinstance(data, BaseModel) else json.dumps(data)
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {text}\n\n".encode()
+
+
+class EventStream(StreamingResponse):
+    """Sends `events` as they come; a failure on the way becomes a last event with the error.
+
+    `close` is called once when the response is over: complete, failed, or left by the client, even before its start.
+    """
+
+    def __init__(self, request: Request, events: AsyncIterator[bytes], close: Callable[[], None]) -> None:
+        self._close = close
+        super().__init__(
+            _telling_failures(request, events),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._close()
+
+
+async def _telling_failures(request: Request, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        async for item in events:
+            yield item
+    except Exception as error:
+        yield event(public_error(error, request.app).body())

@@ -1,0 +1,91 @@
+"""Live servers on free loopback ports, over hubs with real (tiny) models.
+
+Tests that change a model's state take `server`, `http` and `client`, which start with nothing loaded; all others share
+one server that has "tiny" loaded: `shared_http` and `shared_client`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from ominix_core.hub import Hub
+from ominix_core.paths import Home
+from ominix_core.server.run import ApiServer
+from ominix_core.settings import Settings
+from tests.conftest import local_entry
+
+
+@contextlib.contextmanager
+def running(server: ApiServer) -> Iterator[ApiServer]:
+    """Run a server on a thread until the block ends."""
+    ready = threading.Event()
+    thread = threading.Thread(target=server.run, args=(ready.set,))
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join(10)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def server(hub: Hub) -> Iterator[ApiServer]:
+    """The API over `hub`, with no model loaded."""
+    with running(ApiServer(hub, port=0)) as server:
+        yield server
+
+
+@pytest.fixture
+def loaded(hub: Hub) -> str:
+    """The id of the model that is loaded."""
+    hub.load("tiny").result(60)
+    return "tiny"
+
+
+@pytest.fixture
+def http(server: ApiServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=30, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def client(server: ApiServer) -> Iterator[openai.OpenAI]:
+    """The official client, which does not repeat failed requests."""
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def shared_server(tiny_llm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A server that has "tiny" loaded and knows "tiny-two". Tests must not change that."""
+    home = Home(tmp_path_factory.mktemp("shared-home"))
+    home.registry_override.write_text(
+        json.dumps({"models": [local_entry("tiny", tiny_llm), local_entry("tiny-two", tiny_llm)]})
+    )
+    with Hub(home, Settings(isolation="thread")) as hub:
+        hub.load("tiny").result(60)
+        with running(ApiServer(hub, port=0)) as server:
+            yield server
+
+
+@pytest.fixture
+def shared_http(shared_server: ApiServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=shared_server.url, timeout=30, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def shared_client(shared_server: ApiServer) -> Iterator[openai.OpenAI]:
+    """The official client, which does not repeat failed requests."""
+    with openai.OpenAI(base_url=f"{shared_server.url}/v1", api_key="unused", max_retries=0) as client:
+        yield client

@@ -1,0 +1,52 @@
+"""What goes over the wire, held against OpenAI's published schema."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from ominix_core.server.schemas.chat import ChatCompletionRequest
+from tests.server.openai_schema import assert_conforms, request_parameters
+
+CHAT: Any = {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 3}
+
+
+def events(response: httpx.Response) -> list[dict[str, Any]]:
+    """The JSON of every server-sent event but `[DONE]`."""
+    data = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
+    return [json.loads(item) for item in data if item != "[DONE]"]
+
+
+def test_the_list_of_models(shared_http: httpx.Client) -> None:
+    assert_conforms(shared_http.get("/v1/models").json(), "ListModelsResponse")
+
+
+def test_one_model(shared_http: httpx.Client) -> None:
+    assert_conforms(shared_http.get("/v1/models/tiny").json(), "Model")
+
+
+def test_a_chat_completion(shared_http: httpx.Client) -> None:
+    assert_conforms(CHAT, "CreateChatCompletionRequest")
+    assert_conforms(shared_http.post("/v1/chat/completions", json=CHAT).json(), "CreateChatCompletionResponse")
+
+
+@pytest.mark.parametrize("include_usage", [False, True])
+def test_chat_completion_chunks(shared_http: httpx.Client, include_usage: bool) -> None:
+    body = CHAT | {"stream": True, "stream_options": {"include_usage": include_usage}}
+    for chunk in events(shared_http.post("/v1/chat/completions", json=body)):
+        assert_conforms(chunk, "CreateChatCompletionStreamResponse")
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v1/models/nothing"])
+def test_errors(shared_http: httpx.Client, path: str) -> None:
+    assert_conforms(shared_http.get(path).json(), "ErrorResponse")
+
+
+@pytest.mark.parametrize(("schema", "request_type"), [("CreateChatCompletionRequest", ChatCompletionRequest)])
+def test_every_published_parameter_is_taken_or_known_as_unsupported(
+    schema: str, request_type: type[ChatCompletionRequest]
+) -> None:
+    assert request_parameters(schema) - set(request_type.model_fields) - set(request_type.neutral) == set()
