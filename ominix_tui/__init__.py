@@ -1,0 +1,1 @@
+"""The terminal program: the TUI and the command line. Importing this package costs nothing."""
