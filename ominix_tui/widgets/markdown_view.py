@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.geometry import Size
+from textual.strip import Strip
 from textual.visual import Visual
 from textual.widget import Widget
 
@@ -16,7 +17,6 @@ from ominix_tui.widgets.markdown_lines import parser, render_markdown
 
 if TYPE_CHECKING:
     from textual.selection import Selection
-    from textual.strip import Strip
 
 LIVE_CODE_LINES = 60
 SETTLED_CODE_LINES = 40
@@ -42,6 +42,7 @@ class MarkdownView(Widget):
         self._tail_continues = False
         self._lines: list[Content] = []
         self._width = 0
+        self._strips: dict[int, tuple[Content, Strip]] = {}
 
     @property
     def source(self) -> str:
@@ -51,6 +52,7 @@ class MarkdownView(Widget):
     def clear(self) -> None:
         self._source = self._tail = ""
         self._settled, self._lines = [], []
+        self._strips.clear()
         self._tail_continues = False
         self.refresh(layout=True)
 
@@ -75,19 +77,32 @@ class MarkdownView(Widget):
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         if width != self._width:
             self._width = width
+            self._strips.clear()
             self._settled, self._tail, self._tail_continues = [], self._source, False
             self._draw_tail()
         return len(self._lines)
 
     def render_line(self, y: int) -> Strip:
         line = self._lines[y] if y < len(self._lines) else Content()
-        selection = self.text_selection
-        if selection is not None and (span := selection.get_span(y)) is not None:
-            start, end = span
+        selected = self.text_selection.get_span(y) if self.text_selection is not None else None
+        if selected is not None:
+            start, end = selected
             style = self.screen.get_visual_style("screen--selection")
-            line = line.stylize(style, start, len(line) if end == -1 else end)
-        strips = Visual.to_strips(self, line, max(self.size.width, 1), 1, self.visual_style, apply_selection=False)
-        return strips[0].extend_cell_length(self.size.width, self.rich_style).apply_offsets(0, y)
+            return self._strip_of(line.stylize(style, start, len(line) if end == -1 else end), y)
+        known, strip = self._strips.get(y, (None, Strip.blank(0)))
+        if known is not line:
+            strip = self._strip_of(line, y)
+            self._strips[y] = (line, strip)
+        return strip
+
+    def notify_style_update(self) -> None:
+        self._strips.clear()
+        super().notify_style_update()
+
+    def _strip_of(self, line: Content, y: int) -> Strip:
+        width = max(self.size.width, 1)
+        strips = Visual.to_strips(self, line, width, 1, self.visual_style, apply_selection=False)
+        return strips[0].extend_cell_length(width, self.rich_style).apply_offsets(0, y)
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         return selection.extract("\n".join(line.plain.rstrip() for line in self._lines)), "\n"
