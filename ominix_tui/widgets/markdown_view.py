@@ -18,8 +18,8 @@ from ominix_tui.widgets.markdown_lines import parser, render_markdown
 if TYPE_CHECKING:
     from textual.selection import Selection
 
-LIVE_CODE_LINES = 60
-SETTLED_CODE_LINES = 40
+LIVE_CODE_LINES = 30
+SETTLED_CODE_LINES = 20
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[^\n]*\n")
 
 
