@@ -45,22 +45,16 @@ class OminixApp(App[None]):
     MODES: ClassVar = {"hub": HubScreen}
     DEFAULT_MODE = "hub"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "quit", "Quit", id="app.quit", tooltip="Unload every model and leave"),
-        Binding(
-            "ctrl+q",
-            "quit",
-            "Quit",
-            id="app.quit_anywhere",
-            tooltip="Unload every model and leave, also from inside a text field",
-            show=False,
-            priority=True,
-        ),
+        Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Unload every model and leave", priority=True),
+        Binding("q", "quit", "Quit", id="app.quit_outside_fields", tooltip="The same, where q is no text", show=False),
     ]
 
     class HubEventsWaiting(Message):
         """The Hub published events; the bridge holds them."""
 
-    def __init__(self, make_hub: Callable[[], Hub], initial_model: str | None = None, load_initial: bool = True) -> None:
+    def __init__(
+        self, make_hub: Callable[[], Hub], initial_model: str | None = None, load_initial: bool = True
+    ) -> None:
         super().__init__()
         tolerate_stray_bytes(self.driver_class)
         self.hub_events: Signal[HubEvent] = Signal(self, "hub_events")

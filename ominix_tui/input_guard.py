@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import sys
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,8 +17,11 @@ def tolerate_stray_bytes(driver: type[Driver]) -> None:
 
     Terminals send them in old-style mouse reports from column 96 on (Textualize/textual#6668).
     """
-    import sys
-
     module = sys.modules[driver.__module__]
     if hasattr(module, "getincrementaldecoder"):
-        module.getincrementaldecoder = lambda name: partial(codecs.getincrementaldecoder(name), errors="ignore")
+        lenient = partial(_decoder, errors="ignore")
+        setattr(module, "getincrementaldecoder", lenient)  # noqa: B010  no stub declares it
+
+
+def _decoder(encoding: str, errors: str) -> Callable[[], codecs.IncrementalDecoder]:
+    return partial(codecs.getincrementaldecoder(encoding), errors=errors)

@@ -16,7 +16,8 @@ from ominix_tui.text import gigabytes, one_line
 if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
 
-LABEL_WIDTH = 13
+LABEL_WIDTH = 14
+FAINT = "$foreground 60%"
 
 
 class FactsPanel(ModelPanel):
@@ -30,13 +31,13 @@ class FactsPanel(ModelPanel):
     def _lines(self) -> Iterator[Content]:
         for label, value in facts_of(self.entry):
             if value:
-                yield Content.styled(label.ljust(LABEL_WIDTH), "$text-muted") + one_line(value)
+                yield Content.styled(label.ljust(LABEL_WIDTH), FAINT) + one_line(value)
         if self.entry.description:
             yield Content()
             yield Content(one_line(self.entry.description))
         yield Content()
         note = f"This version has no panel for models of the type “{self.entry.ui.panel_type}”."
-        yield Content.styled(one_line(note), "$text-muted")
+        yield Content.styled(one_line(note), FAINT)
 
 
 def facts_of(entry: RegistryEntry) -> list[tuple[str, str]]:

@@ -91,6 +91,7 @@ class LLMChatPanel(ModelPanel):
 
     def show_state(self, state: ModelState) -> None:
         self.query_one("#hint", Static).update(_hint(state))
+        self.query_one("#generate").disabled = not isinstance(state, Loaded)
 
     def focus_first(self) -> None:
         self.query_one(PromptArea).focus()
@@ -238,6 +239,6 @@ def _hint(state: ModelState) -> str:
         case NotDownloaded():
             return "This model is not on this machine yet: press g in the list of models to get it."
         case Error():
-            return "What went wrong stands above."
+            return "The model is not in memory; what happened is told above."
         case _:
             return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, ClassVar
@@ -16,7 +17,7 @@ from textual.widgets import Footer, Label, Static
 
 from ominix_core.errors import Cancelled, OminixError
 from ominix_core.events import HubEvent, ModelStateChanged
-from ominix_core.states import Downloaded, Downloading, Error, Loaded
+from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState
 from ominix_tui.panels import panel_class
 from ominix_tui.widgets.model_header import ModelHeader, actions_for
 from ominix_tui.widgets.registry_tree import RegistryTree
@@ -34,8 +35,8 @@ class HubScreen(Screen[None]):
     """Find a model, get it, load it, try it."""
 
     app: OminixApp
-    CSS_PATH: ClassVar = ["hub.tcss", "../panels/llm_chat.tcss"]
-    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (100, "-wide")]
+    CSS_PATH = ["hub.tcss", "../panels/llm_chat.tcss"]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("g", "get_model", "Get", id="hub.get", tooltip="Download the selected model"),
         Binding("l", "load_model", "Load", id="hub.load", tooltip="Bring the selected model into memory"),
@@ -48,6 +49,8 @@ class HubScreen(Screen[None]):
         super().__init__()
         self._hub: Hub | None = None
         self._entry: RegistryEntry | None = None
+        self._states: dict[str, ModelState] = {}
+        self._actions: frozenset[str] = frozenset()
         self._panels: dict[str, ModelPanel] = {}
 
     def compose(self) -> ComposeResult:
@@ -75,8 +78,9 @@ class HubScreen(Screen[None]):
         """Show the hub's models, and select one. Raises UnknownModelError if there is no `initial_model`."""
         initial = hub.resolve(initial_model) if initial_model else _first_choice(hub)
         self._hub = hub
+        self._states = {entry.id: hub.state(entry.id) for entry in hub.registry.entries}
         tree = self.query_one(RegistryTree)
-        tree.fill(hub.registry.entries, hub.state)
+        tree.fill(hub.registry.entries, self._states)
         self._show_tally()
         if initial is None:
             self.query_one("#empty", Static).update("The registry holds no models.")
@@ -90,20 +94,21 @@ class HubScreen(Screen[None]):
     def _on_hub_event(self, event: HubEvent) -> None:
         if self._hub is None or not isinstance(event, ModelStateChanged):
             return
-        self.query_one(RegistryTree).refresh_model(event.model_id)
-        self._show_tally()
-        if panel := self._panels.get(event.model_id):
-            panel.show_state(event.state)
-        if self._entry is not None and event.model_id == self._entry.id:
-            self._show_header()
+        model_id, state = event.model_id, event.state
+        new_kind = type(state) is not type(self._states.get(model_id))
+        self._states[model_id] = state
+        self.query_one(RegistryTree).refresh_model(model_id)
+        if panel := self._panels.get(model_id):
+            panel.show_state(state)
+        if new_kind:
+            self._show_tally()
+        if self._entry is not None and model_id == self._entry.id:
+            self._show_header(new_kind)
 
     def _show_tally(self) -> None:
-        if self._hub is None:
-            return
-        states = [self._hub.state(entry.id) for entry in self._hub.registry.entries]
-        loaded = sum(isinstance(state, Loaded) for state in states)
-        here = loaded + sum(isinstance(state, Downloaded) for state in states)
-        self.query_one("#tally", Label).update(f"{loaded} loaded · {here} on disk · {len(states)} models")
+        kinds = Counter(type(state) for state in self._states.values())
+        here = kinds[Loaded] + kinds[Loading] + kinds[Downloaded]
+        self.query_one("#tally", Label).update(f"{kinds[Loaded]} loaded · {here} on disk · {kinds.total()} models")
 
     # -- the selected model -------------------------------------------------------------------------------------
 
@@ -124,16 +129,19 @@ class HubScreen(Screen[None]):
         header = self.query_one(ModelHeader)
         header.show_entry(entry)
         header.display = True
-        self._show_header()
+        self._show_header(new_kind=True)
         with self.app.batch_update():
             await self._show_panel(self._hub, entry, former)
 
-    def _show_header(self) -> None:
+    def _show_header(self, new_kind: bool) -> None:
+        """Show the selected model's state; what can be done is asked anew only when the kind of state is new."""
         if self._hub is None or self._entry is None:
             return
-        state = self._hub.state(self._entry.id)
-        self.query_one(ModelHeader).show_state(state, self._hub.downloaded(self._entry.id))
-        self.refresh_bindings()
+        state = self._states[self._entry.id]
+        if new_kind:
+            self._actions = actions_for(state, self._hub.downloaded(self._entry.id))
+            self.refresh_bindings()
+        self.query_one(ModelHeader).show_state(state, self._actions)
 
     async def _show_panel(self, hub: Hub, entry: RegistryEntry, former: RegistryEntry | None) -> None:
         container = self.query_one("#panel")
@@ -145,19 +153,18 @@ class HubScreen(Screen[None]):
         if entry.id not in self._panels:
             self._panels[entry.id] = panel_class(entry.ui.panel_type)(hub, entry)
             await container.mount(self._panels[entry.id])
-            self._panels[entry.id].show_state(hub.state(entry.id))
+            self._panels[entry.id].show_state(self._states[entry.id])
         self._panels[entry.id].display = True
 
     # -- actions ------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "focus_models":
+            return not self.query_one(RegistryTree).has_focus
         name, _, kind = action.partition("_")
         if kind != "model":
             return True
-        if self._hub is None or self._entry is None:
-            return False
-        model_id = self._entry.id
-        return name in actions_for(self._hub.state(model_id), self._hub.downloaded(model_id))
+        return name in self._actions
 
     def action_focus_models(self) -> None:
         self.query_one(RegistryTree).focus()
@@ -177,7 +184,7 @@ class HubScreen(Screen[None]):
     def action_cancel_model(self) -> None:
         if self._hub is None or self._entry is None:
             return
-        downloading = isinstance(self._hub.state(self._entry.id), Downloading)
+        downloading = isinstance(self._states[self._entry.id], Downloading)
         self._run(self._hub.cancel_download if downloading else self._hub.unload)
 
     @work(thread=True)

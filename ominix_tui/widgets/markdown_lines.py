@@ -21,7 +21,8 @@ HEADING_STYLES = {
 LESSER_HEADING = "bold"
 CODE_SPAN = "$text-warning on $warning 10%"
 CODE_BLOCK = "on $foreground 6%"
-FAINT = "$text-muted"
+FAINT = "$foreground 60%"
+COLUMN_GAP = " │ "
 INLINE_STYLES = {"strong": "bold", "em": "italic", "s": "strike"}
 
 
@@ -101,23 +102,26 @@ def _code(code: str, language: str, width: int) -> list[Content]:
 def _table(node: SyntaxTreeNode, width: int) -> list[Content]:
     rows = [[_inline(cell) for cell in row.children] for section in node.children for row in section.children]
     columns = len(rows[0])
-    gap = 3
-    widths = _fit([max(row[i].cell_length for row in rows if i < len(row)) for i in range(columns)], width, gap)
+    to_the_right = ["right" in str(cell.attrs.get("style", "")) for cell in node.children[0].children[0].children]
+    widths = _fit([max(row[i].cell_length for row in rows if i < len(row)) for i in range(columns)], width)
     lines: list[Content] = []
     for index, row in enumerate(rows):
         cells = [cell.stylize_before("bold") if index == 0 else cell for cell in row]
         wrapped = [cell.wrap(size) for cell, size in zip(cells, widths, strict=False)]
         for parts in zip_longest(*wrapped, fillvalue=Content()):
-            padded = [part.pad_right(size - part.cell_length) for part, size in zip(parts, widths, strict=False)]
-            lines.append(Content.styled(" │ ", FAINT).join(padded))
+            padded = [
+                part.pad_left(size - part.cell_length) if right else part.pad_right(size - part.cell_length)
+                for part, size, right in zip(parts, widths, to_the_right, strict=False)
+            ]
+            lines.append(Content.styled(COLUMN_GAP, FAINT).join(padded))
         if index == 0:
             lines.append(Content.styled("─┼─".join("─" * size for size in widths), FAINT))
     return lines
 
 
-def _fit(wanted: list[int], width: int, gap: int) -> list[int]:
+def _fit(wanted: list[int], width: int) -> list[int]:
     """Column widths that fill at most `width`: the widest columns give way first."""
-    room = max(width - gap * (len(wanted) - 1), len(wanted))
+    room = max(width - len(COLUMN_GAP) * (len(wanted) - 1), len(wanted))
     widths = [max(size, 1) for size in wanted]
     while sum(widths) > room:
         widest = max(widths)

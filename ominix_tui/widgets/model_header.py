@@ -57,10 +57,11 @@ class ModelHeader(Vertical):
             for name, label in BUTTONS.items():
                 yield Button(label, id=name, compact=True, action=f"screen.{name}_model")
         yield Label(id="facts", markup=False)
-        with Horizontal(id="progress-row"):
-            yield Label(id="step", markup=False)
-            yield ProgressBar(total=1, show_eta=False, show_percentage=False, id="progress")
-            yield Label(id="measure", markup=False)
+        with Vertical(id="progress"):
+            with Horizontal(id="step-row"):
+                yield Label(id="step", markup=False)
+                yield Label(id="measure", markup=False)
+            yield ProgressBar(total=1, show_eta=False, show_percentage=False)
         yield Label(id="notice", markup=False)
 
     def show_entry(self, entry: RegistryEntry) -> None:
@@ -69,24 +70,24 @@ class ModelHeader(Vertical):
         self.query_one("#facts", Label).update(facts_line(entry))
         self.styles.border_left = ("thick", _accent(entry.ui.color))
 
-    def show_state(self, state: ModelState, on_disk: bool) -> None:
-        """Show the model's state and what can be done in it."""
+    def show_state(self, state: ModelState, actions: frozenset[str]) -> None:
+        """Show the model's state and the buttons of what can be done in it."""
         words = words_for(state)
         badge = self.query_one("#badge", Label)
         badge.update(f"{words.glyph} {words.long}")
         badge.set_classes(f"tone-{words.tone}")
         self._show_progress(state)
         self._show_notice(state)
-        self._show_buttons(actions_for(state, on_disk))
+        self._show_buttons(actions)
 
     def _show_buttons(self, actions: frozenset[str]) -> None:
-        had_focus = False
-        for button in self.query(Button):
-            had_focus = had_focus or (button.has_focus and button.id not in actions)
-            button.display = button.id in actions
-        if had_focus:
-            for button in self.query(Button).filter(".-shown"):
-                button.focus()
+        buttons = list(self.query(Button))
+        had_focus = any(button.has_focus for button in buttons)
+        shown = [button for button in buttons if button.id in actions]
+        for button in buttons:
+            button.display = button in shown
+        if had_focus and shown and not any(button.has_focus for button in shown):
+            shown[0].focus()
 
     def _show_progress(self, state: ModelState) -> None:
         step, measure, progress = "", "", 0.0
@@ -98,7 +99,7 @@ class ModelHeader(Vertical):
         elif isinstance(state, Loading):
             step, progress = state.stage, state.progress
             measure = percent(progress)
-        self.query_one("#progress-row").display = bool(step)
+        self.query_one("#progress").display = bool(step)
         self.query_one("#step", Label).update(one_line(step))
         self.query_one("#measure", Label).update(measure)
         self.query_one(ProgressBar).update(progress=progress)

@@ -13,12 +13,8 @@ class PromptArea(TextArea):
     """Grows with its text up to the height that its style allows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter", "submit", "Send", id="prompt.submit", tooltip="Send the prompt to the model", priority=True
-        ),
-        Binding(
-            "ctrl+j", "insert_newline", "New line", id="prompt.newline", tooltip="Start a new line", priority=True
-        ),
+        Binding("enter", "submit", "Send", id="prompt.submit", tooltip="Send the prompt to the model", priority=True),
+        Binding("ctrl+j", "insert_newline", "New line", id="prompt.newline", tooltip="Start a new line", priority=True),
     ]
 
     class Submitted(Message):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
@@ -52,12 +52,12 @@ class RegistryTree(Tree[str]):
         self.show_guides = False
         self.guide_depth = 2
         self._model_nodes: dict[str, TreeNode[str]] = {}
-        self._state_of: Callable[[str], ModelState] | None = None
+        self._states: Mapping[str, ModelState] = {}
 
-    def fill(self, entries: Iterable[RegistryEntry], state_of: Callable[[str], ModelState]) -> None:
-        """Show these models, and ask `state_of` for their states whenever a line is drawn."""
+    def fill(self, entries: Iterable[RegistryEntry], states: Mapping[str, ModelState]) -> None:
+        """Show these models; `states` by id is read whenever a line is drawn."""
         self.clear()
-        self._state_of = state_of
+        self._states = states
         self._model_nodes.clear()
         for category, members in groupby(sorted(entries, key=_order), key=lambda entry: entry.category):
             group = self.root.add(one_line(category), expand=True)
@@ -78,18 +78,20 @@ class RegistryTree(Tree[str]):
         width = self.scrollable_content_region.width - self.guide_depth
         if node.is_root:  # measured before the styles are there, never shown
             return Text()
-        if node.data is None or self._state_of is None:
+        if node.data is None:
             return self._render_group(node, style)
-        words = words_for(self._state_of(node.data))
-        tone = self.get_component_rich_style(f"registry-tree--{words.tone}", partial=True)
+        words = words_for(self._states[node.data])
+        tone = self._tone(words.tone)
         room = max(width - cell_len(words.short) - 3, 4)
         name = _fitted(str(node.label), room)
         return Text.assemble((f"{words.glyph} ", tone), name, " ", (words.short, tone), style=style)
 
     def _render_group(self, node: TreeNode[str], style: Style) -> Text:
         arrow = "▾" if node.is_expanded else "▸"
-        muted = self.get_component_rich_style("registry-tree--muted", partial=True)
-        return Text.assemble(f"{arrow} {node.label} ", (str(len(node.children)), muted), style=style)
+        return Text.assemble(f"{arrow} {node.label} ", (str(len(node.children)), self._tone("muted")), style=style)
+
+    def _tone(self, name: str) -> Style:
+        return self.get_visual_style(f"registry-tree--{name}", partial=True).rich_style
 
     def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[str]) -> None:
         if event.node.data is not None:
