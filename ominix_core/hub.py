@@ -61,6 +61,10 @@ class Hub:
     def state(self, model_id: str) -> ModelState:
         return self._board.get(model_id)
 
+    def downloaded(self, model_id: str) -> bool:
+        """Whether the model is complete on this machine, whatever its state; an Error alone does not tell."""
+        return isinstance(self._downloads.state_on_disk(self.resolve(model_id)), Downloaded)
+
     def loaded(self, category: str) -> RegistryEntry | None:
         """The model of this category that is in memory, if any."""
         for entry in self.registry.entries:

@@ -1,0 +1,20 @@
+"""The panels: which one a registry entry asks for by its `ui.panel_type`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from ominix_tui.panels.base import ModelPanel
+
+FACTS = "ominix_tui.panels.facts:FactsPanel"
+PANELS = {
+    "LLMChat": "ominix_tui.panels.llm_chat:LLMChatPanel",
+}
+
+
+def panel_class(panel_type: str) -> type[ModelPanel]:
+    """The panel for this type; a type that nobody knows gets the panel of plain facts."""
+    module, _, name = PANELS.get(panel_type, FACTS).partition(":")
+    return cast("type[ModelPanel]", getattr(import_module(module), name))

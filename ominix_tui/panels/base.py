@@ -1,0 +1,41 @@
+"""What every panel is: the part of the hub screen that is made for one kind of model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.containers import Vertical
+
+if TYPE_CHECKING:
+    from ominix_core.hub import Hub
+    from ominix_core.registry.entry import RegistryEntry
+    from ominix_core.states import ModelState
+
+
+class ModelPanel(Vertical):
+    """A panel for one model. The screen makes it when the model is first selected, and tells it of state changes.
+
+    Attributes:
+        hub: Where the model's requests go.
+        entry: The model.
+    """
+
+    def __init__(self, hub: Hub, entry: RegistryEntry) -> None:
+        super().__init__()
+        self.hub = hub
+        self.entry = entry
+
+    @property
+    def holds_work(self) -> bool:
+        """Whether something of the user's would be lost with the panel. The screen drops only panels without."""
+        return False
+
+    def show_state(self, state: ModelState) -> None:
+        """The model's state is now `state`. Called once after mounting, then with every change."""
+
+    def focus_first(self) -> None:
+        """Give the focus to the field where using the model begins."""
+        for widget in self.query("*"):
+            if widget.focusable:
+                widget.focus()
+                return

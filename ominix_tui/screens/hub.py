@@ -1,0 +1,217 @@
+"""The hub screen: every model on the left, the panel of the selected one on the right."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Label, Static
+
+from ominix_core.errors import Cancelled, OminixError
+from ominix_core.events import HubEvent, ModelStateChanged
+from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState
+from ominix_tui.panels import panel_class
+from ominix_tui.widgets.model_header import ModelHeader, actions_for
+from ominix_tui.widgets.registry_tree import RegistryTree
+
+if TYPE_CHECKING:
+    from ominix_core.hub import Hub
+    from ominix_core.registry.entry import RegistryEntry
+    from ominix_tui.app import OminixApp
+    from ominix_tui.panels.base import ModelPanel
+
+logger = logging.getLogger(__name__)
+
+
+class HubScreen(Screen[None]):
+    """Find a model, get it, load it, try it."""
+
+    app: OminixApp
+    CSS_PATH = ["hub.tcss", "../panels/llm_chat.tcss"]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("g", "get_model", "Get", id="hub.get", tooltip="Download the selected model"),
+        Binding("l", "load_model", "Load", id="hub.load", tooltip="Bring the selected model into memory"),
+        Binding("u", "unload_model", "Unload", id="hub.unload", tooltip="Free the selected model's memory"),
+        Binding("c", "cancel_model", "Cancel", id="hub.cancel", tooltip="Stop the download or the load"),
+        Binding("escape", "focus_models", "Models", id="hub.models", tooltip="Go back to the list of models"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hub: Hub | None = None
+        self._entry: RegistryEntry | None = None
+        self._states: dict[str, ModelState] = {}
+        self._actions: frozenset[str] = frozenset()
+        self._panels: dict[str, ModelPanel] = {}
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="top"):
+            yield Label("Ominix", id="brand")
+            yield Label("Model Hub", id="place")
+            yield Label(id="tally", markup=False)
+        with Horizontal(id="body"):
+            with Container(id="sidebar", classes="box") as sidebar:
+                sidebar.border_title = "Models"
+                yield RegistryTree(id="models")
+            with Vertical(id="main"):
+                yield ModelHeader(id="header")
+                with Container(id="panel"):
+                    yield Static("Reading the registry …", id="empty", markup=False)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one(ModelHeader).display = False
+        self.app.hub_events.subscribe(self, self._on_hub_event)
+
+    # -- the hub arrives ----------------------------------------------------------------------------------------
+
+    async def connect(self, hub: Hub, initial_model: str | None, load_initial: bool) -> None:
+        """Show the hub's models, and select one. Raises UnknownModelError if there is no `initial_model`."""
+        initial = hub.resolve(initial_model) if initial_model else _first_choice(hub)
+        self._hub = hub
+        self._states = {entry.id: hub.state(entry.id) for entry in hub.registry.entries}
+        tree = self.query_one(RegistryTree)
+        tree.fill(hub.registry.entries, self._states)
+        self._show_tally()
+        if initial is None:
+            self.query_one("#empty", Static).update("The registry holds no models.")
+            return
+        await self._select(initial)
+        tree.choose(initial.id)
+        tree.focus()
+        if initial_model and load_initial and isinstance(hub.state(initial.id), Downloaded):
+            self.action_load_model()
+
+    def _on_hub_event(self, event: HubEvent) -> None:
+        if self._hub is None or not isinstance(event, ModelStateChanged):
+            return
+        model_id, state = event.model_id, event.state
+        new_kind = type(state) is not type(self._states.get(model_id))
+        self._states[model_id] = state
+        self.query_one(RegistryTree).refresh_model(model_id)
+        if panel := self._panels.get(model_id):
+            panel.show_state(state)
+        if new_kind:
+            self._show_tally()
+        if self._entry is not None and model_id == self._entry.id:
+            self._show_header(new_kind)
+
+    def _show_tally(self) -> None:
+        kinds = Counter(type(state) for state in self._states.values())
+        here = kinds[Loaded] + kinds[Loading] + kinds[Downloaded]
+        self.query_one("#tally", Label).update(f"{kinds[Loaded]} loaded · {here} on disk · {kinds.total()} models")
+
+    # -- the selected model -------------------------------------------------------------------------------------
+
+    @on(RegistryTree.Chosen)
+    async def _on_chosen(self, event: RegistryTree.Chosen) -> None:
+        if self._hub is not None:
+            await self._select(self._hub.resolve(event.model_id))
+
+    @on(RegistryTree.Entered)
+    async def _on_entered(self, event: RegistryTree.Entered) -> None:
+        if panel := self._panels.get(event.model_id):
+            panel.focus_first()
+
+    async def _select(self, entry: RegistryEntry) -> None:
+        if self._hub is None or (self._entry is not None and self._entry.id == entry.id):
+            return
+        former, self._entry = self._entry, entry
+        header = self.query_one(ModelHeader)
+        header.show_entry(entry)
+        header.display = True
+        self._show_header(new_kind=True)
+        with self.app.batch_update():
+            await self._show_panel(self._hub, entry, former)
+
+    def _show_header(self, new_kind: bool) -> None:
+        """Show the selected model's state; what can be done is asked anew only when the kind of state is new."""
+        if self._hub is None or self._entry is None:
+            return
+        state = self._states[self._entry.id]
+        if new_kind:
+            self._actions = actions_for(state, self._hub.downloaded(self._entry.id))
+            self.refresh_bindings()
+        self.query_one(ModelHeader).show_state(state, self._actions)
+
+    async def _show_panel(self, hub: Hub, entry: RegistryEntry, former: RegistryEntry | None) -> None:
+        container = self.query_one("#panel")
+        self.query_one("#empty").display = False
+        if former is not None and not self._panels[former.id].holds_work:
+            await self._panels.pop(former.id).remove()
+        for panel in self._panels.values():
+            panel.display = False
+        if entry.id not in self._panels:
+            self._panels[entry.id] = panel_class(entry.ui.panel_type)(hub, entry)
+            await container.mount(self._panels[entry.id])
+            self._panels[entry.id].show_state(self._states[entry.id])
+        self._panels[entry.id].display = True
+
+    # -- actions ------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "focus_models":
+            return not self.query_one(RegistryTree).has_focus
+        name, _, kind = action.partition("_")
+        if kind != "model":
+            return True
+        return name in self._actions
+
+    def action_focus_models(self) -> None:
+        self.query_one(RegistryTree).focus()
+
+    def action_get_model(self) -> None:
+        if self._hub is not None:
+            self._run(self._hub.download)
+
+    def action_load_model(self) -> None:
+        if self._hub is not None:
+            self._run(self._hub.load)
+
+    def action_unload_model(self) -> None:
+        if self._hub is not None:
+            self._run(self._hub.unload)
+
+    def action_cancel_model(self) -> None:
+        if self._hub is None or self._entry is None:
+            return
+        downloading = isinstance(self._states[self._entry.id], Downloading)
+        self._run(self._hub.cancel_download if downloading else self._hub.unload)
+
+    @work(thread=True)
+    def _run(self, command: Callable[[str], Future[None] | None]) -> None:
+        """Run a command on the selected model off the loop; what goes wrong and has no state of its own is told."""
+        if self._entry is None:
+            return
+        model_id = self._entry.id
+        try:
+            future = command(model_id)
+            if future is not None:
+                future.add_done_callback(lambda done: self._report(model_id, done.exception()))
+        except OminixError as error:
+            self._report(model_id, error)
+
+    def _report(self, model_id: str, error: BaseException | None) -> None:
+        shown_as_state = self._hub is not None and isinstance(self._hub.state(model_id), Error)
+        if error is None or isinstance(error, Cancelled) or shown_as_state:
+            return
+        self.app.notify(str(error), severity="error", markup=False)
+
+
+def _first_choice(hub: Hub) -> RegistryEntry | None:
+    """A loaded model, else one on this machine, else the first."""
+    entries = hub.registry.entries
+    for kind in (Loaded, Downloaded):
+        for entry in entries:
+            if isinstance(hub.state(entry.id), kind):
+                return entry
+    return entries[0] if entries else None

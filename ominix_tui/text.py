@@ -1,0 +1,88 @@
+"""Words and figures for the screen: text made safe, states named, sizes rounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ominix_core.states import (
+    Downloaded,
+    Downloading,
+    Error,
+    Loaded,
+    Loading,
+    ModelState,
+    NotDownloaded,
+    Unsupported,
+)
+
+if TYPE_CHECKING:
+    from ominix_core.registry.entry import RegistryEntry
+
+# Registry files and models are not trusted with the terminal: an escape sequence in their text would reach it.
+_CONTROL_CODES = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+
+
+def printable(text: str) -> str:
+    """`text` without control codes; newlines and tabs stay."""
+    return text.translate(_CONTROL_CODES)
+
+
+def one_line(text: str) -> str:
+    """`text` without control codes, its whitespace collapsed."""
+    return " ".join(printable(text).split())
+
+
+def gigabytes(size: float) -> str:
+    """Bytes as decimal gigabytes or megabytes, as the registry and the disks count them."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def percent(fraction: float) -> str:
+    return f"{int(fraction * 100)} %"
+
+
+@dataclass(frozen=True, slots=True)
+class StateWords:
+    """How a state looks: never by colour alone.
+
+    Attributes:
+        glyph: One cell wide.
+        short: For a narrow list.
+        long: For a badge.
+        tone: The theme's name for its colour: "success", "accent", "warning", "error", "muted" or "foreground".
+    """
+
+    glyph: str
+    short: str
+    long: str
+    tone: str
+
+
+def words_for(state: ModelState) -> StateWords:
+    """The glyph, texts and tone of a state."""
+    match state:
+        case Loaded():
+            return StateWords("●", "loaded", "Loaded", "success")
+        case Downloaded():
+            return StateWords("○", "on disk", "Downloaded", "foreground")
+        case Downloading():
+            share = percent(state.progress) if state.total_bytes else "…"
+            return StateWords("↓", share, f"Downloading {share}", "accent")
+        case Loading():
+            share = percent(state.progress)
+            return StateWords("◐", share, f"Loading {share}", "accent")
+        case Error():
+            return StateWords("!", "error", "Error", "error")
+        case Unsupported():
+            return StateWords("–", "unsupported", "Unsupported", "muted")
+        case NotDownloaded():
+            return StateWords("·", "get", "Not downloaded", "muted")
+
+
+def facts_line(entry: RegistryEntry) -> str:
+    """Category · parameters · quantization · memory, as far as the registry knows them."""
+    runtime = entry.runtime
+    memory = f"{runtime.memory_gb:.1f} GB RAM" if runtime.memory_gb else ""
+    parts = (entry.category, runtime.parameters, runtime.quantization, memory)
+    return " · ".join(one_line(str(part)) for part in parts if part)
