@@ -120,7 +120,7 @@ class LiveRequests:
         """Hand `request` to the model. Raises OminixError or, while the server stops, ApiError."""
         if self._stopping is not None:
             raise self._stopping
-        generation = await asyncio.to_thread(hub.chat, entry.id, request)
+        generation = await asyncio.to_thread(hub.generate, entry.id, request)
         live = LiveRequest(f"{prefix}-{uuid.uuid4().hex}", entry, generation, self._app)
         self._by_id[live.id] = live
         return live

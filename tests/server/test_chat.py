@@ -109,7 +109,7 @@ def test_text_parts_and_the_developer_role(shared_client: openai.OpenAI) -> None
         for turns in (messages, as_strings)
     ]
     assert answers[0].choices[0].message == answers[1].choices[0].message
-    assert answers[0].usage == answers[1].usage
+    assert answers[0].usage.prompt_tokens == answers[1].usage.prompt_tokens
 
 
 def test_an_answer_can_be_sent_back_as_it_came(shared_client: openai.OpenAI) -> None:

@@ -21,10 +21,10 @@ LONG: Any = {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}]
 def cancelled(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Set when the server cancels a generation."""
     event = threading.Event()
-    chat = hub.chat
+    generate = hub.generate
 
     def watched(model_id: str, request: ChatRequest) -> Generation:
-        generation = chat(model_id, request)
+        generation = generate(model_id, request)
         cancel = generation.cancel
 
         def note() -> None:
@@ -34,7 +34,7 @@ def cancelled(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
         monkeypatch.setattr(generation, "cancel", note)
         return generation
 
-    monkeypatch.setattr(hub, "chat", watched)
+    monkeypatch.setattr(hub, "generate", watched)
     return event
 
 

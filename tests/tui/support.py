@@ -43,10 +43,10 @@ def answer_with(hub: Hub, *events: GenerationEvent) -> Generation:
     for event in events:
         generation.put(event)
 
-    def chat(model_id: str, request: ChatRequest) -> Generation:
+    def generate(model_id: str, request: ChatRequest) -> Generation:
         return generation
 
-    hub.chat = chat  # type: ignore[method-assign]
+    hub.generate = generate  # type: ignore[method-assign]
     return generation
 
 
