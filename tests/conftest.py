@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
 from ominix_core.settings import Settings
 from tests.support.tiny_models import make_tiny_llm
+
+# The same examples in every run, at the pace of any machine.
+settings.register_profile("ominix", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ominix")
 
 
 @pytest.fixture(autouse=True)
