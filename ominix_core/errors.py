@@ -49,6 +49,12 @@ class NotReadyError(OminixError):
     code = "model_not_ready"
 
 
+class BusyError(OminixError):
+    """The request cannot be taken now; a little later it can."""
+
+    code = "busy"
+
+
 class RequestError(OminixError):
     """A generation request that the model or its worker refused or could not finish."""
 

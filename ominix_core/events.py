@@ -24,4 +24,20 @@ class RegistryChanged:
     removed: tuple[str, ...] = ()
 
 
-HubEvent = ModelStateChanged | RegistryChanged
+@dataclass(frozen=True, slots=True)
+class ModelActivity:
+    """What a loaded model is doing, about once a second.
+
+    Attributes:
+        memory_bytes: What its worker holds in MLX memory, KV caches included.
+        running: Requests in work.
+        tokens_per_second: Over the last second, all requests together.
+    """
+
+    model_id: str
+    memory_bytes: int
+    running: int
+    tokens_per_second: float
+
+
+HubEvent = ModelStateChanged | RegistryChanged | ModelActivity

@@ -6,10 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+from ominix_core import prompt_caches
 from ominix_core.board import StateBoard, Subscriber
 from ominix_core.downloads.manager import DownloadManager
+from ominix_core.engines.base import LoadOptions
 from ominix_core.errors import NotReadyError
 from ominix_core.generation import TextRequest
+from ominix_core.guard import MemoryGuard
+from ominix_core.housekeeping import Housekeeper
+from ominix_core.memory import GB, Verdict
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import RegistryEntry
@@ -42,7 +47,9 @@ class Hub:
         self.registry = registry or Registry.load(self.home)
         self._board = StateBoard()
         self._downloads = DownloadManager(self.home, self._board, self._convert)
-        self._runtime = Runtime(self.home, self._board, self.settings)
+        guard = MemoryGuard(self.settings)
+        self._runtime = Runtime(self.home, self._board, self.settings, guard)
+        self._housekeeper = Housekeeper(self._runtime, guard, self.settings)
         for entry in self.registry.entries:
             self._board.set(entry.id, self._downloads.state_on_disk(entry))
 
@@ -87,23 +94,57 @@ class Hub:
 
     # -- the loaded models --------------------------------------------------------------------------------------
 
-    def load(self, model_id: str) -> Future[None]:
+    def weigh(self, model_id: str) -> Verdict:
+        """Whether a model that is on this machine would fit into its memory now, with every number."""
+        entry = self._on_disk(model_id)
+        return self._runtime.weigh(entry, self._downloads.folder_of(entry))
+
+    def load(self, model_id: str, *, force: bool = False) -> Future[None]:
         """Bring a downloaded model into memory; a second call joins the first.
 
-        The model of the same category that was loaded is freed first, and brought back if this load fails.
+        Where only so many models of a category may be loaded, the least recently used one is freed first, and
+        brought back if this load fails. `force` loads even if the memory guard expects too little memory.
         Raises NotReadyError if the model is not on this machine; the future raises LoadError or Cancelled.
         """
+        entry = self._on_disk(model_id)
+        self._housekeeper.start()
+        return self._runtime.load(entry, self._downloads.folder_of(entry), self._options_for(entry), force=force)
+
+    def _on_disk(self, model_id: str) -> RegistryEntry:
         entry = self.resolve(model_id)
         if not isinstance(self._downloads.state_on_disk(entry), Downloaded):
             raise NotReadyError(f"{entry.name} is not on this machine yet. Get it first: ominix pull {entry.id}")
-        return self._runtime.load(entry, self._downloads.folder_of(entry))
+        return entry
+
+    def _options_for(self, entry: RegistryEntry) -> LoadOptions:
+        folder, settings = self._downloads.folder_of(entry), self.settings
+        draft, adapter = settings.draft_models.get(entry.id), settings.adapters.get(entry.id)
+        cache_bytes = int(settings.prompt_cache_gb * GB)
+        prompt_caches.prune(self.home, cache_bytes)
+        cache_folder = prompt_caches.folder_for(self.home, entry.id, folder, adapter or "", str(settings.kv_bits))
+        return LoadOptions(
+            cache_folder=str(cache_folder) if cache_bytes else None,
+            cache_bytes=cache_bytes,
+            draft_folder=str(self._downloads.folder_of(self._on_disk(draft))) if draft else None,
+            adapter_folder=str(Path(adapter).expanduser()) if adapter else None,
+            kv_bits=settings.kv_bits,
+            allow_code=entry.id in settings.allow_code,
+        )
+
+    def warm_up(self) -> None:
+        """Prepare for the first load in the background; for programs that stay, such as the TUI and the server."""
+        self._runtime.warm_up()
 
     def unload(self, model_id: str) -> None:
-        """Free the model's memory, or cancel its load; does nothing if it has neither. Takes up to two seconds."""
+        """Free the model's memory, or cancel its load; does nothing if it has neither. Takes up to a few seconds."""
         self._runtime.unload(self.resolve(model_id).id)
 
+    def pin(self, model_id: str, pinned: bool = True) -> None:
+        """Keep a loaded model in memory whatever else happens, or no longer. Raises NotReadyError."""
+        self._runtime.pin(self.resolve(model_id).id, pinned)
+
     def generate(self, model_id: str, request: TextRequest) -> Generation:
-        """Continue a conversation or a text with a loaded model. Raises NotReadyError."""
+        """Continue a conversation or a text with a loaded model. Raises NotReadyError or BusyError."""
         return self._runtime.submit(self.resolve(model_id), request)
 
     def _convert(self, entry: RegistryEntry, source: Path, target: Path) -> None:
@@ -114,4 +155,5 @@ class Hub:
     def close(self) -> None:
         """End every download and worker. No process of the Hub is left when this returns."""
         self._downloads.close()
+        self._housekeeper.close()
         self._runtime.close()

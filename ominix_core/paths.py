@@ -38,6 +38,10 @@ class Home:
         return self.root / "models_registry_override.json"
 
     @property
+    def prompt_caches(self) -> Path:
+        return self.root / "cache" / "prompts"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -1,4 +1,4 @@
-"""The loaded models: one worker each, one model per category, requests routed to where their model lives."""
+"""The loaded models: one worker each, so many per category, requests routed to where their model lives."""
 
 from __future__ import annotations
 
@@ -6,56 +6,64 @@ import contextlib
 import logging
 import threading
 import time
-import uuid
-from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from ominix_core.board import StateBoard
-from ominix_core.errors import Cancelled, LoadError, NotReadyError
-from ominix_core.generation import Failed, Finished, TextRequest
+from ominix_core.engines.base import LoadOptions
+from ominix_core.errors import BusyError, Cancelled, LoadError, NotReadyError
+from ominix_core.events import ModelActivity
+from ominix_core.generation import TextRequest
+from ominix_core.guard import MemoryGuard
+from ominix_core.memory import Verdict
 from ominix_core.paths import Home
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.resident import Resident
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Error, Loaded, Loading, ModelState
 from ominix_core.stream import Generation
-from ominix_core.workers.host import Worker, start_worker
-from ominix_core.workers.protocol import Cancel, Done, Load, Output, Progress, Refused, Report, Submit
+from ominix_core.workers.protocol import Done, Heartbeat, Load, Output, Progress, Refused, Report, Trim
+from ominix_core.workers.spare import Spare
 
 logger = logging.getLogger(__name__)
 
 DOWNLOADED = Downloaded()
-
-
-@dataclass
-class _Resident:
-    """A model that is in memory or on its way there, with the requests that it is answering."""
-
-    entry: RegistryEntry
-    folder: Path
-    loaded: Future[Done] = field(default_factory=Future)
-    worker: Worker | None = None
-    generations: dict[str, Generation] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+# How long a worker may take to save its prompt caches when its model is unloaded, and when everything ends.
+UNLOAD_PATIENCE = 5.0
+CLOSE_PATIENCE = 1.0
 
 
 class Runtime:
     """Thread-safe. Owns the workers and sets the states from Loading on."""
 
-    def __init__(self, home: Home, board: StateBoard, settings: Settings) -> None:
+    def __init__(self, home: Home, board: StateBoard, settings: Settings, guard: MemoryGuard) -> None:
         self._home = home
         self._board = board
         self._settings = settings
+        self._guard = guard
+        self._spare = Spare(settings.isolation, home.logs / "worker-spare.log", wanted=settings.warm_spare)
         self._lock = threading.Lock()
-        self._residents: dict[str, _Resident] = {}
+        self._residents: dict[str, Resident] = {}
         self._loads: dict[str, Future[None]] = {}
         self._swaps: dict[str, threading.Lock] = {}
         self._closed = False
+        self.refusing = False
+        """Whether new requests are refused because memory is short."""
         self._executor = ThreadPoolExecutor(thread_name_prefix="load")
+
+    @property
+    def residents(self) -> tuple[Resident, ...]:
+        """The models in memory or on their way there."""
+        with self._lock:
+            return tuple(self._residents.values())
+
+    def warm_up(self) -> None:
+        """Keep a worker ready for the next load from now on; returns at once."""
+        self._spare.keep()
 
     # -- load and unload ----------------------------------------------------------------------------------------
 
-    def load(self, entry: RegistryEntry, folder: Path) -> Future[None]:
+    def load(self, entry: RegistryEntry, folder: Path, options: LoadOptions, *, force: bool = False) -> Future[None]:
         """Start loading; a second call joins the first. See Hub.load for what the future raises."""
         with self._lock:
             running = self._loads.get(entry.id)
@@ -65,65 +73,96 @@ class Runtime:
                 already: Future[None] = Future()
                 already.set_result(None)
                 return already
-            resident = self._register(entry, folder)
+            resident = self._register(Resident(entry, folder, options))
             swap = self._swaps.setdefault(entry.category, threading.Lock())
-            future = self._executor.submit(self._swap_in, resident, swap)
+            future = self._executor.submit(self._swap_in, resident, swap, force)
             self._loads[entry.id] = future
         self._board.set(entry.id, Loading())
         return future
 
-    def _register(self, entry: RegistryEntry, folder: Path) -> _Resident:
+    def _register(self, resident: Resident) -> Resident:
         if self._closed:
-            raise Cancelled(f"Loading {entry.name} was cancelled.")
-        resident = self._residents[entry.id] = _Resident(entry, folder)
+            raise Cancelled(f"Loading {resident.entry.name} was cancelled.")
+        self._residents[resident.entry.id] = resident
         return resident
 
-    def _swap_in(self, resident: _Resident, swap: threading.Lock) -> None:
+    def _swap_in(self, resident: Resident, swap: threading.Lock, force: bool) -> None:
         with swap:
-            cancelled_while_it_waited = resident.loaded.done()
-            previous = [] if cancelled_while_it_waited else self._others(resident.entry)
-            for other in previous:
-                self._end(other)
+            evicted: list[Resident] = []
             try:
+                if not resident.cancelled:
+                    evicted = self._to_evict(resident)
+                    self._check_memory(resident, evicted, force)
+                for other in evicted:
+                    self._end(other)
                 self._bring_in(resident)
-            except LoadError:
-                for other in previous:
+            except LoadError as error:
+                self._end(resident, Error(str(error)))
+                for other in evicted:
                     self._bring_back(other)
                 raise
+            except Cancelled:
+                self._end(resident)
+                raise
+        self._spare.refill()
 
-    def _bring_back(self, former: _Resident) -> None:
+    def _to_evict(self, resident: Resident) -> list[Resident]:
+        """Which models of the same category make room: the least recently used that are not pinned."""
+        category = resident.entry.category
+        others = [other for other in self.residents if other.entry.category == category and other.is_loaded]
+        surplus = len(others) + 1 - self._settings.max_loaded_per_category
+        if surplus <= 0:
+            return []
+        free = sorted((other for other in others if not other.pinned), key=lambda other: other.last_used)
+        if len(free) < surplus:
+            names = " and ".join(other.entry.name for other in others if other.pinned)
+            raise LoadError(f"{names} is pinned and stays in memory. Unpin it to load {resident.entry.name}.")
+        return free[:surplus]
+
+    def _check_memory(self, resident: Resident, evicted: list[Resident], force: bool) -> None:
+        verdict = self.weigh(resident.entry, resident.folder, evicted)
+        if not verdict.fits and not force:
+            raise LoadError(verdict.message)
+        resident.give_room(self._guard.room_for_caches(verdict))
+
+    def weigh(self, entry: RegistryEntry, folder: Path, evicted: list[Resident] | None = None) -> Verdict:
+        """The guard's verdict on loading this model now."""
+        if evicted is None:
+            with contextlib.suppress(LoadError):
+                evicted = self._to_evict(Resident(entry, folder, LoadOptions()))
+        used = sum(other.memory_bytes for other in self.residents)
+        freed = sum(other.memory_bytes for other in evicted or [])
+        return self._guard.weigh(entry, folder, used, freed)
+
+    def _bring_back(self, former: Resident) -> None:
         logger.info("bringing %s back", former.entry.id)
+        again = Resident(former.entry, former.folder, former.options, pinned=former.pinned)
         # Its own state tells if this fails too; the first failure is the one that the caller must see.
-        with contextlib.suppress(LoadError, Cancelled):
-            with self._lock:
-                resident = self._register(former.entry, former.folder)
-            self._bring_in(resident)
-
-    def _bring_in(self, resident: _Resident) -> None:
-        entry = resident.entry
-        started = time.monotonic()
         try:
-            if not resident.loaded.done():
-                self._start(resident)
-            done = resident.loaded.result()
-        except Cancelled:
-            self._end(resident)
-            raise
+            with self._lock:
+                self._register(again)
+            self._bring_in(again)
         except LoadError as error:
-            self._end(resident, Error(str(error)))
-            raise
-        self._board.set(entry.id, Loaded(done.memory_bytes, time.monotonic() - started))
+            self._end(again, Error(str(error)))
+        except Cancelled:
+            self._end(again)
 
-    def _start(self, resident: _Resident) -> None:
+    def _bring_in(self, resident: Resident) -> None:
+        started = time.monotonic()
+        self._board.set(resident.entry.id, Loading())
+        if not resident.cancelled:
+            self._start(resident)
+        done = resident.loaded.result()
+        resident.memory_bytes = done.memory_bytes
+        resident.last_used = time.monotonic()
+        self._board.set(resident.entry.id, Loaded(done.memory_bytes, time.monotonic() - started))
+
+    def _start(self, resident: Resident) -> None:
         entry = resident.entry
-        self._board.set(entry.id, Loading())
-        resident.worker = start_worker(
-            self._settings.isolation,
-            self._home.logs / f"worker-{entry.id}.log",
-            lambda report: self._on_report(resident, report),
-            lambda reason: self._on_death(resident, reason),
-        )
-        resident.worker.send(Load(entry.runtime.engine, str(resident.folder)))
+        resident.worker = self._spare.take()
+        resident.worker.listen(_ResidentListener(self, resident))
+        log = self._home.logs / f"worker-{entry.id}.log"
+        resident.worker.send(Load(entry.runtime.engine, str(resident.folder), str(log), resident.options))
 
     def unload(self, model_id: str) -> None:
         """End the model's worker; a load that is under way ends with Cancelled."""
@@ -131,79 +170,65 @@ class Runtime:
             resident = self._residents.get(model_id)
         if resident is None:
             return
-        if not resident.loaded.done():
-            _settle(resident.loaded, Cancelled(f"Loading {resident.entry.name} was cancelled."))
-            return
-        self._end(resident)
+        if not resident.cancel(f"Loading {resident.entry.name} was cancelled."):
+            self._end(resident, patience=UNLOAD_PATIENCE)
+
+    def pin(self, model_id: str, pinned: bool) -> None:
+        """Keep a loaded model in memory whatever else is loaded or idle, or no longer."""
+        with self._lock:
+            resident = self._residents.get(model_id)
+        if resident is None:
+            raise NotReadyError(f"{model_id} is not loaded, so it cannot be pinned.")
+        resident.pinned = pinned
 
     def close(self) -> None:
         """End every worker."""
         with self._lock:
             self._closed = True
-            model_ids = list(self._residents)
-        for model_id in model_ids:
-            self.unload(model_id)
+            residents = list(self._residents.values())
+        self._spare.close()
+        for resident in residents:
+            if not resident.cancel("Ominix is closing."):
+                self._end(resident, patience=CLOSE_PATIENCE)
         self._executor.shutdown(wait=True)
 
-    def _others(self, entry: RegistryEntry) -> list[_Resident]:
-        with self._lock:
-            return [
-                resident
-                for resident in self._residents.values()
-                if resident.entry.category == entry.category and resident.loaded.done() and resident.worker is not None
-            ]
-
-    def _end(self, resident: _Resident, state: ModelState = DOWNLOADED) -> None:
+    def _end(self, resident: Resident, state: ModelState = DOWNLOADED, patience: float = 0.0) -> None:
         with self._lock:
             if self._residents.get(resident.entry.id) is resident:
                 del self._residents[resident.entry.id]
+        resident.fail_requests(f"{resident.entry.name} was unloaded before it could finish.")
         if resident.worker is not None:
-            resident.worker.close()
-        self._fail_requests(resident, f"{resident.entry.name} was unloaded before it could finish.")
+            resident.worker.close(patience)
         self._board.set(resident.entry.id, state)
 
     # -- what workers tell --------------------------------------------------------------------------------------
 
-    def _on_report(self, resident: _Resident, report: Report) -> None:
-        match report:
-            case Progress():
-                progress = report.done_bytes / report.total_bytes if report.total_bytes else 0.0
-                if not resident.loaded.done():
-                    self._board.set(resident.entry.id, Loading(progress, report.stage))
-            case Done():
-                _settle(resident.loaded, report)
-            case Refused():
-                _settle(resident.loaded, LoadError(report.message))
-            case Output():
-                self._deliver(resident, report)
+    def on_progress(self, resident: Resident, progress: Progress) -> None:
+        share = progress.done_bytes / progress.total_bytes if progress.total_bytes else 0.0
+        if not resident.loaded.done():
+            self._board.set(resident.entry.id, Loading(share, progress.stage))
 
-    def _deliver(self, resident: _Resident, output: Output) -> None:
-        with resident.lock:
-            if isinstance(output.event, Finished | Failed):
-                generation = resident.generations.pop(output.request_id, None)
-            else:
-                generation = resident.generations.get(output.request_id)
-        if generation is not None:
-            generation.put(output.event)
+    def on_heartbeat(self, resident: Resident, beat: Heartbeat) -> None:
+        resident.heartbeat(beat)
+        if resident.is_loaded:
+            self._board.publish(
+                ModelActivity(resident.entry.id, beat.memory_bytes, beat.running, beat.tokens_per_second)
+            )
 
-    def _on_death(self, resident: _Resident, reason: str) -> None:
+    def give_up(self, resident: Resident, reason: str) -> None:
+        """The worker has died or must die; its model is in Error and its requests end."""
         logger.error("worker of %s: %s", resident.entry.id, reason)
         message = f"{resident.entry.name} stopped: {reason} Load it again to go on."
-        with self._lock:
-            if self._residents.get(resident.entry.id) is resident:
-                del self._residents[resident.entry.id]
-        if not _settle(resident.loaded, LoadError(message)):
-            self._board.set(resident.entry.id, Error(message))
-            if resident.worker is not None:
-                resident.worker.close()
-        self._fail_requests(resident, message)
+        if resident.fail_load(message):
+            return
+        resident.fail_requests(message)
+        self._end(resident, Error(message))
 
-    def _fail_requests(self, resident: _Resident, message: str) -> None:
-        with resident.lock:
-            generations = list(resident.generations.values())
-            resident.generations.clear()
-        for generation in generations:
-            generation.put(Failed(message, "worker_gone"))
+    def trim(self) -> None:
+        """Ask every worker to give back memory that only saves time."""
+        for resident in self.residents:
+            if resident.worker is not None:
+                resident.worker.send(Trim())
 
     # -- requests -----------------------------------------------------------------------------------------------
 
@@ -211,27 +236,37 @@ class Runtime:
         """Send a request to the model's worker. Raises NotReadyError if the model is not loaded."""
         with self._lock:
             resident = self._residents.get(entry.id)
-        if resident is None or resident.worker is None or not resident.loaded.done():
+        if resident is None or not resident.is_loaded:
             raise NotReadyError(f"{entry.name} is not loaded. Load it first.")
-        worker = resident.worker
-        generation = Generation(uuid.uuid4().hex, lambda request_id: worker.send(Cancel(request_id)))
-        with resident.lock:
-            resident.generations[generation.request_id] = generation
-        worker.send(Submit(generation.request_id, request))
+        if self.refusing:
+            raise BusyError("This machine is short of memory. Try again in a moment, or unload a model.")
+        generation = resident.submit(request)
         with self._lock:
             gone = self._residents.get(entry.id) is not resident
         if gone:  # it ended between the look-up and the hand-over
-            self._fail_requests(resident, f"{entry.name} was unloaded before it could answer.")
+            resident.fail_requests(f"{entry.name} was unloaded before it could answer.")
         return generation
 
 
-def _settle(future: Future[Done], outcome: Done | Exception) -> bool:
-    """Set the future's outcome unless it has one; tells whether it did."""
-    try:
-        if isinstance(outcome, Exception):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
-    except InvalidStateError:
-        return False
-    return True
+class _ResidentListener:
+    """Takes the reports of one resident's worker to where they belong."""
+
+    def __init__(self, runtime: Runtime, resident: Resident) -> None:
+        self._runtime = runtime
+        self._resident = resident
+
+    def on_report(self, report: Report) -> None:
+        match report:
+            case Progress():
+                self._runtime.on_progress(self._resident, report)
+            case Done():
+                self._resident.finish_load(report)
+            case Refused():
+                self._resident.fail_load(report.message)
+            case Heartbeat():
+                self._runtime.on_heartbeat(self._resident, report)
+            case Output():
+                self._resident.deliver(report)
+
+    def on_death(self, reason: str) -> None:
+        self._runtime.give_up(self._resident, reason)

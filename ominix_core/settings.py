@@ -5,13 +5,18 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from dataclasses import dataclass, fields
-from typing import Any, Literal, Self, get_args
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal, Self
+
+import msgspec
 
 from ominix_core.errors import SettingsError
+from ominix_core.memory import GuardLevel
 from ominix_core.paths import Home
 
 Isolation = Literal["process", "thread"]
+_Positive = msgspec.Meta(ge=1)
+_NotNegative = msgspec.Meta(ge=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +29,55 @@ class Settings:
     host: str = "127.0.0.1"
     """The address that `ominix serve` listens on."""
 
-    port: int = 8080
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
     """The port that `ominix serve` listens on."""
+
+    guard: GuardLevel = "balanced"
+    """How much memory is kept free for everything else: safe, balanced, aggressive, or off."""
+
+    context: Annotated[int, _Positive] = 8192
+    """The conversation length, in tokens, that the memory guard makes room for when a model is loaded."""
+
+    max_loaded_per_category: Annotated[int, _Positive] = 1
+    """How many models of a category may be in memory; the least recently used one makes room for the next."""
+
+    idle_minutes: Annotated[float, _NotNegative] = 0.0
+    """Unload a model that nobody has used for this long; 0 never does."""
+
+    hang_seconds: Annotated[float, msgspec.Meta(gt=0)] = 120.0
+    """End a model's worker when one step of its work takes longer than this."""
+
+    warm_spare: bool = True
+    """Keep a worker with its libraries imported ready, so that a load starts at once."""
+
+    jit: bool = False
+    """Let the server load a downloaded model when a request names it."""
+
+    prompt_cache_gb: Annotated[float, _NotNegative] = 2.0
+    """Disk space for the prompt caches that are kept when a model is unloaded; 0 keeps none."""
+
+    kv_bits: Literal[0, 4, 8] = 0
+    """Quantize KV caches to this many bits; 0 does not. Requests are then answered one at a time."""
+
+    draft_models: dict[str, str] = field(default_factory=dict)
+    """For speculative decoding: model id → id of the small model that drafts for it."""
+
+    adapters: dict[str, str] = field(default_factory=dict)
+    """LoRA adapters: model id → folder of the adapter."""
+
+    allow_code: tuple[str, ...] = ()
+    """Ids of models whose own Python code may be run when they are loaded."""
 
     @classmethod
     def load(cls, home: Home) -> Self:
         """Read the file and the environment. Raises SettingsError that names the file, the key and the nearest one."""
         values = _read_file(home)
-        for field in fields(cls):
-            variable = os.environ.get(f"OMINIX_{field.name.upper()}")
-            if variable:
-                values[field.name] = variable
-        return cls(**{name: _checked(name, value) for name, value in values.items()})
+        for setting in fields(cls):
+            if variable := os.environ.get(f"OMINIX_{setting.name.upper()}"):
+                values[setting.name] = variable
+        for name, value in values.items():
+            _check(cls, name, value, home)
+        return msgspec.convert(values, cls, strict=False)
 
 
 def _read_file(home: Home) -> dict[str, Any]:
@@ -49,7 +91,7 @@ def _read_file(home: Home) -> dict[str, Any]:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{home.config} is not valid TOML: {error}. Mend or remove the file.") from error
-    known = [field.name for field in fields(Settings)]
+    known = [setting.name for setting in fields(Settings)]
     for name in values:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -58,15 +100,12 @@ def _read_file(home: Home) -> dict[str, Any]:
     return values
 
 
-def _checked(name: str, value: Any) -> Any:
-    if name == "isolation" and value not in get_args(Isolation):
-        raise SettingsError(f"isolation must be one of {', '.join(get_args(Isolation))}, not '{value}'.")
-    if name == "port":
-        try:
-            port = int(value)
-        except (TypeError, ValueError):
-            port = -1
-        if not 0 <= port <= 65535:
-            raise SettingsError(f"port must be a whole number from 0 to 65535, not '{value}'.")
-        return port
-    return value
+def _check(cls: type[Settings], name: str, value: Any, home: Home) -> None:
+    try:
+        msgspec.convert({name: value}, cls, strict=False)
+    except msgspec.ValidationError as error:
+        reason = str(error).split(" - at ")[0]
+        raise SettingsError(
+            f"The setting '{name}' cannot be {value!r}: {reason}. Correct it in {home.config} or in the variable "
+            f"OMINIX_{name.upper()}."
+        ) from error

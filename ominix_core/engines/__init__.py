@@ -24,3 +24,12 @@ def create_engine(name: str) -> Engine:
     module, _, attribute = target.partition(":")
     engine: Engine = getattr(importlib.import_module(module), attribute)()
     return engine
+
+
+def import_libraries() -> None:
+    """Import what takes long, before any model is chosen."""
+    from ominix_core.mlx_setup import open_file_limit_kept, prepare
+
+    prepare()
+    with open_file_limit_kept():
+        import mlx_lm.generate  # noqa: F401

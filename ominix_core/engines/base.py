@@ -6,7 +6,31 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from ominix_core.generation import GenerationEvent, TextRequest
+
+
+class LoadOptions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a model is to be loaded.
+
+    Attributes:
+        room: Bytes that KV caches may take beside the weights; None is as much as there is.
+        cache_folder: Where prompt caches outlive the worker; None keeps none.
+        cache_bytes: How much of the disk they may take.
+        draft_folder: A small model that drafts for this one (speculative decoding).
+        adapter_folder: A LoRA adapter to put over the weights.
+        kv_bits: Quantize KV caches to this many bits; 0 does not.
+        allow_code: Whether the checkpoint's own Python may be run.
+    """
+
+    room: int | None = None
+    cache_folder: str | None = None
+    cache_bytes: int = 0
+    draft_folder: str | None = None
+    adapter_folder: str | None = None
+    kv_bits: int = 0
+    allow_code: bool = False
 
 
 class LoadReport(Protocol):
@@ -22,19 +46,22 @@ class Engine(Protocol):
     cancelled ones leave between two steps.
     """
 
-    memory_bytes: int
-
     @property
     def busy(self) -> bool:
         """Whether a `step` has work to do."""
         ...
 
-    def load(self, folder: Path, report: LoadReport) -> None:
+    @property
+    def running(self) -> int:
+        """How many requests are being answered."""
+        ...
+
+    def load(self, folder: Path, options: LoadOptions, report: LoadReport) -> None:
         """Bring the model into memory. Raises LoadError."""
         ...
 
     def submit(self, request_id: str, request: TextRequest) -> None:
-        """Queue a request. Raises RequestError if it can never be answered."""
+        """Queue a request. Raises RequestError if it cannot be answered."""
         ...
 
     def cancel(self, request_id: str) -> None:
@@ -45,6 +72,10 @@ class Engine(Protocol):
         """Do one piece of work and return what it produced, by request."""
         ...
 
+    def trim(self) -> None:
+        """Give back memory that only saves time."""
+        ...
+
     def close(self) -> None:
-        """Free the model's memory."""
+        """Keep what should outlive the worker, and free the model's memory."""
         ...

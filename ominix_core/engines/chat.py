@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ominix_core.engines.answer import Answer
-from ominix_core.engines.base import LoadReport
+from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.constraint import ConstraintFactory
 from ominix_core.engines.loading import load_language_model
 from ominix_core.engines.pace import LARGEST_CHUNK_TOKENS, PrefillPace
@@ -29,6 +30,10 @@ from ominix_core.generation import (
     TextRequest,
     Usage,
 )
+from ominix_core.memory import KVCache, gigabytes
+
+# What an answer without a limit may reach on a model whose context has none, in tokens.
+LONGEST_ANSWER = 1 << 20
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +49,7 @@ class _Running:
     answer: Answer
     prompt_tokens: int
     cached_tokens: int
+    reserved: int
     started: float
     first_token: float = 0.0
     completion_tokens: int = 0
@@ -62,30 +68,36 @@ class _Running:
         )
 
 
-@dataclass
 class ChatEngine:
     """One language model and the batch of requests that it is answering."""
 
-    memory_bytes: int = 0
-    _model: Any = None
-    _tokenizer: Any = None
-    _context: int | None = None
-    _batch: Any = None
-    _pace: PrefillPace = field(default_factory=PrefillPace)
-    _running: dict[int, _Running] = field(default_factory=dict)
-    _cancelled: list[_Running] = field(default_factory=list)
+    _model: Any
+    _tokenizer: Any
+    _context: int | None
+    _kv_cache: KVCache
+    _options: LoadOptions
+    _constraints: ConstraintFactory
+    _token_texts: TokenTexts
+    _prefixes: PrefixCache
+    _batch: Any
 
-    def load(self, folder: Path, report: LoadReport) -> None:
+    def __init__(self) -> None:
+        self._pace = PrefillPace()
+        self._running: dict[int, _Running] = {}
+        self._cancelled: list[_Running] = []
+
+    def load(self, folder: Path, options: LoadOptions, report: LoadReport) -> None:
         """Load the model in `folder`. Raises LoadError that names it."""
-        loaded = load_language_model(folder, report)
-        import mlx.core as mx
-
+        loaded = load_language_model(folder, options, report)
+        self._options = options
         self._model, self._tokenizer, self._context = loaded.model, loaded.tokenizer, loaded.context
+        self._kv_cache = loaded.kv_cache
         self._constraints = ConstraintFactory(self._tokenizer)
         self._token_texts = TokenTexts(self._tokenizer)
-        self._prefixes = PrefixCache()
+        self._prefixes = PrefixCache(sys.maxsize if options.room is None else options.room)
+        if options.cache_folder:
+            self._prefixes.restore(Path(options.cache_folder))
         self._reset_batch()
-        self.memory_bytes = mx.get_active_memory()
 
     def _reset_batch(self) -> None:
         from mlx_lm.generate import BatchGenerator
@@ -101,11 +113,16 @@ class ChatEngine:
     def busy(self) -> bool:
         return bool(self._running or self._cancelled)
 
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
     def submit(self, request_id: str, request: TextRequest) -> None:
         """Queue a request. Raises RequestError if the model, its template or its context cannot take it."""
         started = time.perf_counter()
         prompt = encode(self._tokenizer, request)
-        max_tokens = self._room_for(prompt.tokens, request.max_tokens)
+        max_tokens = self._length_of(len(prompt.tokens), request.max_tokens)
+        reserved = self._reserve(len(prompt.tokens) + max_tokens)
         processors = make_logits_processors(request.sampling)
         if request.grammar is not None:
             processors.append(self._constraints.make(request.grammar, after_reasoning=prompt.opens_reasoning))
@@ -119,19 +136,51 @@ class ChatEngine:
             logits_processors=[processors],
         )
         answer = Answer(self._tokenizer, request, opens_reasoning=prompt.opens_reasoning)
-        self._running[uid] = _Running(request_id, request, answer, len(prompt.tokens), len(prefix.tokens), started)
+        self._running[uid] = _Running(
+            request_id, request, answer, len(prompt.tokens), len(prefix.tokens), reserved, started
+        )
 
-    def _room_for(self, prompt: list[int], wanted: int | None) -> int:
-        if self._context is None:
-            return wanted or 1 << 20
-        room = self._context - len(prompt)
-        if room < 1:
+    def _length_of(self, prompt: int, wanted: int | None) -> int:
+        """How long the answer may get, in tokens."""
+        room = sys.maxsize
+        if self._context is not None:
+            room = self._context - prompt
+            if room < 1:
+                raise RequestError(
+                    f"This conversation is {prompt:,} tokens long, but the model's context holds {self._context:,}. "
+                    "Shorten it, or start a new one.",
+                    "context_length_exceeded",
+                )
+        if wanted is None and self._options.room is not None:
+            wanted = max(1, self._kv_cache.tokens_in(self._free_room) - prompt)
+        return min(room, wanted or LONGEST_ANSWER)
+
+    @property
+    def _free_room(self) -> int:
+        """Bytes for KV caches that no running request has reserved."""
+        if self._options.room is None:
+            return sys.maxsize
+        return self._options.room - sum(running.reserved for running in self._running.values())
+
+    def _reserve(self, tokens: int) -> int:
+        """The bytes of a KV cache for so many tokens; older prefixes make room for it. Raises RequestError."""
+        needed = self._kv_cache.bytes_for(tokens)
+        if self._options.room is None:
+            return needed
+        if needed > self._options.room:
             raise RequestError(
-                f"This conversation is {len(prompt)} tokens long, but the model's context holds {self._context}. "
-                "Shorten it, or start a new one.",
+                f"{tokens:,} tokens need {gigabytes(needed)} for their KV cache, but this machine has room for "
+                f"{gigabytes(self._options.room)}. Ask for a shorter answer or shorten the conversation.",
                 "context_length_exceeded",
             )
-        return room if wanted is None else min(wanted, room)
+        if needed > self._free_room:
+            raise RequestError(
+                f"The memory for KV caches is in use: this request needs {gigabytes(needed)}, "
+                f"{gigabytes(self._free_room)} is free. Try again when a running request has ended.",
+                "kv_cache_full",
+            )
+        self._prefixes.trim(self._free_room - needed)
+        return needed
 
     def cancel(self, request_id: str) -> None:
         for uid, running in list(self._running.items()):
@@ -198,11 +247,18 @@ class ChatEngine:
             cache, tokens = kept
             self._prefixes.put(tokens, cache)
 
+    def trim(self) -> None:
+        """Drop every cached prefix."""
+        import mlx.core as mx
+
+        self._prefixes.trim()
+        mx.clear_cache()
+
     def close(self) -> None:
-        """Free the model."""
-        self._running.clear()
-        if self._batch is not None:
-            self._batch.close()
+        """Save the prompt caches and free the model."""
+        if self._options.cache_folder and self._options.cache_bytes:
+            self._prefixes.save(Path(self._options.cache_folder), self._options.cache_bytes)
+        self._batch.close()
         self.__dict__.clear()
         gc.collect()
         import mlx.core as mx

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ominix_core.engines.base import LoadReport
+from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.errors import LoadError
+from ominix_core.memory import KVCache, kv_cache_of, read_config
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
 
 logger = logging.getLogger(__name__)
@@ -23,29 +24,51 @@ class LanguageModel:
     model: Any
     tokenizer: Any
     context: int | None
+    kv_cache: KVCache
 
 
-def load_language_model(folder: Path, report: LoadReport) -> LanguageModel:
+def load_language_model(folder: Path, options: LoadOptions, report: LoadReport) -> LanguageModel:
     """Load and evaluate the model in `folder`, in float32 on a CPU. Raises LoadError that names the folder."""
+    _refuse_code(folder, options)
     prepare()
     import mlx.core as mx
 
     with open_file_limit_kept():
-        from mlx_lm.utils import load_model, load_tokenizer
+        from mlx_lm.utils import load_adapters, load_model, load_tokenizer
 
     report("reading")
     try:
-        model, config = load_model(folder, lazy=True)
-        tokenizer = load_tokenizer(folder)
+        model, config = load_model(folder, lazy=True, trust_remote_code=options.allow_code)
+        tokenizer = load_tokenizer(folder, {"trust_remote_code": options.allow_code})
+        if options.adapter_folder:
+            model = load_adapters(model, options.adapter_folder)
     except Exception as error:
         logger.exception("reading %s failed", folder)
         raise LoadError(f"The files of {folder.name} cannot be read: {error}. Get the model again.") from error
-    if not mx.metal.is_available():
+    on_cpu = not mx.metal.is_available()
+    if on_cpu:
         model.set_dtype(mx.float32)  # half precision is 40 to 100 times slower on a CPU
     total_bytes = _evaluate(model, report)
     report("warming up", total_bytes, total_bytes)
     mx.eval(model(mx.array([[0]])))
-    return LanguageModel(model, tokenizer, config.get("max_position_embeddings"))
+    text = config.get("text_config") or config
+    kv_cache = kv_cache_of(config, 4 if on_cpu else 2)
+    return LanguageModel(model, tokenizer, text.get("max_position_embeddings"), kv_cache)
+
+
+def _refuse_code(folder: Path, options: LoadOptions) -> None:
+    """Python that comes with a checkpoint is run only for models that the user allows."""
+    if options.allow_code:
+        return
+    config = read_config(folder)
+    modules = {str(target).partition(".")[0] + ".py" for target in (config.get("auto_map") or {}).values()}
+    modules.add(str(config.get("model_file")))
+    carried = sorted(name for name in modules if (folder / name).is_file())
+    if carried:
+        raise LoadError(
+            f"{folder.name} carries Python code of its own ({', '.join(carried)}), which Ominix does not run unasked. "
+            f'If you trust it, add its id to allow_code in config.toml: allow_code = ["{folder.name}"].'
+        )
 
 
 def _evaluate(model: Any, report: LoadReport) -> int:

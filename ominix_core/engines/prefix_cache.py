@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-# A working budget until a memory guard sets one: about 20,000 tokens of an 8B model in half precision.
-DEFAULT_BUDGET_BYTES = 3 << 30
+logger = logging.getLogger(__name__)
+
+MOST_PREFIXES = 64
 _MODEL = "model"  # mlx-lm's cache can hold several models; a worker has one
 
 
@@ -20,12 +26,12 @@ class CachedPrefix:
 
 
 class PrefixCache:
-    """Least recently used prefixes go first once the budget is full."""
+    """Least recently used prefixes go first once the budget, in bytes, is full."""
 
-    def __init__(self, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> None:
+    def __init__(self, budget: int) -> None:
         from mlx_lm.models.cache import LRUPromptCache
 
-        self._cache = LRUPromptCache(max_size=64, max_bytes=budget_bytes)
+        self._cache = LRUPromptCache(max_size=MOST_PREFIXES, max_bytes=budget)
 
     @property
     def nbytes(self) -> int:
@@ -49,6 +55,45 @@ class PrefixCache:
         """Keep the cache of these tokens."""
         self._cache.insert_cache(_MODEL, list(tokens), cache)
 
-    def trim(self, budget_bytes: int) -> None:
-        """Let go of prefixes until they fit."""
-        self._cache.trim_to(n_bytes=budget_bytes)
+    def trim(self, budget: int = 0) -> None:
+        """Let go of the oldest prefixes until the rest fits."""
+        self._cache.trim_to(n_bytes=budget)
+
+    def _newest_first(self) -> Iterator[tuple[list[int], list[Any]]]:
+        # mlx-lm keeps the order and the values but has no way to walk through them
+        for order in self._cache._lru._lrus.values():
+            for _, tokens in reversed(order):
+                yield tokens, self._cache._trie.get(_MODEL, tokens).prompt_cache
+
+    def save(self, folder: Path, disk_bytes: int) -> None:
+        """Write the newest prefixes to `folder` until `disk_bytes` are used, in place of what was there."""
+        from mlx_lm.models.cache import save_prompt_cache
+
+        folder.mkdir(parents=True, exist_ok=True)
+        kept, used = set(), 0
+        for tokens, cache in self._newest_first():
+            size = sum(part.nbytes for part in cache)
+            if used + size > disk_bytes:
+                break
+            name = hashlib.sha256(json.dumps(tokens).encode()).hexdigest()[:32] + ".safetensors"
+            kept.add(name)
+            used += size
+            if not (folder / name).exists():
+                draft = folder / f".{name}"
+                save_prompt_cache(str(draft), cache, {"tokens": json.dumps(tokens)})
+                draft.rename(folder / name)
+        for path in folder.iterdir():
+            if path.name not in kept:
+                path.unlink()
+
+    def restore(self, folder: Path) -> None:
+        """Read what `save` has written; a file that cannot be read is skipped and removed."""
+        from mlx_lm.models.cache import load_prompt_cache
+
+        for path in sorted(folder.glob("[!.]*.safetensors"), key=lambda path: path.stat().st_mtime):
+            try:
+                cache, metadata = load_prompt_cache(str(path), return_metadata=True)
+                self.put(json.loads(metadata["tokens"]), cache)
+            except Exception:  # whatever is wrong with it, a cache is only a cache
+                logger.warning("dropping the unreadable prompt cache %s", path.name, exc_info=True)
+                path.unlink(missing_ok=True)

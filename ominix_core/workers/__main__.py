@@ -10,7 +10,7 @@ import sys
 import threading
 
 from ominix_core.workers import inference
-from ominix_core.workers.protocol import Link, Report
+from ominix_core.workers.protocol import Link, Load, Report
 
 
 def main() -> None:
@@ -30,10 +30,20 @@ def main() -> None:
 
 def _receive(link: Link, inbox: inference.Inbox) -> None:
     while (command := link.receive()) is not None:
+        if isinstance(command, Load):
+            _write_to(command.log)
         inbox.put(command)
     # The Hub closed this worker or died. Leave at once, even from the middle of a long computation: the system
     # takes the memory back faster than any orderly end would.
     os._exit(0)
+
+
+def _write_to(log: str) -> None:
+    """Everything that this process and its C libraries print goes to the model's log."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    os.close(descriptor)
 
 
 if __name__ == "__main__":

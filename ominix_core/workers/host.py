@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -10,51 +11,60 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol
 
 from ominix_core.errors import DownloadError
 from ominix_core.workers import inference
-from ominix_core.workers.protocol import Command, Convert, Done, Link, Refused, Report
+from ominix_core.workers.protocol import Command, Convert, Done, Link, Quit, Refused, Report
 
 logger = logging.getLogger(__name__)
 
+# How long a worker that was told to end has before it is killed.
 SECONDS_TO_END = 2.0
 
-OnReport = Callable[[Report], None]
-OnDeath = Callable[[str], None]
-"""Called once, with a sentence, if the worker ends without having been closed."""
+
+class Listener(Protocol):
+    """Who is told what a worker does; called on the worker's own host thread."""
+
+    def on_report(self, report: Report) -> None: ...
+
+    def on_death(self, reason: str) -> None:
+        """The worker ended without having been closed; `reason` is a sentence."""
+        ...
 
 
 class Worker(Protocol):
-    """A running worker. Both callbacks come on the worker's own host thread."""
+    """A running worker."""
 
-    @property
-    def pid(self) -> int: ...
+    def listen(self, listener: Listener) -> None:
+        """Tell `listener` from now on; before that, reports are dropped."""
+        ...
 
     def send(self, command: Command) -> None:
         """Hand over a command; one for a worker that has died is dropped, its death is reported."""
         ...
 
-    def close(self) -> None:
-        """End the worker, whatever it is doing. Its memory is free when this returns."""
+    def close(self, patience: float = 0.0) -> None:
+        """End the worker, after `patience` seconds at most to keep what should outlive it.
+
+        Its memory is free when this returns.
+        """
         ...
 
 
-def start_worker(isolation: str, log: Path, on_report: OnReport, on_death: OnDeath) -> Worker:
+def start_worker(isolation: str, log: Path) -> Worker:
     """A worker in a process of its own, or on a thread of this one."""
-    if isolation == "thread":
-        return ThreadWorker(on_report, on_death)
-    return ProcessWorker(log, on_report, on_death)
+    return ThreadWorker() if isolation == "thread" else ProcessWorker(log)
 
 
 class ProcessWorker:
     """A worker in a spawned process. It ends by itself when this process does, because their socket closes."""
 
-    def __init__(self, log: Path, on_report: OnReport, on_death: OnDeath) -> None:
+    def __init__(self, log: Path) -> None:
         self._log = log
+        self._listener: Listener | None = None
         self._closing = threading.Event()
         ours, theirs = socket.socketpair()
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -70,30 +80,40 @@ class ProcessWorker:
                 env={**os.environ, "PYTHONPATH": _import_path()},
             )
         self._link = Link(ours, at_hub=True)
-        self._thread = threading.Thread(
-            target=self._receive, args=(on_report, on_death), name=f"worker-{self._process.pid}", daemon=True
-        )
+        self._thread = threading.Thread(target=self._receive, name=f"worker-{self._process.pid}", daemon=True)
         self._thread.start()
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def listen(self, listener: Listener) -> None:
+        self._listener = listener
+        if not self._thread.is_alive() and not self._closing.is_set():  # it died before anybody listened
+            listener.on_death(self._death())
 
     def send(self, command: Command) -> None:
         try:
             self._link.send(command)
         except OSError:
-            logger.info("worker %d is gone; dropped %s", self.pid, type(command).__name__)
+            logger.info("worker %d is gone; dropped %s", self._process.pid, type(command).__name__)
 
-    def _receive(self, on_report: OnReport, on_death: OnDeath) -> None:
+    def _receive(self) -> None:
         while (report := self._link.receive()) is not None:
-            on_report(report)
-        if self._closing.is_set():
-            return
-        on_death(f"{_how_it_ended(self._process.wait())} The log is {self._log}.")
+            if self._listener is not None:
+                self._listener.on_report(report)
+        if self._listener is not None and not self._closing.is_set():
+            self._listener.on_death(self._death())
 
-    def close(self) -> None:
+    def _death(self) -> str:
+        return f"{_how_it_ended(self._process.wait())} The log is {self._log}."
+
+    def close(self, patience: float = 0.0) -> None:
         self._closing.set()
+        if patience:
+            self.send(Quit())
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience)
         self._link.close()
         try:
             self._process.wait(SECONDS_TO_END)
@@ -107,34 +127,38 @@ class ProcessWorker:
 class ThreadWorker:
     """A worker on a thread of this process, for embedding and for fast tests."""
 
-    def __init__(self, on_report: OnReport, on_death: OnDeath) -> None:
+    alive = True
+
+    def __init__(self) -> None:
+        self._listener: Listener | None = None
         self._closing = threading.Event()
         self._inbox: inference.Inbox = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, args=(on_report, on_death), name="worker", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._thread.start()
 
-    @property
-    def pid(self) -> int:
-        return os.getpid()
+    def listen(self, listener: Listener) -> None:
+        self._listener = listener
 
     def send(self, command: Command) -> None:
         self._inbox.put(command)
 
-    def _run(self, on_report: OnReport, on_death: OnDeath) -> None:
+    def _run(self) -> None:
         def send(report: Report) -> None:
             if self._closing.is_set():
                 raise inference.HubGone
-            on_report(report)
+            if self._listener is not None:
+                self._listener.on_report(report)
 
         try:
             inference.run(self._inbox, send)
-        except Exception as error:  # the same end as a process that crashed
+        except BaseException as error:  # the same end as a process that crashed, also if model code calls sys.exit
             logger.exception("the worker thread failed")
-            on_death(f"The worker failed: {error}.")
+            if self._listener is not None:
+                self._listener.on_death(f"The worker failed: {error!r}.")
 
-    def close(self) -> None:
+    def close(self, patience: float = 0.0) -> None:
         self._closing.set()
-        self._inbox.put(None)
+        self._inbox.put(Quit())
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
@@ -143,13 +167,18 @@ def convert_in_worker(isolation: str, log: Path, command: Convert) -> None:
     """Run one conversion in a worker of its own, and wait for its end. Raises DownloadError."""
     outcome: Future[None] = Future()
 
-    def on_report(report: Report) -> None:
-        if isinstance(report, Refused):
-            outcome.set_exception(DownloadError(report.message))
-        elif isinstance(report, Done):
-            outcome.set_result(None)
+    class Outcome:
+        def on_report(self, report: Report) -> None:
+            if isinstance(report, Refused):
+                outcome.set_exception(DownloadError(report.message))
+            elif isinstance(report, Done):
+                outcome.set_result(None)
 
-    worker = start_worker(isolation, log, on_report, lambda reason: outcome.set_exception(DownloadError(reason)))
+        def on_death(self, reason: str) -> None:
+            outcome.set_exception(DownloadError(reason))
+
+    worker = start_worker(isolation, log)
+    worker.listen(Outcome())
     try:
         worker.send(command)
         outcome.result()

@@ -10,14 +10,21 @@ from typing import Any
 
 import msgspec
 
+from ominix_core.engines.base import LoadOptions
 from ominix_core.generation import GenerationEvent, TextRequest
 
 
+class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
+    """Import what engines need, so that a later load starts at once."""
+
+
 class Load(msgspec.Struct, frozen=True, tag="load"):
-    """Bring the model in `folder` into memory with the engine of this name."""
+    """Bring the model in `folder` into memory with the engine of this name; a process writes to `log` from now on."""
 
     engine: str
     folder: str
+    log: str
+    options: LoadOptions = LoadOptions()
 
 
 class Convert(msgspec.Struct, frozen=True, tag="convert"):
@@ -41,6 +48,14 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     request_id: str
 
 
+class Trim(msgspec.Struct, frozen=True, tag="trim"):
+    """Give back memory that only saves time."""
+
+
+class Quit(msgspec.Struct, frozen=True, tag="quit"):
+    """Keep what should outlive the worker, and end."""
+
+
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
     """How far a load or conversion is; both byte counts are 0 where a stage has none."""
 
@@ -61,6 +76,22 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     message: str
 
 
+class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
+    """The worker is alive.
+
+    Attributes:
+        memory_bytes: What MLX holds.
+        running: Requests in work.
+        tokens_per_second: Over the last beat, all requests together.
+        step_seconds: How long the current piece of work has been going on; 0 when idle.
+    """
+
+    memory_bytes: int
+    running: int
+    tokens_per_second: float
+    step_seconds: float
+
+
 class Output(msgspec.Struct, frozen=True, tag="output"):
     """An event of a running request."""
 
@@ -68,8 +99,8 @@ class Output(msgspec.Struct, frozen=True, tag="output"):
     event: GenerationEvent
 
 
-Command = Load | Convert | Submit | Cancel
-Report = Progress | Done | Refused | Output
+Command = Prepare | Load | Convert | Submit | Cancel | Trim | Quit
+Report = Progress | Done | Refused | Heartbeat | Output
 
 _LENGTH = struct.Struct("!I")
 _decode_command = msgspec.msgpack.Decoder(Command).decode

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ominix_core.engines import create_engine
-from ominix_core.engines.base import Engine
+from ominix_core.engines.base import Engine, LoadOptions
 from ominix_core.generation import ChatMessage, ChatRequest, Failed, Finished, Sampling, TextDelta, Usage
 from tests.support.chat import GREEDY, ask
 from tests.support.tiny_models import ARCHITECTURES, make_tiny_llm
@@ -22,7 +22,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module")
 def engine(folder: Path) -> Iterator[Engine]:
     engine = create_engine("mlx-lm")
-    engine.load(folder, lambda *_: None)
+    engine.load(folder, LoadOptions(), lambda *_: None)
     yield engine
     engine.close()
 
@@ -113,7 +113,7 @@ def test_a_cached_prefix_changes_no_token(engine: Engine, folder: Path) -> None:
     again.steps()
     assert again.texts["again"] == warm.texts["warm"]
     fresh = create_engine("mlx-lm")
-    fresh.load(folder, lambda *_: None)
+    fresh.load(folder, LoadOptions(), lambda *_: None)
     uncached = Run(fresh)
     uncached.submit("uncached", turn("second"))
     uncached.steps()

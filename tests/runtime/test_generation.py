@@ -151,7 +151,7 @@ def test_a_conversation_beyond_the_context_is_refused_with_the_numbers(hub: Hub)
     _, end = collect(hub.generate("tiny", ask("x" * 5000)))
     assert isinstance(end, Failed)
     assert end.code == "context_length_exceeded"
-    assert "4096" in end.message
+    assert "4,096" in end.message
     assert isinstance(collect(hub.generate("tiny", ask("hello")))[1], Finished)
 
 
