@@ -19,6 +19,7 @@ from ominix_core.engines.pace import LARGEST_CHUNK_TOKENS, PrefillPace
 from ominix_core.engines.prefix_cache import PrefixCache
 from ominix_core.engines.prompt import encode
 from ominix_core.engines.sampling import make_logits_processors, make_sampler
+from ominix_core.engines.single import SingleStream
 from ominix_core.engines.tokens import TokenTexts
 from ominix_core.errors import RequestError
 from ominix_core.generation import (
@@ -75,6 +76,8 @@ class ChatEngine:
     _tokenizer: Any
     _context: int | None
     _kv_cache: KVCache
+    _kv_group: int
+    _draft: Any
     _options: LoadOptions
     _constraints: ConstraintFactory
     _token_texts: TokenTexts
@@ -91,7 +94,8 @@ class ChatEngine:
         loaded = load_language_model(folder, options, report)
         self._options = options
         self._model, self._tokenizer, self._context = loaded.model, loaded.tokenizer, loaded.context
-        self._kv_cache = loaded.kv_cache
+        self._kv_cache, self._kv_group = loaded.kv_cache, loaded.kv_group
+        self._draft = loaded.draft
         self._constraints = ConstraintFactory(self._tokenizer)
         self._token_texts = TokenTexts(self._tokenizer)
         self._prefixes = PrefixCache(sys.maxsize if options.room is None else options.room)
@@ -103,11 +107,15 @@ class ChatEngine:
         from mlx_lm.generate import BatchGenerator
 
         self._running.clear()
-        self._batch = BatchGenerator(
-            self._model,
-            stop_tokens=[(token,) for token in self._tokenizer.eos_token_ids],
-            prefill_step_size=LARGEST_CHUNK_TOKENS,
-        )
+        stops = self._tokenizer.eos_token_ids
+        if self._options.kv_bits or self._draft is not None:
+            self._batch = SingleStream(
+                self._model, frozenset(stops), self._draft, self._options.kv_bits, self._kv_group
+            )
+        else:
+            self._batch = BatchGenerator(
+                self._model, stop_tokens=[(token,) for token in stops], prefill_step_size=LARGEST_CHUNK_TOKENS
+            )
 
     @property
     def busy(self) -> bool:
@@ -226,7 +234,8 @@ class ChatEngine:
             for event in running.answer.add(response.token, logprob):
                 yield running.request_id, event
         if finish is not None:
-            self._prefixes.put(response.all_tokens, response.prompt_cache)
+            if response.all_tokens:
+                self._prefixes.put(response.all_tokens, response.prompt_cache)
             del self._running[response.uid]
         elif running.answer.stopped:
             finish = "stop"

@@ -19,12 +19,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A model in memory with its tokenizer (mlx-lm's wrapper); `context` is in tokens, None if unlimited."""
+    """A model in memory.
+
+    Attributes:
+        tokenizer: mlx-lm's wrapper.
+        context: In tokens; None if unlimited.
+        kv_group: The group size with which its KV cache can be quantized.
+        draft: The small model that drafts for it, if any.
+    """
 
     model: Any
     tokenizer: Any
     context: int | None
     kv_cache: KVCache
+    kv_group: int
+    draft: Any
 
 
 def load_language_model(folder: Path, options: LoadOptions, report: LoadReport) -> LanguageModel:
@@ -42,18 +51,41 @@ def load_language_model(folder: Path, options: LoadOptions, report: LoadReport) 
         tokenizer = load_tokenizer(folder, {"trust_remote_code": options.allow_code})
         if options.adapter_folder:
             model = load_adapters(model, options.adapter_folder)
+        draft = _load_draft(Path(options.draft_folder), tokenizer) if options.draft_folder else None
+    except LoadError:
+        raise
     except Exception as error:
         logger.exception("reading %s failed", folder)
         raise LoadError(f"The files of {folder.name} cannot be read: {error}. Get the model again.") from error
     on_cpu = not mx.metal.is_available()
+    models = [model] if draft is None else [model, draft]
     if on_cpu:
-        model.set_dtype(mx.float32)  # half precision is 40 to 100 times slower on a CPU
-    total_bytes = _evaluate(model, report)
+        for each in models:
+            each.set_dtype(mx.float32)  # half precision is 40 to 100 times slower on a CPU
+    total_bytes = _evaluate(models, report)
     report("warming up", total_bytes, total_bytes)
-    mx.eval(model(mx.array([[0]])))
+    mx.eval([each(mx.array([[0]])) for each in models])
     text = config.get("text_config") or config
     kv_cache = kv_cache_of(config, 4 if on_cpu else 2)
-    return LanguageModel(model, tokenizer, text.get("max_position_embeddings"), kv_cache)
+    kv_group = _kv_group(text, folder, options)
+    return LanguageModel(model, tokenizer, text.get("max_position_embeddings"), kv_cache, kv_group, draft)
+
+
+def _load_draft(folder: Path, tokenizer: Any) -> Any:
+    from mlx_lm.utils import load_model, load_tokenizer
+
+    draft, _ = load_model(folder, lazy=True)
+    if load_tokenizer(folder).vocab_size != tokenizer.vocab_size:
+        raise LoadError(f"{folder.name} cannot draft for this model: its vocabulary is another one.")
+    return draft
+
+
+def _kv_group(text: dict[str, Any], folder: Path, options: LoadOptions) -> int:
+    head_dim = text.get("head_dim") or text.get("hidden_size", 0) // max(1, text.get("num_attention_heads", 1))
+    group = next((size for size in (64, 32) if head_dim % size == 0), 0)
+    if options.kv_bits and not group:
+        raise LoadError(f"The KV cache of {folder.name} cannot be quantized: its head dimension is {head_dim}.")
+    return group
 
 
 def _refuse_code(folder: Path, options: LoadOptions) -> None:
@@ -71,12 +103,12 @@ def _refuse_code(folder: Path, options: LoadOptions) -> None:
         )
 
 
-def _evaluate(model: Any, report: LoadReport) -> int:
+def _evaluate(models: list[Any], report: LoadReport) -> int:
     """Read the weights from disk layer by layer; returns their bytes."""
     import mlx.core as mx
     from mlx.utils import tree_flatten
 
-    parameters = tree_flatten(model.parameters())
+    parameters = [parameter for model in models for parameter in tree_flatten(model.parameters())]
     total: int = sum(array.nbytes for _, array in parameters)
     done = 0
     report("loading weights", done, total)

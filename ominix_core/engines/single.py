@@ -1,0 +1,211 @@
+"""One answer at a time, for what a batch cannot do yet: quantized KV caches and draft models.
+
+It offers the part of mlx-lm's BatchGenerator that the chat engine uses, so the engine treats both alike.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class StepStats:
+    """What one step read of prompts, and how long that took in seconds."""
+
+    prompt_tokens: int = 0
+    prompt_time: float = 0.0
+
+
+@dataclass
+class Prefilled:
+    """A request's prompt has been read so far: `progress` is (done, total) in tokens."""
+
+    uid: int
+    progress: tuple[int, int]
+
+
+@dataclass
+class Decoded:
+    """A request's next token; with its last one come the tokens that its KV cache holds, and the cache."""
+
+    uid: int
+    token: int
+    logprobs: Any
+    finish_reason: str | None = None
+    prompt_cache: list[Any] | None = None
+    all_tokens: list[int] | None = None
+
+
+@dataclass
+class _Sequence:
+    uid: int
+    unread: list[int]
+    total: int
+    cache: list[Any]
+    tokens: list[int]
+    max_tokens: int
+    sampler: Any
+    processors: list[Any]
+    made: int = 0
+    steps: Iterator[tuple[Any, ...]] | None = None
+
+
+@dataclass
+class SingleStream:
+    """Requests in the order of their arrival, each decoded alone.
+
+    Args:
+        stop_tokens: Ids that end an answer.
+        draft: A small model with the same vocabulary that proposes tokens, or None.
+        kv_bits: Quantize KV caches to this many bits; 0 does not.
+        kv_group: The quantization group; it must divide the model's head dimension.
+    """
+
+    model: Any
+    stop_tokens: frozenset[int]
+    draft: Any = None
+    kv_bits: int = 0
+    kv_group: int = 64
+    prefill_step_size: int = 512
+    _queue: deque[_Sequence] = field(default_factory=deque)
+    _uids: Iterator[int] = field(default_factory=itertools.count)
+    _stats: StepStats = field(default_factory=StepStats)
+
+    def insert(
+        self,
+        prompts: list[list[int]],
+        *,
+        max_tokens: list[int],
+        caches: list[list[Any] | None],
+        all_tokens: list[list[int]],
+        samplers: list[Any],
+        logits_processors: list[list[Any]],
+    ) -> list[int]:
+        """Queue requests; returns their ids."""
+        uids = []
+        columns = zip(prompts, max_tokens, caches, all_tokens, samplers, logits_processors, strict=True)
+        for prompt, limit, cache, cached, sampler, processors in columns:
+            uid = next(self._uids)
+            fresh = cache if cache is not None else self._new_cache()
+            self._queue.append(
+                _Sequence(uid, list(prompt), len(prompt), fresh, list(cached), limit, sampler, processors)
+            )
+            uids.append(uid)
+        return uids
+
+    def _new_cache(self) -> list[Any]:
+        from mlx_lm.models.cache import make_prompt_cache
+
+        cache: list[Any] = make_prompt_cache(self.model)
+        return cache + (make_prompt_cache(self.draft) if self.draft is not None else [])
+
+    def remove(self, uids: list[int], return_prompt_caches: bool = False) -> dict[int, tuple[list[Any], list[int]]]:
+        """Take requests out; with what their KV caches hold, if that is wanted and known."""
+        leaving = [sequence for sequence in self._queue if sequence.uid in uids]
+        self._queue = deque(sequence for sequence in self._queue if sequence.uid not in uids)
+        kept = {sequence.uid: self._settle(sequence) for sequence in leaving} if return_prompt_caches else {}
+        return {uid: (cache, tokens) for uid, (cache, tokens) in kept.items() if tokens}
+
+    @contextmanager
+    def stats(self) -> Iterator[StepStats]:
+        """Tells, once the block has run, what it read of prompts."""
+        self._stats = StepStats()
+        yield self._stats
+
+    def next(self) -> tuple[list[Prefilled], list[Decoded]]:
+        """A chunk of the first request's prompt, or its next token."""
+        sequence = self._queue[0]
+        if len(sequence.unread) > 1:
+            return [self._prefill(sequence)], []
+        return [], [self._decode(sequence)]
+
+    def _prefill(self, sequence: _Sequence) -> Prefilled:
+        import mlx.core as mx
+
+        started = time.perf_counter()
+        size = min(self.prefill_step_size, len(sequence.unread) - 1)
+        chunk = mx.array(sequence.unread[:size])[None]
+        layers = len(self.model.layers)
+        self.model(chunk, cache=sequence.cache[:layers])
+        if self.draft is not None:
+            self.draft(chunk, cache=sequence.cache[layers:])
+        self._quantize(sequence.cache)
+        mx.eval([part.state for part in sequence.cache])
+        mx.clear_cache()
+        sequence.tokens += sequence.unread[:size]
+        del sequence.unread[:size]
+        self._stats.prompt_tokens += size
+        self._stats.prompt_time += time.perf_counter() - started
+        return Prefilled(sequence.uid, (sequence.total - len(sequence.unread), sequence.total))
+
+    def _quantize(self, cache: list[Any]) -> None:
+        from mlx_lm.generate import maybe_quantize_kv_cache
+
+        maybe_quantize_kv_cache(cache, 0, self.kv_group, self.kv_bits or None)
+
+    def _decode(self, sequence: _Sequence) -> Decoded:
+        if sequence.steps is None:
+            sequence.steps = self._start(sequence)
+            sequence.tokens += sequence.unread
+            sequence.unread.clear()
+        token, logprobs, *_ = next(sequence.steps)
+        token = int(token)
+        sequence.made += 1
+        sequence.tokens.append(token)
+        finish = None
+        if token in self.stop_tokens:
+            finish = "stop"
+        elif sequence.made >= sequence.max_tokens:
+            finish = "length"
+        if finish is None:
+            return Decoded(sequence.uid, token, logprobs)
+        self._queue.popleft()
+        cache, tokens = self._settle(sequence)
+        return Decoded(sequence.uid, token, logprobs, finish, cache, tokens)
+
+    def _start(self, sequence: _Sequence) -> Iterator[tuple[Any, ...]]:
+        import mlx.core as mx
+        from mlx_lm.generate import generate_step, speculative_generate_step
+
+        last = mx.array(sequence.unread)
+        common = {
+            "max_tokens": sequence.max_tokens,
+            "sampler": sequence.sampler,
+            "kv_bits": self.kv_bits or None,
+            "kv_group_size": self.kv_group,
+            "quantized_kv_start": 0,
+        }
+        # A grammar or penalty follows the tokens one by one; it cannot look at a draft that may be taken back.
+        if self.draft is not None and not sequence.processors:
+            drafted: Iterator[tuple[Any, ...]] = speculative_generate_step(
+                last, self.model, self.draft, prompt_cache=sequence.cache, **common
+            )
+            return drafted
+        own = sequence.cache[: len(self.model.layers)]
+        plain: Iterator[tuple[Any, ...]] = generate_step(
+            last, self.model, prompt_cache=own, logits_processors=sequence.processors, **common
+        )
+        return plain
+
+    def _settle(self, sequence: _Sequence) -> tuple[list[Any], list[int]]:
+        """End the decoding and bring cache and tokens to the same length; nothing is kept beside a draft model."""
+        from mlx_lm.models.cache import can_trim_prompt_cache, trim_prompt_cache
+
+        if sequence.steps is not None:
+            sequence.steps.close()  # type: ignore[attr-defined]
+        cache = sequence.cache
+        if self.draft is not None or not can_trim_prompt_cache(cache):
+            return cache, []
+        held = cache[0].offset
+        # The next token is computed ahead, so the cache may be longer than the answer.
+        trim_prompt_cache(cache, max(0, held - len(sequence.tokens)))
+        return cache, sequence.tokens[:held]
+
+    def close(self) -> None:
+        self._queue.clear()
