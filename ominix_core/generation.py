@@ -103,7 +103,15 @@ class CompletionRequest(GenerationRequest, frozen=True, tag="completion", omit_d
     prompt: str
 
 
+class EmbeddingRequest(msgspec.Struct, frozen=True, tag="embedding"):
+    """Texts, or their tokens, to turn into vectors; `dimensions` shortens them."""
+
+    texts: list[str | list[int]]
+    dimensions: int | None = None
+
+
 TextRequest = ChatRequest | CompletionRequest
+Request = TextRequest | EmbeddingRequest
 
 
 class TokenLogprob(msgspec.Struct, frozen=True):
@@ -145,6 +153,12 @@ class ToolCalled(msgspec.Struct, frozen=True, tag="tool"):
     call: ToolCall
 
 
+class Embeddings(msgspec.Struct, frozen=True, tag="embeddings"):
+    """A unit vector for each text, in their order, as little-endian float32."""
+
+    vectors: tuple[bytes, ...]
+
+
 class Usage(msgspec.Struct, frozen=True):
     """Token counts and timings of one finished request.
 
@@ -177,4 +191,4 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     code: str = "request_failed"
 
 
-GenerationEvent = PrefillProgress | TextDelta | ReasoningDelta | ToolCalled | Finished | Failed
+GenerationEvent = PrefillProgress | TextDelta | ReasoningDelta | ToolCalled | Embeddings | Finished | Failed

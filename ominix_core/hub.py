@@ -11,7 +11,7 @@ from ominix_core.board import StateBoard, Subscriber
 from ominix_core.downloads.manager import DownloadManager
 from ominix_core.engines.base import LoadOptions
 from ominix_core.errors import NotReadyError
-from ominix_core.generation import TextRequest
+from ominix_core.generation import Request
 from ominix_core.guard import MemoryGuard
 from ominix_core.housekeeping import Housekeeper
 from ominix_core.memory import GB, Verdict
@@ -143,8 +143,8 @@ class Hub:
         """Keep a loaded model in memory whatever else happens, or no longer. Raises NotReadyError."""
         self._runtime.pin(self.resolve(model_id).id, pinned)
 
-    def generate(self, model_id: str, request: TextRequest) -> Generation:
-        """Continue a conversation or a text with a loaded model. Raises NotReadyError or BusyError."""
+    def generate(self, model_id: str, request: Request) -> Generation:
+        """Hand a request to a loaded model. Raises NotReadyError or BusyError."""
         return self._runtime.submit(self.resolve(model_id), request)
 
     def _convert(self, entry: RegistryEntry, source: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from ominix_core.engines.base import LoadOptions
 from ominix_core.errors import Cancelled, LoadError
-from ominix_core.generation import Failed, Finished, TextRequest
+from ominix_core.generation import Failed, Finished, Request
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.stream import Generation
 from ominix_core.workers.host import Worker
@@ -89,7 +89,7 @@ class Resident:
 
     # -- requests -----------------------------------------------------------------------------------------------
 
-    def submit(self, request: TextRequest) -> Generation:
+    def submit(self, request: Request) -> Generation:
         """Hand a request to the worker."""
         worker = self.worker
         assert worker is not None

@@ -13,7 +13,7 @@ from ominix_core.board import StateBoard
 from ominix_core.engines.base import LoadOptions
 from ominix_core.errors import BusyError, Cancelled, LoadError, NotReadyError
 from ominix_core.events import ModelActivity
-from ominix_core.generation import TextRequest
+from ominix_core.generation import Request
 from ominix_core.guard import MemoryGuard
 from ominix_core.memory import Verdict
 from ominix_core.paths import Home
@@ -232,7 +232,7 @@ class Runtime:
 
     # -- requests -----------------------------------------------------------------------------------------------
 
-    def submit(self, entry: RegistryEntry, request: TextRequest) -> Generation:
+    def submit(self, entry: RegistryEntry, request: Request) -> Generation:
         """Send a request to the model's worker. Raises NotReadyError if the model is not loaded."""
         with self._lock:
             resident = self._residents.get(entry.id)

@@ -11,7 +11,10 @@ from ominix_core.errors import LoadError
 if TYPE_CHECKING:
     from ominix_core.engines.base import Engine
 
-_ENGINES = {"mlx-lm": "ominix_core.engines.chat:ChatEngine"}
+_ENGINES = {
+    "mlx-lm": "ominix_core.engines.chat:ChatEngine",
+    "mlx-lm-embedding": "ominix_core.engines.embedding:EmbeddingEngine",
+}
 
 
 def create_engine(name: str) -> Engine:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from ominix_core.generation import GenerationEvent, TextRequest
+from ominix_core.generation import GenerationEvent, Request
 
 
 class LoadOptions(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,7 +60,7 @@ class Engine(Protocol):
         """Bring the model into memory. Raises LoadError."""
         ...
 
-    def submit(self, request_id: str, request: TextRequest) -> None:
+    def submit(self, request_id: str, request: Request) -> None:
         """Queue a request. Raises RequestError if it cannot be answered."""
         ...
 

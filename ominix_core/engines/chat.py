@@ -23,11 +23,13 @@ from ominix_core.engines.single import SingleStream
 from ominix_core.engines.tokens import TokenTexts
 from ominix_core.errors import RequestError
 from ominix_core.generation import (
+    EmbeddingRequest,
     Failed,
     Finished,
     FinishReason,
     GenerationEvent,
     PrefillProgress,
+    Request,
     TextRequest,
     Usage,
 )
@@ -125,8 +127,10 @@ class ChatEngine:
     def running(self) -> int:
         return len(self._running)
 
-    def submit(self, request_id: str, request: TextRequest) -> None:
+    def submit(self, request_id: str, request: Request) -> None:
         """Queue a request. Raises RequestError if the model, its template or its context cannot take it."""
+        if isinstance(request, EmbeddingRequest):
+            raise RequestError("This model writes text; it does not make embeddings.", "wrong_kind_of_model")
         started = time.perf_counter()
         prompt = encode(self._tokenizer, request)
         max_tokens = self._length_of(len(prompt.tokens), request.max_tokens)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ominix_core.engines.base import LoadOptions
-from ominix_core.generation import GenerationEvent, TextRequest
+from ominix_core.generation import GenerationEvent, Request
 
 
 class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
@@ -39,7 +39,7 @@ class Submit(msgspec.Struct, frozen=True, tag="submit"):
     """Start answering a request."""
 
     request_id: str
-    request: TextRequest
+    request: Request
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
