@@ -20,6 +20,7 @@ app = typer.Typer(
     help="The terminal hub for every MLX model on this machine. Without a command it opens the hub.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # drawing help with rich takes three times as long
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(tui.demo)
