@@ -13,7 +13,7 @@ from textual.widgets import Button, Input, Label, Static, TextArea
 
 from ominix_core.errors import OminixError
 from ominix_core.generation import ChatMessage, ChatRequest, Failed, Finished, Sampling, TextDelta, Usage
-from ominix_core.states import Downloaded, Error, Loaded, Loading, ModelState, NotDownloaded
+from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded
 from ominix_tui.panels.base import ModelPanel
 from ominix_tui.text import printable
 from ominix_tui.widgets.markdown_view import MarkdownView
@@ -36,6 +36,33 @@ ENDINGS = {"length": "cut at max tokens", "cancelled": "stopped"}
 class LLMChatPanel(ModelPanel):
     """Try the model: Enter in the prompt generates, Escape stops."""
 
+    DEFAULT_CSS = """
+    LLMChatPanel {
+        #form { height: auto; }
+        #form Label.caption { width: 8; color: $text-muted; }
+        #system-row, #prompt-row { height: auto; }
+        #system, #prompt { width: 1fr; }
+        Input, TextArea { background: $foreground 4%; }
+        Input:focus, TextArea:focus { background: $foreground 10%; background-tint: transparent; }
+        #prompt { height: auto; min-height: 2; max-height: 6; border: none; padding: 0; }
+        #system-row:focus-within > .caption, #prompt-row:focus-within > .caption { color: $text-accent; }
+
+        #options-row { height: 1; }
+        #options-row NumberField { margin-right: 1; }
+        #max-tokens Input { width: 7; }
+        #temperature Input { width: 5; }
+        .spring { width: 1fr; }
+        #generate { min-width: 0; padding: 0 1; }
+
+        #problem { display: none; width: 1fr; color: $text-error; }
+
+        #response { height: 1fr; scrollbar-size-vertical: 1; }
+        /* At least as high as what it scrolls in: an anchored container puts less than that at its bottom. */
+        #page { height: auto; min-height: 100%; }
+        #hint { width: 1fr; color: $text-muted; }
+        #failure { display: none; width: 1fr; color: $text-error; }
+    }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+g", "generate", "Generate", id="llm.generate", tooltip="Answer the prompt"),
         Binding("escape", "stop", "Stop", id="llm.stop", tooltip="Stop the answer; what is there stays"),
@@ -233,7 +260,9 @@ def _hint(state: ModelState) -> str:
         case Loaded():
             return "The answer appears here."
         case Loading():
-            return "Loading. You can type your prompt already."
+            return "The model is on its way into memory. You can type your prompt already."
+        case Downloading():
+            return "The model is on its way to this machine. You can type your prompt already."
         case Downloaded():
             return "Load the model to try it: press l in the list of models."
         case NotDownloaded():

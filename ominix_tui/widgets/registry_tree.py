@@ -91,7 +91,10 @@ class RegistryTree(Tree[str]):
         return Text.assemble(f"{arrow} {node.label} ", (str(len(node.children)), self._tone("muted")), style=style)
 
     def _tone(self, name: str) -> Style:
-        return self.get_visual_style(f"registry-tree--{name}", partial=True).rich_style
+        """The theme's colour of this tone; Rich knows no transparency, so that it is blended here."""
+        _, background = self.background_colors
+        color = self.get_component_styles(f"registry-tree--{name}").color
+        return Style(color=(background + color).rich_color)
 
     def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[str]) -> None:
         if event.node.data is not None:
