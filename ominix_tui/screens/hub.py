@@ -64,9 +64,8 @@ class HubScreen(Screen[None]):
             with Container(id="sidebar", classes="box") as sidebar:
                 sidebar.border_title = "Models"
                 yield RegistryTree(id="models")
-            with Vertical(id="main"):
-                with Container(id="panel"):
-                    yield Static("Reading the registry …", id="empty", markup=False)
+            with Vertical(id="main"), Container(id="panel"):
+                yield Static("Reading the registry …", id="empty", markup=False)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:

@@ -98,7 +98,10 @@ class ModelHeader(Vertical):
         """Show another model; follow with `show_state`."""
         self.query_one("#name", Label).update(one_line(entry.name))
         self.query_one("#facts", Label).update(facts_line(entry))
-        self.styles.border_left = ("thick", _accent(entry.ui.color))
+        try:
+            self.styles.border_left = ("thick", Color.parse(entry.ui.color))
+        except ColorParseError:
+            self.styles.clear_rule("border_left")
 
     def show_state(self, state: ModelState, actions: frozenset[str]) -> None:
         """Show the model's state and the buttons of what can be done in it."""
@@ -144,11 +147,3 @@ class ModelHeader(Vertical):
         notice.display = bool(text)
         notice.update(one_line(text))
         notice.set_class(isinstance(state, Error), "-error")
-
-
-def _accent(color: str) -> Color | str:
-    """The entry's colour, or the theme's where the registry names none that exists."""
-    try:
-        return Color.parse(color)
-    except ColorParseError:
-        return "$accent"

@@ -60,9 +60,9 @@ class RegistryTree(Tree[str]):
         self._states = states
         self._model_nodes.clear()
         for category, members in groupby(sorted(entries, key=_order), key=lambda entry: entry.category):
-            group = self.root.add(one_line(category), expand=True)
+            group = self.root.add(Text(one_line(category)), expand=True)
             for entry in members:
-                self._model_nodes[entry.id] = group.add_leaf(one_line(entry.name), entry.id)
+                self._model_nodes[entry.id] = group.add_leaf(Text(one_line(entry.name)), entry.id)
 
     def choose(self, model_id: str) -> None:
         """Move the cursor to a model."""
