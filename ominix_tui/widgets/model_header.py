@@ -54,6 +54,7 @@ class ModelHeader(Vertical):
     ModelHeader {
         height: auto;
         padding: 0 1;
+        border-left: thick $accent;
 
         #title-row { height: 1; }
         #name { width: 1fr; text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
