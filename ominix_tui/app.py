@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import Callable
@@ -78,6 +79,7 @@ class OminixApp(App[None]):
             hub = await asyncio.shield(self._opening)
             hub.subscribe(self._bridge.put)
             await self._hub_screen.connect(hub, self._initial_model, self._load_initial)
+            _spare_the_loop()
         except OminixError as error:
             self.exit(return_code=1, message=Text(str(error)))
         except Exception as error:
@@ -101,3 +103,9 @@ class OminixApp(App[None]):
         with contextlib.suppress(Exception):  # a hub that could not be made has been reported
             hub = await self._opening
             await asyncio.to_thread(hub.close)
+
+
+def _spare_the_loop() -> None:
+    """Collect garbage seldom, and never look again at what start-up made: full collections took 70 to 230 ms."""
+    gc.freeze()
+    gc.set_threshold(2_000, 10, 100)

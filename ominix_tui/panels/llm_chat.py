@@ -12,10 +12,21 @@ from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Input, Label, Static, TextArea
 
 from ominix_core.errors import OminixError
-from ominix_core.generation import ChatMessage, ChatRequest, Failed, Finished, Sampling, TextDelta, Usage
-from ominix_core.states import Downloaded, Error, Loaded, Loading, ModelState, NotDownloaded
+from ominix_core.generation import (
+    ChatMessage,
+    ChatRequest,
+    Failed,
+    Finished,
+    GenerationEvent,
+    PrefillProgress,
+    ReasoningDelta,
+    Sampling,
+    TextDelta,
+    Usage,
+)
+from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded
 from ominix_tui.panels.base import ModelPanel
-from ominix_tui.text import printable
+from ominix_tui.text import percent, printable
 from ominix_tui.widgets.markdown_view import MarkdownView
 from ominix_tui.widgets.number_field import NumberField
 from ominix_tui.widgets.prompt_area import PromptArea
@@ -36,6 +47,34 @@ ENDINGS = {"length": "cut at max tokens", "cancelled": "stopped"}
 class LLMChatPanel(ModelPanel):
     """Try the model: Enter in the prompt generates, Escape stops."""
 
+    DEFAULT_CSS = """
+    LLMChatPanel {
+        #form { height: auto; }
+        #form Label.caption { width: 8; color: $text-muted; }
+        #system-row, #prompt-row { height: auto; }
+        #system, #prompt { width: 1fr; }
+        Input, TextArea { background: $foreground 4%; }
+        Input:focus, TextArea:focus { background: $foreground 10%; background-tint: transparent; }
+        #prompt { height: auto; min-height: 2; max-height: 6; border: none; padding: 0; }
+        #system-row:focus-within > .caption, #prompt-row:focus-within > .caption { color: $text-accent; }
+
+        #options-row { height: 1; }
+        #options-row NumberField { margin-right: 1; }
+        #max-tokens Input { width: 7; }
+        #temperature Input { width: 5; }
+        .spring { width: 1fr; }
+        #generate { min-width: 0; padding: 0 1; }
+
+        #problem { display: none; width: 1fr; color: $text-error; }
+
+        #response { height: 1fr; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }
+        /* At least as high as what it scrolls in: an anchored container puts less than that at its bottom. */
+        #page { height: auto; min-height: 100%; }
+        #hint { width: 1fr; color: $text-muted; }
+        #reasoning { display: none; margin-bottom: 1; color: $text-muted; }
+        #failure { display: none; width: 1fr; color: $text-error; }
+    }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+g", "generate", "Generate", id="llm.generate", tooltip="Answer the prompt"),
         Binding("escape", "stop", "Stop", id="llm.stop", tooltip="Stop the answer; what is there stays"),
@@ -45,6 +84,8 @@ class LLMChatPanel(ModelPanel):
         super().__init__(hub, entry)
         self._generation: Generation | None = None
         self._started = 0.0
+        self._activity = ""
+        self._stopping = False
 
     def compose(self) -> ComposeResult:
         with Container(id="form", classes="box") as form:
@@ -71,6 +112,7 @@ class LLMChatPanel(ModelPanel):
             response.border_title = "Response"
             with Vertical(id="page"):
                 yield Static(id="hint", markup=False)
+                yield MarkdownView(id="reasoning")
                 yield MarkdownView(id="answer")
                 yield Label(id="failure", markup=False)
 
@@ -87,7 +129,7 @@ class LLMChatPanel(ModelPanel):
     @property
     def holds_work(self) -> bool:
         system, prompt = self.query_one("#system", Input).value, self.query_one(PromptArea).text
-        return bool(self._generation or system or prompt or self.query_one(MarkdownView).source)
+        return bool(self._generation or system or prompt or self.query_one("#answer", MarkdownView).source)
 
     def show_state(self, state: ModelState) -> None:
         self.query_one("#hint", Static).update(_hint(state))
@@ -163,10 +205,14 @@ class LLMChatPanel(ModelPanel):
             self._show_problem(str(error))
             return
         self._started = time.monotonic()
+        self._activity = "waiting for the first token"
+        self._stopping = False
         self._show_problem(None)
         self._show_failure("")
         self.query_one("#hint").display = False
-        self.query_one(MarkdownView).clear()
+        for view in self.query(MarkdownView):
+            view.clear()
+            view.display = False
         self.query_one("#response").anchor()
         self._show_running(True)
         self._timer.resume()
@@ -174,22 +220,34 @@ class LLMChatPanel(ModelPanel):
     def action_stop(self) -> None:
         if self._generation is not None:
             self._generation.cancel()
+            self._stopping = True
             self._show_status("stopping …")
 
     def _drain(self) -> None:
         if self._generation is None:
             return
         events = self._generation.drain()
-        text = "".join(event.text for event in events if isinstance(event, TextDelta))
-        view = self.query_one(MarkdownView)
-        if text:
-            view.append(text)
+        for kind, name in ((ReasoningDelta, "#reasoning"), (TextDelta, "#answer")):
+            text = "".join(event.text for event in events if isinstance(event, kind))
+            if text:
+                view = self.query_one(name, MarkdownView)
+                view.display = True
+                view.append(text)
         last = events[-1] if events else None
         if isinstance(last, Finished | Failed):
             self._end(last)
-        else:
-            waiting = "writing" if view.source else "waiting for the first token"
-            self._show_status(f"{waiting} · {time.monotonic() - self._started:.1f} s")
+        elif not self._stopping:
+            self._show_activity(last)
+
+    def _show_activity(self, last: GenerationEvent | None) -> None:
+        if isinstance(last, PrefillProgress) and last.total:
+            self._activity = f"reading the prompt, {percent(last.done / last.total)}"
+        elif isinstance(last, ReasoningDelta):
+            self._activity = "thinking"
+        elif isinstance(last, TextDelta):
+            self._activity = "writing"
+        # Whole seconds: a new subtitle draws the whole box again.
+        self._show_status(f"{self._activity} · {time.monotonic() - self._started:.0f} s")
 
     def _end(self, last: Finished | Failed) -> None:
         self._timer.pause()
@@ -204,7 +262,8 @@ class LLMChatPanel(ModelPanel):
 
     @work(exclusive=True)
     async def _finish_answer(self) -> None:
-        await self.query_one(MarkdownView).finish()
+        for view in self.query(MarkdownView):
+            await view.finish()
 
     def _show_running(self, running: bool) -> None:
         button = self.query_one("#generate", Button)
@@ -233,7 +292,9 @@ def _hint(state: ModelState) -> str:
         case Loaded():
             return "The answer appears here."
         case Loading():
-            return "Loading. You can type your prompt already."
+            return "The model is on its way into memory. You can type your prompt already."
+        case Downloading():
+            return "The model is on its way to this machine. You can type your prompt already."
         case Downloaded():
             return "Load the model to try it: press l in the list of models."
         case NotDownloaded():

@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+WIDTHS = [(0, "-narrow"), (100, "-wide")]
+
 
 class HubScreen(Screen[None]):
     """Find a model, get it, load it, try it."""
 
     app: OminixApp
-    CSS_PATH = ["hub.tcss", "../panels/llm_chat.tcss"]
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    CSS_PATH = "hub.tcss"
+    HORIZONTAL_BREAKPOINTS = WIDTHS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("g", "get_model", "Get", id="hub.get", tooltip="Download the selected model"),
         Binding("l", "load_model", "Load", id="hub.load", tooltip="Bring the selected model into memory"),
@@ -62,14 +64,11 @@ class HubScreen(Screen[None]):
             with Container(id="sidebar", classes="box") as sidebar:
                 sidebar.border_title = "Models"
                 yield RegistryTree(id="models")
-            with Vertical(id="main"):
-                yield ModelHeader(id="header")
-                with Container(id="panel"):
-                    yield Static("Reading the registry …", id="empty", markup=False)
+            with Vertical(id="main"), Container(id="panel"):
+                yield Static("Reading the registry …", id="empty", markup=False)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.query_one(ModelHeader).display = False
         self.app.hub_events.subscribe(self, self._on_hub_event)
 
     # -- the hub arrives ----------------------------------------------------------------------------------------
@@ -85,6 +84,7 @@ class HubScreen(Screen[None]):
         if initial is None:
             self.query_one("#empty", Static).update("The registry holds no models.")
             return
+        await self.query_one("#main").mount(ModelHeader(), before=0)
         await self._select(initial)
         tree.choose(initial.id)
         tree.focus()
@@ -126,9 +126,7 @@ class HubScreen(Screen[None]):
         if self._hub is None or (self._entry is not None and self._entry.id == entry.id):
             return
         former, self._entry = self._entry, entry
-        header = self.query_one(ModelHeader)
-        header.show_entry(entry)
-        header.display = True
+        self.query_one(ModelHeader).show_entry(entry)
         self._show_header(new_kind=True)
         with self.app.batch_update():
             await self._show_panel(self._hub, entry, former)

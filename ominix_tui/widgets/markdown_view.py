@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING
 
+from markdown_it.token import Token
 from textual.content import Content
 from textual.geometry import Size
 from textual.strip import Strip
@@ -13,14 +13,15 @@ from textual.visual import Visual
 from textual.widget import Widget
 
 from ominix_tui.text import printable
-from ominix_tui.widgets.markdown_lines import parser, render_markdown
+from ominix_tui.widgets.markdown_lines import parser, render_markdown, render_tokens, warm_up
 
 if TYPE_CHECKING:
     from textual.selection import Selection
 
-LIVE_CODE_LINES = 30
-SETTLED_CODE_LINES = 20
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[^\n]*\n")
+LIVE_CODE_LINES = 12
+SETTLED_CODE_LINES = 8
+LIVE_CHARACTERS = 2000
+SETTLED_CHARACTERS = 1000
 
 
 class MarkdownView(Widget):
@@ -44,6 +45,9 @@ class MarkdownView(Widget):
         self._width = 0
         self._strips: dict[int, tuple[Content, Strip]] = {}
 
+    def on_mount(self) -> None:
+        self.run_worker(warm_up, thread=True)
+
     @property
     def source(self) -> str:
         """Everything that was appended, without control codes."""
@@ -62,8 +66,7 @@ class MarkdownView(Widget):
         self._source += text
         self._tail += text
         if self._width:
-            self._settle()
-            self._draw_tail()
+            self._draw_tail(self._settle())
         self.refresh(layout=True)
 
     async def finish(self) -> None:
@@ -79,7 +82,7 @@ class MarkdownView(Widget):
             self._width = width
             self._strips.clear()
             self._settled, self._tail, self._tail_continues = [], self._source, False
-            self._draw_tail()
+            self._draw_tail(parser().parse(self._tail))
         return len(self._lines)
 
     def render_line(self, y: int) -> Strip:
@@ -107,29 +110,45 @@ class MarkdownView(Widget):
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         return selection.extract("\n".join(line.plain.rstrip() for line in self._lines)), "\n"
 
-    def _draw_tail(self) -> None:
-        tail = render_markdown(self._tail, self._width)
+    def _draw_tail(self, tokens: list[Token]) -> None:
+        tail = render_tokens(tokens, self._width)
         apart = [Content()] if self._settled and tail and not self._tail_continues else []
         self._lines = self._settled + apart + tail
 
-    def _settle(self) -> None:
-        """Move what no further text can change from the tail to the settled lines."""
-        tokens = parser().parse(self._tail)
-        starts = [token.map[0] for token in tokens if token.map and token.level == 0 and token.nesting >= 0]
-        items = [token.map[0] for token in tokens if token.map and token.level == 1 and token.type == "list_item_open"]
-        if len(starts) > 1:
-            self._settle_lines(starts[-1], continues=False)
-        elif len(items) > 1:
-            self._settle_lines(items[-1], continues=True)
-        elif tokens and tokens[-1].type == "fence" and self._tail.count("\n") > LIVE_CODE_LINES:
-            opening = _FENCE.match(self._tail)
-            if opening:
-                self._settle_lines(SETTLED_CODE_LINES, continues=True, reopen=opening.group())
+    def _settle(self) -> list[Token]:
+        """Move what no further text can change from the tail to the settled lines; returns the tail, parsed.
 
-    def _settle_lines(self, count: int, continues: bool, reopen: str = "") -> None:
-        rows = self._tail.splitlines(keepends=True)
-        settled = render_markdown("".join(rows[:count]), self._width)
+        Blocks and list items are such. Long code and endless paragraphs are cut too, because their cost grows with
+        them; `finish` joins them again.
+        """
+        tokens = parser().parse(self._tail)
+        blocks = _starts(tokens, level=0)
+        items = _starts([token for token in tokens if token.type == "list_item_open"], level=1)
+        first = tokens[0].type if tokens else ""
+        if len(blocks) > 1:
+            self._settle_until(self._offset_of_line(blocks[-1]), continues=False)
+        elif len(items) > 1:
+            self._settle_until(self._offset_of_line(items[-1]), continues=True)
+        elif first == "fence" and self._tail.count("\n") > LIVE_CODE_LINES:
+            opening = self._tail[: self._offset_of_line(1)]
+            self._settle_until(self._offset_of_line(SETTLED_CODE_LINES + 1), continues=True, reopen=opening)
+        elif first == "paragraph_open" and len(self._tail) > LIVE_CHARACTERS:
+            self._settle_until(self._tail.rfind(" ", 0, SETTLED_CHARACTERS) + 1 or SETTLED_CHARACTERS, True)
+        else:
+            return tokens
+        return parser().parse(self._tail)
+
+    def _offset_of_line(self, number: int) -> int:
+        return sum(len(row) for row in self._tail.splitlines(keepends=True)[:number])
+
+    def _settle_until(self, offset: int, continues: bool, reopen: str = "") -> None:
+        settled = render_markdown(self._tail[:offset], self._width)
         apart = [Content()] if self._settled and not self._tail_continues else []
         self._settled = self._settled + apart + settled
-        self._tail = reopen + "".join(rows[count:])
+        self._tail = reopen + self._tail[offset:]
         self._tail_continues = continues
+
+
+def _starts(tokens: list[Token], level: int) -> list[int]:
+    """The first line of each block that opens at this level."""
+    return [token.map[0] for token in tokens if token.map and token.level == level and token.nesting >= 0]

@@ -50,6 +50,37 @@ class ModelHeader(Vertical):
     Its buttons run the screen's actions `get_model`, `load_model`, `unload_model` and `cancel_model`.
     """
 
+    DEFAULT_CSS = """
+    ModelHeader {
+        height: auto;
+        padding: 0 1;
+        border-left: thick $accent;
+
+        #title-row { height: 1; }
+        #name { width: 1fr; text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
+        #badge { width: auto; padding: 0 1; }
+        #facts { width: 1fr; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+
+        Button { margin-left: 1; min-width: 0; padding: 0 2; background: $surface-lighten-1; }
+        #get, #load { background: $primary-muted; color: $text-primary; }
+        Button:focus { background: $primary; color: $text; text-style: bold; }
+
+        #progress { height: auto; }
+        #step-row { height: 1; }
+        #step { width: 1fr; color: $text-accent; text-wrap: nowrap; text-overflow: ellipsis; }
+        #measure { width: auto; padding-left: 1; color: $text-muted; }
+        ProgressBar, Bar { width: 1fr; }
+
+        #notice { width: 1fr; color: $text-muted; }
+        #notice.-error { color: $text-error; }
+
+        .tone-success { color: $text-success; }
+        .tone-accent { color: $text-accent; }
+        .tone-error { color: $text-error; }
+        .tone-muted { color: $text-muted; }
+    }
+    """
+
     def compose(self) -> ComposeResult:
         with Horizontal(id="title-row"):
             yield Label(id="name", markup=False)
@@ -68,7 +99,10 @@ class ModelHeader(Vertical):
         """Show another model; follow with `show_state`."""
         self.query_one("#name", Label).update(one_line(entry.name))
         self.query_one("#facts", Label).update(facts_line(entry))
-        self.styles.border_left = ("thick", _accent(entry.ui.color))
+        try:
+            self.styles.border_left = ("thick", Color.parse(entry.ui.color))
+        except ColorParseError:
+            self.styles.clear_rule("border_left")
 
     def show_state(self, state: ModelState, actions: frozenset[str]) -> None:
         """Show the model's state and the buttons of what can be done in it."""
@@ -114,11 +148,3 @@ class ModelHeader(Vertical):
         notice.display = bool(text)
         notice.update(one_line(text))
         notice.set_class(isinstance(state, Error), "-error")
-
-
-def _accent(color: str) -> Color | str:
-    """The entry's colour, or the theme's where the registry names none that exists."""
-    try:
-        return Color.parse(color)
-    except ColorParseError:
-        return "$accent"

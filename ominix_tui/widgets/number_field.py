@@ -50,7 +50,7 @@ class NumberField(Horizontal):
             return None
         whole = "a whole number" if isinstance(self._minimum, int) else "a number"
         typed = self.query_one(Input).value.strip() or "nothing"
-        return f"{self._label} must be {whole} from {self._minimum:g} to {self._maximum:g}, not {typed}."
+        return f"{self._label} must be {whole} from {self._minimum:,} to {self._maximum:,}, not {typed}."
 
     def check(self) -> str | None:
         """Show whether the field is wrong, and return its problem."""

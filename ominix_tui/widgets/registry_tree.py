@@ -60,9 +60,9 @@ class RegistryTree(Tree[str]):
         self._states = states
         self._model_nodes.clear()
         for category, members in groupby(sorted(entries, key=_order), key=lambda entry: entry.category):
-            group = self.root.add(one_line(category), expand=True)
+            group = self.root.add(Text(one_line(category)), expand=True)
             for entry in members:
-                self._model_nodes[entry.id] = group.add_leaf(one_line(entry.name), entry.id)
+                self._model_nodes[entry.id] = group.add_leaf(Text(one_line(entry.name)), entry.id)
 
     def choose(self, model_id: str) -> None:
         """Move the cursor to a model."""
@@ -91,7 +91,10 @@ class RegistryTree(Tree[str]):
         return Text.assemble(f"{arrow} {node.label} ", (str(len(node.children)), self._tone("muted")), style=style)
 
     def _tone(self, name: str) -> Style:
-        return self.get_visual_style(f"registry-tree--{name}", partial=True).rich_style
+        """The theme's colour of this tone; Rich knows no transparency, so that it is blended here."""
+        _, background = self.background_colors
+        color = self.get_component_styles(f"registry-tree--{name}").color
+        return Style(color=(background + color).rich_color)
 
     def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[str]) -> None:
         if event.node.data is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.settings import Settings
 from ominix_tui.app import OminixApp
+from tests.conftest import local_entry
+from tests.support.tiny_models import VOCABULARY, make_tiny_llm
 
 SNAPSHOTS = Path(__file__).parents[2] / "snapshots"
 
@@ -36,6 +39,28 @@ def top_level_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def snap_compare(top_level_snapshots: None, snap_compare: Callable[..., bool]) -> Callable[..., bool]:
     return snap_compare
+
+
+@pytest.fixture(scope="session")
+def endless_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model whose answers only end at max tokens: its end-of-turn token lies outside its vocabulary."""
+    from tokenizers import Tokenizer
+
+    folder = make_tiny_llm(tmp_path_factory.mktemp("models") / "endless", eos_token_id=VOCABULARY)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_special_tokens(["<|never|>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = folder / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"eos_token": "<|never|>"}))
+    return folder
+
+
+@pytest.fixture
+def endless_hub(home: Home, add_models: Callable[..., None], endless_llm: Path) -> Iterator[Hub]:
+    """A hub with the model "endless" in a worker process."""
+    add_models(local_entry("endless", endless_llm))
+    with Hub(home, Settings(isolation="process")) as hub:
+        yield hub
 
 
 @pytest.fixture

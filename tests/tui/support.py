@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from textual.pilot import Pilot
 
-from ominix_core.generation import ChatRequest, GenerationEvent
+from ominix_core.generation import GenerationEvent, TextRequest
 from ominix_core.hub import Hub
 from ominix_core.states import ModelState
 from ominix_core.stream import Generation
@@ -22,7 +22,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
     """Let the app run until the condition holds."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, "the screen never came to the expected state"
+        assert time.monotonic() < deadline, f"never came to it:\n{screen_text(pilot)}"
         await pilot.pause(0.01)
 
 
@@ -43,7 +43,7 @@ def answer_with(hub: Hub, *events: GenerationEvent) -> Generation:
     for event in events:
         generation.put(event)
 
-    def generate(model_id: str, request: ChatRequest) -> Generation:
+    def generate(model_id: str, request: TextRequest) -> Generation:
         return generation
 
     hub.generate = generate  # type: ignore[method-assign]
@@ -52,7 +52,7 @@ def answer_with(hub: Hub, *events: GenerationEvent) -> Generation:
 
 def answer_of(pilot: Pilot[None]) -> str:
     """The text that the visible language panel has shown so far."""
-    return visible_panel(pilot).query_one(MarkdownView).source
+    return visible_panel(pilot).query_one("#answer", MarkdownView).source
 
 
 def visible_panel(pilot: Pilot[None]) -> LLMChatPanel:
@@ -69,3 +69,10 @@ def type_prompt(text: str) -> Callable[[Pilot[None]], Awaitable[None]]:
         await pilot.pause()
 
     return act
+
+
+def screen_text(pilot: Pilot[None]) -> str:
+    """What the terminal shows, as plain text."""
+    width, height = pilot.app.size
+    strips = pilot.app.screen._compositor.render_strips(pilot.app.size)
+    return "\n".join(strip.text.ljust(width) for strip in strips[:height])

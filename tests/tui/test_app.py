@@ -1,0 +1,237 @@
+"""The life of the program on the screen: it starts without its Hub, says what it lacks, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from textual.binding import Binding
+
+from ominix_core.errors import RegistryError
+from ominix_core.hub import Hub
+from ominix_core.registry.catalogue import Registry
+from ominix_core.registry.entry import RegistryEntry
+from ominix_core.states import Loaded, Loading
+from ominix_tui.app import OminixApp
+from ominix_tui.panels.llm_chat import LLMChatPanel
+from ominix_tui.screens.hub import HubScreen
+from ominix_tui.widgets.prompt_area import PromptArea
+from ominix_tui.widgets.registry_tree import RegistryTree
+from tests.conftest import local_entry
+from tests.tui.support import screen_text, set_state, until, until_connected, visible_panel
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
+
+
+class TestStart:
+    async def test_the_screen_stands_before_the_hub_is_made(self, catalogue_hub: Hub) -> None:
+        may_open = threading.Event()
+
+        def make_hub() -> Hub:
+            may_open.wait(PATIENCE)
+            return catalogue_hub
+
+        app = OminixApp(make_hub)
+        async with app.run_test() as pilot:
+            assert "Reading the registry" in screen_text(pilot)
+            may_open.set()
+            await until_connected(pilot)
+            assert "Qwen3 8B" in screen_text(pilot)
+
+    async def test_a_hub_that_cannot_be_made_ends_the_program_with_its_message(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def make_hub() -> Hub:
+            raise RegistryError("The registry [/x] is broken.")
+
+        app = OminixApp(make_hub)
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: not app.is_running)
+        assert app.return_code == 1
+        assert "The registry [/x] is broken." in capsys.readouterr().err
+
+    async def test_an_unknown_initial_model_ends_it_too(self, catalogue_hub: Hub) -> None:
+        app = OminixApp(lambda: catalogue_hub, "qwen3-8c")
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: not app.is_running)
+        assert app.return_code == 1
+
+    async def test_an_empty_registry_says_so(self, hub: Hub) -> None:
+        hub.registry = Registry([])
+        app = OminixApp(lambda: hub)
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: "The registry holds no models." in screen_text(pilot))
+
+    def test_importing_the_app_imports_nothing_heavy(self) -> None:
+        code = "import sys, ominix_tui.app; print(*sys.modules)"
+        modules = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+        assert not {"pydantic", "mlx", "mlx_lm", "httpx", "huggingface_hub", "msgspec"} & set(modules)
+
+
+class TestModels:
+    async def test_states_reach_the_list_and_the_header_from_any_thread(self, catalogue_hub: Hub) -> None:
+        app = OminixApp(lambda: catalogue_hub, "qwen3-8b", load_initial=False)
+        async with app.run_test() as pilot:
+            await until_connected(pilot)
+            thread = threading.Thread(
+                target=lambda: set_state(catalogue_hub, "glm4-9b", Loading(0.65, "loading weights"))
+            )
+            thread.start()
+            thread.join()
+            await until(pilot, lambda: "◐ GLM-4 9B        65 %" in screen_text(pilot))
+            set_state(catalogue_hub, "glm4-9b", Loaded())
+            await until(pilot, lambda: "1 loaded · 2 on disk · 7 models" in screen_text(pilot))
+
+    async def test_names_are_text_and_nothing_else(self, catalogue_hub: Hub) -> None:
+        entry = RegistryEntry.model_validate(
+            local_entry("odd", Path("/nowhere")) | {"name": "[red]x[/red]\x1b[2J", "ui": {"color": "no colour"}}
+        )
+        catalogue_hub.registry = Registry([entry])
+        app = OminixApp(lambda: catalogue_hub)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until_connected(pilot)
+            assert "[red]x[/red][2J" in screen_text(pilot)
+            assert "\x1b" not in screen_text(pilot)
+
+    async def test_an_action_that_cannot_be_done_is_told(self, catalogue_hub: Hub) -> None:
+        app = OminixApp(lambda: catalogue_hub, "qwen3-235b-moe")
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until_connected(pilot)
+            await pilot.press("g")
+            await until(pilot, lambda: "cannot download from" in screen_text(pilot))
+
+    async def test_looking_through_the_list_leaves_no_panels_behind(self, catalogue_hub: Hub) -> None:
+        app = OminixApp(lambda: catalogue_hub, "qwen3-8b", load_initial=False)
+        async with app.run_test() as pilot:
+            await until_connected(pilot)
+            await pilot.press("j", "j", "k", "k")
+            await pilot.pause()
+            assert len(app.screen.query(LLMChatPanel)) == 1
+
+
+class TestKeys:
+    def test_every_key_is_named_and_explained(self) -> None:
+        classes = (OminixApp, HubScreen, LLMChatPanel, PromptArea, RegistryTree)
+        bindings = [binding for cls in classes for binding in cls.BINDINGS]
+        assert all(isinstance(binding, Binding) for binding in bindings)
+        assert all(binding.id and binding.description and binding.tooltip for binding in bindings)  # type: ignore[union-attr]
+        ids = [binding.id for binding in bindings]  # type: ignore[union-attr]
+        assert len(set(ids)) == len(ids)
+
+    async def test_q_is_text_in_a_field_and_quits_elsewhere(self, catalogue_app: OminixApp) -> None:
+        async with catalogue_app.run_test() as pilot:
+            await until_connected(pilot)
+            await pilot.press("enter", "q")
+            assert visible_panel(pilot).query_one(PromptArea).text == "q"
+            assert catalogue_app.is_running
+            await pilot.press("escape", "q")
+            await until(pilot, lambda: not catalogue_app.is_running)
+
+    async def test_ctrl_q_quits_from_a_field(self, catalogue_app: OminixApp) -> None:
+        async with catalogue_app.run_test() as pilot:
+            await until_connected(pilot)
+            await pilot.press("enter", "ctrl+q")
+            await until(pilot, lambda: not catalogue_app.is_running)
+
+
+PROGRAM = """
+from ominix_core.hub import Hub
+from ominix_tui.app import OminixApp
+app = OminixApp(Hub, "tiny")
+app.run()
+raise SystemExit(app.return_code)
+"""
+
+
+class Screen:
+    """The program on a terminal of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
+        self.process = process
+        self.terminal = terminal
+        self.output = b""
+
+    def wait_for(self, words: str) -> None:
+        """Read until these words are on the terminal."""
+        while words.encode() not in self.output:
+            assert select.select([self.terminal], [], [], PATIENCE)[0], self.output[-2000:]
+            self.output += os.read(self.terminal, 65536)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.terminal, keys)
+
+    def end(self) -> int:
+        """Read on until the program has ended; its exit code."""
+        try:
+            while os.read(self.terminal, 65536):
+                pass
+        except OSError:  # Linux tells the end of a terminal like that
+            pass
+        return self.process.wait(PATIENCE)
+
+
+class TestOnATerminal:
+    @pytest.fixture
+    def start(self, add_models: Callable[..., None], tiny_llm: Path) -> Callable[[], Screen]:
+        add_models(local_entry("tiny", tiny_llm))
+        return _on_a_terminal
+
+    @pytest.mark.parametrize("ending", ["key", "SIGTERM", "SIGHUP"])
+    def test_it_leaves_no_process_behind(self, start: Callable[[], Screen], ending: str) -> None:
+        with start() as screen:
+            screen.wait_for("Unload")
+            workers = psutil.Process(screen.process.pid).children(recursive=True)
+            assert workers
+            if ending == "key":
+                screen.type(b"\x11")
+            else:
+                screen.process.send_signal(signal.Signals[ending])
+            assert screen.end() == 0
+            assert psutil.wait_procs(workers, timeout=PATIENCE)[1] == []
+
+    def test_no_single_byte_ends_it(self, start: Callable[[], Screen]) -> None:
+        keys_that_quit = {0x11, ord("q")}
+        with start() as screen:
+            screen.wait_for("Unload")
+            for byte in sorted(set(range(256)) - keys_that_quit):
+                screen.type(bytes([byte]))
+            screen.type(b"\x11")
+            assert screen.end() == 0
+
+
+@contextmanager
+def _on_a_terminal() -> Iterator[Screen]:
+    main, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        cwd=ROOT,
+        env={**os.environ, "TERM": "xterm-256color"},
+        start_new_session=True,
+    )
+    os.close(terminal)
+    try:
+        yield Screen(process, main)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(main)
