@@ -80,8 +80,12 @@ class ProcessWorker:
                 env={**os.environ, "PYTHONPATH": _import_path()},
             )
         self._link = Link(ours, at_hub=True)
-        self._thread = threading.Thread(target=self._receive, name=f"worker-{self._process.pid}", daemon=True)
+        self._thread = threading.Thread(target=self._receive, name=f"worker-{self.pid}", daemon=True)
         self._thread.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
@@ -96,7 +100,7 @@ class ProcessWorker:
         try:
             self._link.send(command)
         except OSError:
-            logger.info("worker %d is gone; dropped %s", self._process.pid, type(command).__name__)
+            logger.info("worker %d is gone; dropped %s", self.pid, type(command).__name__)
 
     def _receive(self) -> None:
         while (report := self._link.receive()) is not None:
