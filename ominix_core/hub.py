@@ -11,6 +11,7 @@ from ominix_core.board import StateBoard, Subscriber
 from ominix_core.downloads.manager import DownloadManager
 from ominix_core.engines.base import LoadOptions
 from ominix_core.errors import NotReadyError
+from ominix_core.events import RegistryChanged
 from ominix_core.generation import Request
 from ominix_core.guard import MemoryGuard
 from ominix_core.housekeeping import Housekeeper
@@ -18,9 +19,10 @@ from ominix_core.memory import GB, Verdict
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.update import Update, difference, update_in_background
 from ominix_core.runtime import Runtime
 from ominix_core.settings import Settings
-from ominix_core.states import Downloaded, Loaded, ModelState
+from ominix_core.states import Downloaded, Loaded, ModelState, NotDownloaded, Unsupported
 from ominix_core.stream import Generation
 from ominix_core.workers.host import convert_in_worker
 from ominix_core.workers.protocol import Convert
@@ -44,14 +46,14 @@ class Hub:
     ) -> None:
         self.home = home or Home.from_environment()
         self.settings = settings or Settings.load(self.home)
-        self.registry = registry or Registry.load(self.home)
+        self.registry = registry or Registry.load(self.home, self.settings.registry_key)
         self._board = StateBoard()
         self._downloads = DownloadManager(self.home, self._board, self._convert)
         guard = MemoryGuard(self.settings)
         self._runtime = Runtime(self.home, self._board, self.settings, guard)
         self._housekeeper = Housekeeper(self._runtime, guard, self.settings)
         for entry in self.registry.entries:
-            self._board.set(entry.id, self._downloads.state_on_disk(entry))
+            self._board.set(entry.id, self._state_before_use(entry))
 
     def __enter__(self) -> Hub:
         return self
@@ -82,6 +84,22 @@ class Hub:
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call `subscriber` with every HubEvent, on the Hub's threads; returns the function that ends it."""
         return self._board.subscribe(subscriber)
+
+    def update_registry(self) -> Future[Update]:
+        """Fetch a newer registry; new models are there at once, with their states. The future raises RegistryError."""
+        settings = self.settings
+        return update_in_background(self.home, settings.registry_url, settings.registry_key, self.reload_registry)
+
+    def reload_registry(self) -> None:
+        """Read the registry's files again; subscribers hear RegistryChanged if they say anything new."""
+        old, new = self.registry, Registry.load(self.home, self.settings.registry_key)
+        change = difference(old, new)
+        self.registry = new
+        for model_id in (*change.added, *change.changed):
+            if isinstance(self.state(model_id), NotDownloaded | Unsupported):
+                self._board.set(model_id, self._state_before_use(new.resolve(model_id)))
+        if change != RegistryChanged():
+            self._board.publish(change)
 
     # -- downloads ----------------------------------------------------------------------------------------------
 
@@ -146,6 +164,10 @@ class Hub:
     def generate(self, model_id: str, request: Request) -> Generation:
         """Hand a request to a loaded model. Raises NotReadyError or BusyError."""
         return self._runtime.submit(self.resolve(model_id), request)
+
+    def _state_before_use(self, entry: RegistryEntry) -> ModelState:
+        reason = entry.unsupported_reason()
+        return Unsupported(reason) if reason else self._downloads.state_on_disk(entry)
 
     def _convert(self, entry: RegistryEntry, source: Path, target: Path) -> None:
         log = self.home.logs / f"convert-{entry.id}.log"

@@ -68,6 +68,12 @@ class Settings:
     allow_code: tuple[str, ...] = ()
     """Ids of models whose own Python code may be run when they are loaded."""
 
+    registry_url: str = "https://registry.ominix.ai/models_registry.json"
+    """Where newer registries are fetched from; "off" turns updates off."""
+
+    registry_key: str = ""
+    """The public key, in base64, of a publisher whose signature a fetched registry must bear."""
+
     @classmethod
     def load(cls, home: Home) -> Self:
         """Read the file and the environment. Raises SettingsError that names the file, the key and the nearest one."""

@@ -13,7 +13,7 @@ import typer
 
 from ominix_core import __version__
 from ominix_core.errors import OminixError
-from ominix_tui.commands import models, serve, tui
+from ominix_tui.commands import models, registry, serve, tui
 
 app = typer.Typer(
     name="ominix",
@@ -24,10 +24,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(tui.demo)
-app.command("list")(models.list_models)
+app.command("list")(registry.list_models)
 app.command("pull")(models.pull)
 app.command("run")(models.run)
 app.command("serve")(serve.serve)
+app.add_typer(registry.registry_app, name="registry")
 
 
 def _print_version(wanted: bool) -> None:

@@ -26,6 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setenv("OMINIX_HOME", str(tmp_path / "home"))
     for variable in ("OMINIX_ISOLATION", "OMINIX_HOST", "OMINIX_PORT"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("OMINIX_REGISTRY_URL", "off")
     home = Home.from_environment()
     home.root.mkdir()
     return home

@@ -1,84 +1,162 @@
-"""The catalogue: every entry that was read, and how to find one by name."""
+"""The catalogue: every model that the layers describe, and how to find one."""
 
 from __future__ import annotations
 
 import difflib
-import json
-from dataclasses import dataclass
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import pydantic
 
 from ominix_core.errors import RegistryError, UnknownModelError
 from ominix_core.paths import Home, bundled_registry
+from ominix_core.registry.dialects import JsonObject, complete
+from ominix_core.registry.document import Document, Problem, read_document
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.layers import Layer, Origin, explain, merge, origins, restrain
+from ominix_core.registry.search import SearchIndex
 
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """An entry that could not be used, and why."""
-
-    file: Path
-    where: str
-    reason: str
+__all__ = ["Problem", "Registry", "check_entry"]
 
 
 class Registry:
-    """An ordered set of entries. One bad entry is a `Problem` and costs no other."""
+    """An immutable, ordered set of entries. One bad entry is a `Problem` and costs no other.
 
-    def __init__(self, entries: list[RegistryEntry], problems: tuple[Problem, ...] = ()) -> None:
+    Attributes:
+        problems: What could not be used, in any layer.
+        hidden: Ids that a layer hides; they are in no list.
+    """
+
+    def __init__(self, entries: Sequence[RegistryEntry], problems: Sequence[Problem] = ()) -> None:
         self._by_id = {entry.id: entry for entry in entries}
-        self.problems = problems
-
-    @property
-    def entries(self) -> tuple[RegistryEntry, ...]:
-        return tuple(self._by_id.values())
+        self.entries: tuple[RegistryEntry, ...] = tuple(self._by_id.values())
+        self._index = SearchIndex(self.entries)
+        self._layers: list[Layer] = []
+        self.problems = tuple(problems)
+        self.hidden: frozenset[str] = frozenset()
 
     @classmethod
-    def load(cls, home: Home) -> Registry:
-        """Read the bundled catalogue and the user's override; an entry of the latter replaces one of the same id.
+    def from_layers(cls, layers: Sequence[Layer], problems: Sequence[Problem] = ()) -> Registry:
+        """The catalogue that the layers make, the lowest first; `problems` go before those found in them."""
+        merged = merge(list(layers))
+        registry = cls(merged.entries, (*problems, *merged.problems))
+        registry._layers = list(layers)
+        registry.hidden = merged.hidden
+        return registry
 
-        Raises RegistryError if the bundled file cannot be read as a whole.
+    @classmethod
+    def load(cls, home: Home, publisher_key: str = "") -> Registry:
+        """Read all layers. A fetched or user file that cannot be read is a problem; the others still count.
+
+        Args:
+            publisher_key: A publisher's public key from the settings, beside those that ship with Ominix.
+
+        Raises:
+            RegistryError: The bundled catalogue is missing or broken.
         """
-        bundled = _read(bundled_registry())
-        if not home.registry_override.is_file():
-            return bundled
+        with _collector_paused():
+            return cls._load(home, publisher_key)
+
+    @classmethod
+    def _load(cls, home: Home, publisher_key: str) -> Registry:
+        from ominix_core.registry.fetched import read_fetched
+
+        bundled, own = _bundled(), None
+        layers = [Layer("bundled", bundled)]
+        problems: list[Problem] = []
         try:
-            override = _read(home.registry_override)
+            own = read_document(home.registry_override)
+        except FileNotFoundError:
+            pass
         except RegistryError as error:
-            return cls(list(bundled.entries), (*bundled.problems, Problem(home.registry_override, "", str(error))))
-        return cls([*bundled.entries, *override.entries], bundled.problems + override.problems)
+            problems.append(Problem(home.registry_override, "", str(error)))
+        try:
+            if fetched := read_fetched(home, publisher_key):
+                layers.append(restrain(fetched, bundled, own))
+        except RegistryError as error:
+            problems.append(Problem(home.registry, "", str(error)))
+        if own is not None:
+            layers.append(Layer("user", own))
+        return cls.from_layers(layers, problems)
+
+    @classmethod
+    def bundled(cls) -> Registry:
+        """The catalogue that ships with Ominix, alone. Raises RegistryError."""
+        return cls.from_layers([Layer("bundled", _bundled())])
+
+    @classmethod
+    def from_file(cls, file: Path) -> Registry:
+        """One registry file alone, as `ominix registry validate` sees it. Raises RegistryError, FileNotFoundError."""
+        return cls.from_layers([Layer("user", read_document(file))])
 
     def get(self, model_id: str) -> RegistryEntry | None:
         return self._by_id.get(model_id)
 
     def resolve(self, name: str) -> RegistryEntry:
         """The entry whose id, API id or repository is `name`. Raises UnknownModelError with near names."""
-        if name in self._by_id:
-            return self._by_id[name]
-        for entry in self._by_id.values():
-            if name == entry.api_id or name == getattr(entry.source, "repo", None):
-                return entry
-        near = difflib.get_close_matches(name.lower(), list(self._by_id), n=2, cutoff=0.5)
-        raise UnknownModelError(name, near)
+        entry = self._by_id.get(name) or self._by_name.get(name) or self._by_name.get(name.lower())
+        if entry is None:
+            raise UnknownModelError(name, self._near(name))
+        return entry
+
+    def search(self, query: str, limit: int = 500) -> list[RegistryEntry]:
+        """At most `limit` entries for what a person typed, the likeliest first."""
+        return self._index.find(query, limit)
+
+    def origin(self, model_id: str) -> dict[str, Origin]:
+        """Which layer each value of an entry comes from, by its dotted path. Raises UnknownModelError."""
+        return origins(self._layers, self.resolve(model_id))
+
+    def layer(self, name: str) -> Document | None:
+        """The file behind the layer "bundled", "fetched" or "user", if there is one."""
+        return next((layer.document for layer in self._layers if layer.name == name), None)
+
+    @cached_property
+    def _by_name(self) -> dict[str, RegistryEntry]:
+        """API ids before repositories, and earlier entries before later ones, so that none can be taken over."""
+        names: dict[str, RegistryEntry] = {}
+        for entry in self.entries:
+            names.setdefault(entry.api_id, entry)
+        for entry in self.entries:
+            if entry.repo:
+                names.setdefault(entry.repo, entry)
+        for name, entry in list(names.items()):
+            names.setdefault(name.lower(), entry)
+        return names
+
+    def _near(self, name: str) -> list[str]:
+        # difflib compares every pair of letters; beyond a few thousand ids that would hold up the error.
+        return difflib.get_close_matches(name.lower(), list(islice(self._by_id, 2000)), n=2, cutoff=0.5)
 
 
-def _read(path: Path) -> Registry:
+def check_entry(entry: JsonObject) -> RegistryEntry:
+    """One entry on its own, in canonical names. Raises RegistryError with every fault in it."""
     try:
-        document = json.loads(path.read_bytes())
-        raw_entries = document["models"]
-    except OSError as error:
-        raise RegistryError(f"Cannot read the registry {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise RegistryError(
-            f"The registry {path} is broken: {error}. Mend the file, or reinstall Ominix if it is the bundled one."
-        ) from error
-    entries, problems = [], []
-    for index, raw in enumerate(raw_entries):
-        try:
-            entries.append(RegistryEntry.model_validate(raw))
-        except pydantic.ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in ("models", index, *first["loc"]))
-            problems.append(Problem(path, where, first["msg"]))
-    return Registry(entries, tuple(problems))
+        return RegistryEntry.model_validate(complete(entry))
+    except pydantic.ValidationError as error:
+        faults = "; ".join(f"{path}: {reason}" for path, reason in explain(error))
+        raise RegistryError(f"The entry is not valid: {faults}") from error
+
+
+def _bundled() -> Document:
+    path = bundled_registry()
+    try:
+        return read_document(path)
+    except FileNotFoundError as error:
+        raise RegistryError(f"The bundled registry {path} is missing. Reinstall Ominix.") from error
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """A large registry allocates objects by the hundred thousand, none of them cyclic; collections double its time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,4 +1,4 @@
-"""Commands on models: list, pull, run."""
+"""Commands on models: pull, run."""
 
 from __future__ import annotations
 
@@ -14,24 +14,6 @@ if TYPE_CHECKING:
     from ominix_core.hub import Hub
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="Its id, API id or repository; see `ominix list`.")]
-
-
-def list_models() -> None:
-    """Every model of the registry, with its state."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from ominix_core.states import describe
-    from ominix_tui.commands.session import open_hub
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("ID", "NAME", "CATEGORY", "SIZE", "STATE"):
-        table.add_column(column, no_wrap=True)
-    with open_hub() as hub:
-        for entry in hub.registry.entries:
-            size = f"{entry.size_bytes / 1e9:.1f} GB" if entry.size_bytes else ""
-            table.add_row(entry.id, entry.name, entry.category, size, describe(hub.state(entry.id)))
-    Console().print(table)
 
 
 def pull(model: ModelName) -> None:

@@ -37,3 +37,10 @@ def open_hub() -> Hub:
     from ominix_core.hub import Hub
 
     return Hub(home)
+
+
+def open_updating_hub() -> Hub:
+    """The same, while a newer registry is fetched in the background."""
+    hub = open_hub()
+    hub.update_registry()
+    return hub

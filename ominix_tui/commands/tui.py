@@ -13,22 +13,22 @@ def open_hub() -> None:
     """Open the hub on the screen."""
     _require_terminal()
     from ominix_tui.app import OminixApp
-    from ominix_tui.commands.session import open_hub as make_hub
+    from ominix_tui.commands.session import open_updating_hub
 
-    OminixApp(make_hub).run()
+    OminixApp(open_updating_hub).run()
 
 
 def demo() -> None:
     """Get the demo model if it is not here yet, and open the hub with it loaded and ready to chat."""
     _require_terminal()
+    from ominix_tui.commands import session
     from ominix_tui.commands.progress import follow
-    from ominix_tui.commands.session import open_hub as make_hub
 
-    with make_hub() as hub:
+    with session.open_hub() as hub:
         follow(hub, DEMO_MODEL, hub.download(DEMO_MODEL))
     from ominix_tui.app import OminixApp
 
-    OminixApp(make_hub, initial_model=DEMO_MODEL).run()
+    OminixApp(session.open_updating_hub, initial_model=DEMO_MODEL).run()
 
 
 def _require_terminal() -> None:

@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Label, Static
 
 from ominix_core.errors import Cancelled, OminixError
-from ominix_core.events import HubEvent, ModelStateChanged
+from ominix_core.events import HubEvent, RegistryChanged
 from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState
 from ominix_tui.panels import panel_class
 from ominix_tui.widgets.model_header import ModelHeader, actions_for
@@ -77,10 +77,7 @@ class HubScreen(Screen[None]):
         """Show the hub's models, and select one. Raises UnknownModelError if there is no `initial_model`."""
         initial = hub.resolve(initial_model) if initial_model else _first_choice(hub)
         self._hub = hub
-        self._states = {entry.id: hub.state(entry.id) for entry in hub.registry.entries}
-        tree = self.query_one(RegistryTree)
-        tree.fill(hub.registry.entries, self._states)
-        self._show_tally()
+        tree = self._show_models(hub)
         if initial is None:
             self.query_one("#empty", Static).update("The registry holds no models.")
             return
@@ -91,8 +88,21 @@ class HubScreen(Screen[None]):
         if initial_model and load_initial and isinstance(hub.state(initial.id), Downloaded):
             self.action_load_model()
 
+    def _show_models(self, hub: Hub) -> RegistryTree:
+        self._states = {entry.id: hub.state(entry.id) for entry in hub.registry.entries}
+        tree = self.query_one(RegistryTree)
+        tree.fill(hub.registry.entries, self._states)
+        self._show_tally()
+        return tree
+
     def _on_hub_event(self, event: HubEvent) -> None:
-        if self._hub is None or not isinstance(event, ModelStateChanged):
+        if self._hub is None:
+            return
+        if isinstance(event, RegistryChanged):
+            tree = self._show_models(self._hub)
+            if self._entry is not None:
+                tree.choose(self._entry.id)
+        if not isinstance(event, ModelStateChanged):
             return
         model_id, state = event.model_id, event.state
         new_kind = type(state) is not type(self._states.get(model_id))

@@ -67,6 +67,7 @@ class RegistryTree(Tree[str]):
     def choose(self, model_id: str) -> None:
         """Move the cursor to a model."""
         if node := self._model_nodes.get(model_id):
+            self.get_node_at_line(0)  # numbers the lines, which a tree that was just filled leaves to its next paint
             self.move_cursor(node)
 
     def refresh_model(self, model_id: str) -> None:

@@ -147,9 +147,7 @@ def test_a_broken_setting_names_the_nearest(home: Home) -> None:
 
 def test_an_unexpected_failure_is_one_line_and_goes_to_the_log(home: Home, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import ominix_core.registry.catalogue as c\n"
-        "def load(home): raise RuntimeError('boom')\n"
-        "c.Registry.load = load\n"
+        "import ominix_core.registry.catalogue as c\ndef load(*_): raise RuntimeError('boom')\nc.Registry.load = load\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])}
     result = subprocess.run(
