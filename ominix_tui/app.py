@@ -79,6 +79,7 @@ class OminixApp(App[None]):
             hub = await asyncio.shield(self._opening)
             hub.subscribe(self._bridge.put)
             await self._hub_screen.connect(hub, self._initial_model, self._load_initial)
+            hub.warm_up()
             _spare_the_loop()
         except OminixError as error:
             self.exit(return_code=1, message=Text(str(error)))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from ominix_core.events import HubEvent, ModelStateChanged
+from ominix_core.events import HubEvent, RegistryChanged
 
 
 class EventBridge:
     """Collects Hub events on any thread; the app takes them on its own.
 
-    Progress comes faster than a screen needs it, so that only the newest state of each model is kept, and `notify`
-    is called once for all that arrives until the next `take`.
+    Progress comes faster than a screen needs it, so that only the newest event of each model and kind is kept, and
+    `notify` is called once for all that arrives until the next `take`.
     """
 
     def __init__(self, notify: Callable[[], object]) -> None:
@@ -22,7 +22,7 @@ class EventBridge:
 
     def put(self, event: HubEvent) -> None:
         """Add an event; a subscriber for `Hub.subscribe`."""
-        key = event.model_id if isinstance(event, ModelStateChanged) else event
+        key = event if isinstance(event, RegistryChanged) else (type(event), event.model_id)
         with self._lock:
             first = not self._waiting
             self._waiting.pop(key, None)

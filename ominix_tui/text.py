@@ -33,8 +33,8 @@ def one_line(text: str) -> str:
     return " ".join(printable(text).split())
 
 
-def gigabytes(size: float) -> str:
-    """Bytes as decimal gigabytes or megabytes, as the registry and the disks count them."""
+def file_size(size: float) -> str:
+    """A number of bytes in decimal units, as the registry and the disks count them."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ominix_tui.panels.base import ModelPanel
-from ominix_tui.text import gigabytes, one_line
+from ominix_tui.text import file_size, one_line
 
 if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
@@ -50,7 +50,7 @@ def facts_of(entry: RegistryEntry) -> list[tuple[str, str]]:
         ("Quantization", runtime.quantization),
         ("Memory", f"{runtime.memory_gb:.1f} GB" if runtime.memory_gb else ""),
         ("Context", f"{runtime.context:,} tokens" if runtime.context else ""),
-        ("Size on disk", gigabytes(entry.size_bytes) if entry.size_bytes else ""),
+        ("Size on disk", file_size(entry.size_bytes) if entry.size_bytes else ""),
         ("Source", f"{entry.source.type} {getattr(entry.source, 'repo', '')}"),
         ("Licence", entry.license),
         ("Tags", ", ".join(entry.tags)),

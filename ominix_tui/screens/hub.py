@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
     from ominix_tui.app import OminixApp
     from ominix_tui.panels.base import ModelPanel
-
-logger = logging.getLogger(__name__)
 
 WIDTHS = [(0, "-narrow"), (100, "-wide")]
 
@@ -170,37 +167,31 @@ class HubScreen(Screen[None]):
         if action == "focus_models":
             return not self.query_one(RegistryTree).has_focus
         name, _, kind = action.partition("_")
-        if kind != "model":
-            return True
-        return name in self._actions
+        return kind != "model" or name in self._actions
 
     def action_focus_models(self) -> None:
         self.query_one(RegistryTree).focus()
 
     def action_get_model(self) -> None:
-        if self._hub is not None:
-            self._run(self._hub.download)
+        if self._hub is not None and self._entry is not None:
+            self._run(self._hub.download, self._entry.id)
 
     def action_load_model(self) -> None:
-        if self._hub is not None:
-            self._run(self._hub.load)
+        if self._hub is not None and self._entry is not None:
+            self._run(self._hub.load, self._entry.id)
 
     def action_unload_model(self) -> None:
-        if self._hub is not None:
-            self._run(self._hub.unload)
+        if self._hub is not None and self._entry is not None:
+            self._run(self._hub.unload, self._entry.id)
 
     def action_cancel_model(self) -> None:
-        if self._hub is None or self._entry is None:
-            return
-        downloading = isinstance(self._states[self._entry.id], Downloading)
-        self._run(self._hub.cancel_download if downloading else self._hub.unload)
+        if self._hub is not None and self._entry is not None:
+            downloading = isinstance(self._states[self._entry.id], Downloading)
+            self._run(self._hub.cancel_download if downloading else self._hub.unload, self._entry.id)
 
     @work(thread=True)
-    def _run(self, command: Callable[[str], Future[None] | None]) -> None:
-        """Run a command on the selected model off the loop; what goes wrong and has no state of its own is told."""
-        if self._entry is None:
-            return
-        model_id = self._entry.id
+    def _run(self, command: Callable[[str], Future[None] | None], model_id: str) -> None:
+        """Run a command off the loop; what goes wrong and does not show as the model's state is told."""
         try:
             future = command(model_id)
             if future is not None:

@@ -19,7 +19,7 @@ from ominix_core.states import (
     NotDownloaded,
     Unsupported,
 )
-from ominix_tui.text import facts_line, gigabytes, one_line, percent, words_for
+from ominix_tui.text import facts_line, file_size, one_line, percent, words_for
 
 if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
@@ -127,9 +127,9 @@ class ModelHeader(Vertical):
         step, measure, progress = "", "", 0.0
         if isinstance(state, Downloading):
             step, progress = state.note or state.file or "starting", state.progress
-            speed = f" · {gigabytes(state.speed)}/s" if state.speed else ""
-            total = gigabytes(state.total_bytes) if state.total_bytes else "?"
-            measure = f"{gigabytes(state.done_bytes)} of {total}{speed}"
+            speed = f" · {file_size(state.speed)}/s" if state.speed else ""
+            total = file_size(state.total_bytes) if state.total_bytes else "?"
+            measure = f"{file_size(state.done_bytes)} of {total}{speed}"
         elif isinstance(state, Loading):
             step, progress = state.stage, state.progress
             measure = percent(progress)
