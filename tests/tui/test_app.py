@@ -100,7 +100,7 @@ class TestModels:
 
     async def test_names_are_text_and_nothing_else(self, catalogue_hub: Hub) -> None:
         entry = RegistryEntry.model_validate(
-            local_entry("odd", Path("/nowhere")) | {"name": "[red]x[/red]\x1b[2J", "ui": {"color": "no colour"}}
+            local_entry("odd", Path("/nowhere")) | {"name": "[red]x[/red]\x1b[2J", "ui": {"color": "#fff"}}
         )
         catalogue_hub.registry = Registry([entry])
         app = OminixApp(lambda: catalogue_hub)
