@@ -15,7 +15,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Label, Static
 
 from ominix_core.errors import Cancelled, OminixError
-from ominix_core.events import HubEvent, RegistryChanged
+from ominix_core.events import HubEvent, ModelStateChanged, RegistryChanged
 from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState
 from ominix_tui.panels import panel_class
 from ominix_tui.widgets.model_header import ModelHeader, actions_for

@@ -99,9 +99,7 @@ class TestModels:
             await until(pilot, lambda: "1 loaded · 2 on disk · 7 models" in screen_text(pilot))
 
     async def test_names_are_text_and_nothing_else(self, catalogue_hub: Hub) -> None:
-        entry = RegistryEntry.model_validate(
-            local_entry("odd", Path("/nowhere")) | {"name": "[red]x[/red]\x1b[2J", "ui": {"color": "#fff"}}
-        )
+        entry = RegistryEntry.model_validate(local_entry("odd", Path("/nowhere")) | {"name": "[red]x[/red]\x1b[2J"})
         catalogue_hub.registry = Registry([entry])
         app = OminixApp(lambda: catalogue_hub)
         async with app.run_test(size=(120, 40)) as pilot:
