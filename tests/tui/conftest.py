@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_textual_snapshot
 from syrupy.location import PyTestLocation
+from textual.widgets import Input, TextArea
 
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
@@ -39,6 +40,13 @@ def top_level_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def snap_compare(top_level_snapshots: None, snap_compare: Callable[..., bool]) -> Callable[..., bool]:
     return snap_compare
+
+
+@pytest.fixture(autouse=True)
+def steady_cursors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text cursors do not blink, so that a picture does not depend on its moment."""
+    for field in (Input, TextArea):
+        monkeypatch.setattr(field.cursor_blink, "_default", False)
 
 
 @pytest.fixture(scope="session")
