@@ -50,6 +50,10 @@ class Home:
         return self.logs / "ominix.log"
 
     @property
+    def api_keys(self) -> Path:
+        return self.root / "keys.json"
+
+    @property
     def server_file(self) -> Path:
         return self.root / "server.json"
 

@@ -21,6 +21,8 @@ from ominix_core.server.sse import DONE, KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventSt
 router = APIRouter(tags=["chat"])
 
 CATEGORIES = (Category.LLM, Category.VLM)
+LONGEST_ANSWER = 32_768
+"""Tokens, for a request that sets no limit to a model of unknown context; the engine stops at the context's end."""
 
 
 @router.post("/v1/chat/completions", response_model=schema.ChatCompletion)
@@ -50,10 +52,8 @@ def _to_hub(body: schema.ChatCompletionRequest, entry: RegistryEntry) -> ChatReq
     )
     top_p = entry.defaults.get("top_p", defaults.top_p) if body.top_p is None else body.top_p
     return ChatRequest(
-        messages=[
-            ChatMessage("system" if turn.role == "developer" else turn.role, turn.text) for turn in body.messages
-        ],
-        max_tokens=body.max_completion_tokens or body.max_tokens,
+        messages=[ChatMessage(turn.hub_role, turn.text) for turn in body.messages],
+        max_tokens=body.max_completion_tokens or body.max_tokens or entry.runtime.context or LONGEST_ANSWER,
         sampling=Sampling(
             temperature=float(temperature),
             top_p=max(float(top_p), 1e-6),  # 0 means "only the likeliest token", but samplers read it as "off"
@@ -122,7 +122,7 @@ def _usage(finished: Finished) -> schema.Usage:
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
         total_tokens=usage.prompt_tokens + usage.completion_tokens,
-        prompt_tokens_details=schema.TokenDetails(cached_tokens=usage.cached_tokens),
+        prompt_tokens_details=schema.TokenDetails(cached_tokens=0),
     )
 
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
 from ominix_core.errors import OminixError
@@ -33,7 +33,7 @@ _ABSOLUTE_PATH = re.compile(r"(?<![\w~/.:])/(?!v1/|health/)(?:[^\s/'\"`]+/)+([^\
 _TYPES = {401: "authentication_error", 403: "permission_error", 409: "conflict_error", 429: "rate_limit_error"}
 
 
-class ApiError(Exception):
+class ApiError(HTTPException):
     """A refusal or failure as the client sees it.
 
     Attributes:
@@ -50,19 +50,16 @@ class ApiError(Exception):
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
+        super().__init__(status, message, headers)
         self.code = code
         self.param = param
-        self.headers = dict(headers or {})
 
     @property
     def type(self) -> str:
-        return _TYPES.get(self.status) or ("server_error" if self.status >= 500 else "invalid_request_error")
+        return _TYPES.get(self.status_code) or ("server_error" if self.status_code >= 500 else "invalid_request_error")
 
     def body(self) -> dict[str, Any]:
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+        return {"error": {"message": self.detail, "type": self.type, "param": self.param, "code": self.code}}
 
 
 def public_error(error: BaseException, app: FastAPI) -> ApiError:
@@ -74,7 +71,7 @@ def public_error(error: BaseException, app: FastAPI) -> ApiError:
     if not isinstance(error, ApiError):
         logger.error("a request failed", exc_info=error)
         return ApiError(500, "Something went wrong inside Ominix. Its log has the details.", code="internal_error")
-    error.message = _without_paths(error.message, app)
+    error.detail = _without_paths(error.detail, app)
     return error
 
 
@@ -89,21 +86,21 @@ def install_error_handlers(app: FastAPI) -> None:
         return error_response(_invalid(error.errors()[0], error.body))
 
     async def render_http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
+        assert isinstance(error, StarletteHTTPException)
         return error_response(_http(request, error))
 
     app.add_exception_handler(RequestValidationError, render_invalid)
-    app.add_exception_handler(HTTPException, render_http)
-    for kind in (ApiError, OminixError, Exception):
+    app.add_exception_handler(StarletteHTTPException, render_http)
+    for kind in (ApiError, OminixError, Exception):  # the nearest class of an error's own decides
         app.add_exception_handler(kind, render)
 
 
 def error_response(error: ApiError) -> Response:
     # Escaped to ASCII, because a message may quote half a surrogate pair, which UTF-8 cannot hold.
-    return Response(json.dumps(error.body()), error.status, error.headers, "application/json")
+    return Response(json.dumps(error.body()), error.status_code, error.headers, "application/json")
 
 
-def _http(request: Request, error: HTTPException) -> ApiError:
+def _http(request: Request, error: StarletteHTTPException) -> ApiError:
     if error.status_code == 404:
         message, code = (
             f"There is no {request.method} {request.url.path[:200]} here. GET /docs lists the API.",

@@ -7,11 +7,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
 from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.server.auth import may_manage
 from ominix_core.server.dependencies import TheHub
 from ominix_core.server.schemas.models import LoadProgress, Model, ModelList, Status
 from ominix_core.server.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, event
@@ -52,7 +53,7 @@ async def get_model(model: str, hub: TheHub) -> Model:
     return _model(hub, hub.resolve(model))
 
 
-@router.post("/v1/models/{model:path}/load", response_class=EventStream)
+@router.post("/v1/models/{model:path}/load", response_class=EventStream, dependencies=[Depends(may_manage)])
 async def load_model(model: str, request: Request, hub: TheHub) -> EventStream:
     """Bring a model into memory. Progress comes as server-sent events; the load goes on if the client leaves."""
     load = _Load(hub, hub.resolve(model))
@@ -60,7 +61,7 @@ async def load_model(model: str, request: Request, hub: TheHub) -> EventStream:
     return EventStream(request, load.progress(), load.close)
 
 
-@router.post("/v1/models/{model:path}/unload")
+@router.post("/v1/models/{model:path}/unload", dependencies=[Depends(may_manage)])
 async def unload_model(model: str, hub: TheHub) -> Model:
     """Free a model's memory, or cancel its load; answers when the memory is free."""
     entry = hub.resolve(model)

@@ -15,7 +15,10 @@ import uvicorn
 from ominix_core.errors import OminixError
 from ominix_core.hub import Hub
 from ominix_core.server.app import create_app
+from ominix_core.server.http1 import GuardedH11Protocol
+from ominix_core.server.keys import KeyStore
 from ominix_core.server.live import LiveRequests
+from ominix_core.server.options import ServerOptions
 
 LAST_WORDS_SECONDS = 1
 """How long streams have to tell their clients that the server stops."""
@@ -32,19 +35,24 @@ class ApiServer:
 
     Args:
         hub: Stays the caller's: close it when `run` has returned.
-        port: 0 picks a free one; `url` tells which.
 
     Raises:
-        ServerError: The address is taken, or is none of this machine's.
+        ServerError: The address is taken or is none of this machine's, it is open to others and there is no API key,
+            or the certificate cannot be used.
     """
 
-    def __init__(self, hub: Hub, host: str = "127.0.0.1", port: int = 8080) -> None:
-        self._socket = _bind(host, port)
-        app = create_app(hub)
+    def __init__(self, hub: Hub, options: ServerOptions | None = None) -> None:
+        self._options = options or ServerOptions()
+        if not self._options.is_loopback and not KeyStore(hub.home.api_keys).keys():
+            raise ServerError(
+                f"On {self._options.host} other machines could use these models, so it takes an API key. "
+                "Make one: ominix keys create NAME"
+            )
+        app = create_app(hub, self._options)
         config = uvicorn.Config(
             app,
             loop="asyncio",
-            http="h11",
+            http=GuardedH11Protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -52,13 +60,21 @@ class ApiServer:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=LAST_WORDS_SECONDS,
+            ssl_certfile=self._options.certfile,
+            ssl_keyfile=self._options.keyfile,
         )
+        try:
+            config.load()
+        except OSError as error:
+            raise ServerError(f"The certificate {self._options.certfile} cannot be used: {error}") from error
+        self._socket = _bind(self._options.host, self._options.port)
         self._server = _Server(config, app.state.live)
 
     @property
     def url(self) -> str:
         host, port = self._socket.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "https" if self._options.certfile else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     def run(self, on_ready: Callable[[], None] | None = None) -> None:
         """Serve until SIGINT, SIGTERM or `stop`, which end it within two seconds."""
@@ -71,9 +87,9 @@ class ApiServer:
         self._server.should_exit = True
 
 
-def serve(hub: Hub, host: str, port: int, on_ready: Callable[[str], None] | None = None) -> None:
+def serve(hub: Hub, options: ServerOptions, on_ready: Callable[[str], None] | None = None) -> None:
     """Serve the hub's API until a signal ends it; `on_ready` gets the URL. Raises ServerError."""
-    server = ApiServer(hub, host, port)
+    server = ApiServer(hub, options)
     server.run(lambda: on_ready(server.url) if on_ready else None)
 
 

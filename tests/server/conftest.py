@@ -18,6 +18,7 @@ import pytest
 
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
+from ominix_core.server.options import ServerOptions
 from ominix_core.server.run import ApiServer
 from ominix_core.settings import Settings
 from tests.conftest import local_entry
@@ -41,7 +42,7 @@ def running(server: ApiServer) -> Iterator[ApiServer]:
 @pytest.fixture
 def server(hub: Hub) -> Iterator[ApiServer]:
     """The API over `hub`, with no model loaded."""
-    with running(ApiServer(hub, port=0)) as server:
+    with running(ApiServer(hub, ServerOptions(port=0))) as server:
         yield server
 
 
@@ -74,7 +75,7 @@ def shared_server(tiny_llm: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     )
     with Hub(home, Settings(isolation="thread")) as hub:
         hub.load("tiny").result(60)
-        with running(ApiServer(hub, port=0)) as server:
+        with running(ApiServer(hub, ServerOptions(port=0))) as server:
             yield server
 
 

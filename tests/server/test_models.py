@@ -14,6 +14,7 @@ import pytest
 
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
+from ominix_core.server.options import ServerOptions
 from ominix_core.server.run import ApiServer
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Loaded
@@ -42,7 +43,7 @@ def test_the_list_holds_what_is_on_this_machine(client: openai.OpenAI, hub: Hub,
 def test_one_model_is_found_by_any_of_its_names(home: Home, add_models: Callable[..., None]) -> None:
     source = {"type": "HuggingFace", "repo": "mlx-community/Some-Model"}
     add_models(local_entry("some-model", Path(), source=source, runtime={"model_id_for_api": "some"}))
-    with Hub(home) as hub, running(ApiServer(hub, port=0)) as server:
+    with Hub(home) as hub, running(ApiServer(hub, ServerOptions(port=0))) as server:
         for name in ("some-model", "some", "mlx-community/Some-Model", "mlx-community%2FSome-Model"):
             model = httpx.get(f"{server.url}/v1/models/{name}").json()
             assert (model["id"], model["owned_by"], model["status"]) == (
@@ -89,7 +90,7 @@ def test_a_broken_model_fails_in_the_stream_without_its_path(
     add_models(local_entry("tiny", broken))
     with (
         Hub(home, Settings(isolation="thread")) as hub,
-        running(ApiServer(hub, port=0)) as server,
+        running(ApiServer(hub, ServerOptions(port=0))) as server,
         httpx.Client(base_url=server.url) as http,
     ):
         error = load(http, "tiny")[-1]["error"]

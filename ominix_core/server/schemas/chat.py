@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from ominix_core.generation import Role
 from ominix_core.server.schemas.base import ApiObject, ApiRequest, Neutral, Text
 
 INT64 = 2**63
@@ -39,6 +40,10 @@ class Message(ApiRequest):
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Content
+
+    @property
+    def hub_role(self) -> Role:
+        return "system" if self.role == "developer" else self.role
 
     @property
     def text(self) -> str:
