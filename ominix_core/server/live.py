@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.types import Receive
 
 from ominix_core.errors import RequestError
-from ominix_core.generation import ChatRequest, Failed, Finished, GenerationEvent, TextDelta
+from ominix_core.generation import Failed, Finished, GenerationEvent, TextDelta, TextRequest
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.errors import NO_RETRY, ApiError, public_error
@@ -116,7 +116,7 @@ class LiveRequests:
         self._by_id: dict[str, LiveRequest] = {}
         self._stopping: ApiError | None = None
 
-    async def start(self, prefix: str, hub: Hub, entry: RegistryEntry, request: ChatRequest) -> LiveRequest:
+    async def start(self, prefix: str, hub: Hub, entry: RegistryEntry, request: TextRequest) -> LiveRequest:
         """Hand `request` to the model. Raises OminixError or, while the server stops, ApiError."""
         if self._stopping is not None:
             raise self._stopping
