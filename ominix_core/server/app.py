@@ -28,7 +28,7 @@ def create_app(hub: Hub, options: ServerOptions | None = None) -> FastAPI:
         middleware=_gates(hub, options),
     )
     app.state.hub = hub
-    app.state.live = LiveRequests(app)
+    app.state.live = LiveRequests(app, hub)
     install_error_handlers(app)
     for resource in (chat, models, health):
         app.include_router(resource.router)

@@ -18,6 +18,10 @@ KINDS = {
 }
 
 
+CHAT = (Category.LLM, Category.VLM)
+"""What can hold a conversation, in the order of preference."""
+
+
 def choose_loaded(hub: Hub, name: str, categories: Sequence[Category]) -> RegistryEntry:
     """The loaded model called `name`, or with an empty name the one that is loaded of these categories.
 

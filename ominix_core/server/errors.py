@@ -25,7 +25,11 @@ _STATUS = {
     "model_not_ready": 409,
     "cancelled": 409,
     "context_length_exceeded": 400,
-    "invalid_request": 400,
+    "invalid_prompt": 400,
+    "invalid_conversation": 400,
+    "invalid_response_format": 400,
+    "no_chat_template": 400,
+    "no_tool_calling": 400,
     "overloaded": 503,
     "download_failed": 502,
 }
@@ -114,10 +118,10 @@ def _http(request: Request, error: StarletteHTTPException) -> ApiError:
 
 
 def _invalid(problem: Mapping[str, Any], body: Any) -> ApiError:
-    param = _param(problem["loc"])
+    param = _param(problem["loc"], body)
     if problem["type"] == "json_invalid":
         return ApiError(400, f"The body is not valid JSON: {problem['ctx']['error']}.", code="invalid_json")
-    if not param:
+    if not param and problem["type"] != "value_error":
         message = "The body must be a JSON object, sent with `Content-Type: application/json`."
         return ApiError(400, message, code="invalid_body")
     if problem["type"] == "extra_forbidden":
@@ -125,14 +129,21 @@ def _invalid(problem: Mapping[str, Any], body: Any) -> ApiError:
     if problem["type"] == "missing":
         return ApiError(400, f"'{param}' is required.", code="missing_required_parameter", param=param)
     text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return ApiError(400, f"'{param}' {text}.", code="invalid_value", param=param)
+    subject = f"'{param}'" if param else "The request"
+    return ApiError(400, f"{subject} {text}.", code="invalid_value", param=param)
 
 
-def _param(loc: Sequence[str | int]) -> str | None:
+def _param(loc: Sequence[str | int], body: Any) -> str | None:
     """The parameter's name as OpenAI writes it: `messages[0].content`."""
-    name = ""
-    for part in loc[1:]:
+    name, value = "", body
+    for index, part in enumerate(loc[1:], start=2):
+        if part == "[key]" or (isinstance(value, dict) and part not in value and index < len(loc)):
+            continue  # pydantic's marks for a bad key, and for the member of a union
         name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            value = None
     return name or None
 
 

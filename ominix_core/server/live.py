@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from fastapi import FastAPI
-from starlette.types import Receive
+from fastapi import FastAPI, Request
 
+import ominix_core
 from ominix_core.errors import RequestError
-from ominix_core.generation import Failed, Finished, GenerationEvent, TextDelta, TextRequest
+from ominix_core.generation import (
+    Failed,
+    Finished,
+    GenerationEvent,
+    ReasoningDelta,
+    TextDelta,
+    TextRequest,
+    TokenLogprob,
+    ToolCall,
+    ToolCalled,
+)
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.errors import NO_RETRY, ApiError, public_error
@@ -25,15 +37,29 @@ FIRST_EVENT_SECONDS = 2.0
 """A request that fails within this time is answered with the failure's HTTP status, even if it asked for a stream."""
 
 
-class LiveRequest:
-    """One generation and the client that waits for it. Must be closed, which cancels what still runs."""
+@dataclass
+class Answer:
+    """A complete answer."""
 
-    def __init__(self, request_id: str, entry: RegistryEntry, generation: Generation, app: FastAPI) -> None:
+    finished: Finished
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+
+
+class LiveRequest:
+    """One generation and the client that waits for it. Closing it cancels what still runs.
+
+    Take the answer with `whole`, or with `started` and then `events`; only after `events` must it be closed by hand.
+    """
+
+    def __init__(self, request_id: str, entry: RegistryEntry, generation: Generation, owner: LiveRequests) -> None:
         self.id = request_id
         self.entry = entry
         self.created = int(time.time())
         self._generation = generation
-        self._app = app
+        self._owner = owner
         self._held: list[GenerationEvent] = []
         self._ended = False
         self._cancelled_because = ApiError(409, "This request was cancelled.", code="cancelled", headers=NO_RETRY)
@@ -46,14 +72,24 @@ class LiveRequest:
 
         generation.on_arrival(wake)
 
-    async def started(self) -> None:
-        """Wait a short while for the first event. Raises ApiError if it is a failure."""
-        self._held = await self._next(FIRST_EVENT_SECONDS)
-        if self._held and isinstance(self._held[0], Failed):
-            raise self._failure(self._held[0])
+    @property
+    def fingerprint(self) -> str:
+        """Changes when an equal request with an equal seed may get another answer."""
+        identity = f"{ominix_core.__version__} {self.entry.id} {self.entry.source.model_dump_json()}"
+        return "fp_" + hashlib.sha256(identity.encode()).hexdigest()[:12]
 
-    async def parts(self, silence: float | None = None) -> AsyncIterator[str | Finished | None]:
-        """The answer's text as it comes, then Finished; None after each `silence` seconds without any.
+    async def started(self, request: Request) -> None:
+        """Wait a short while for the first event. Raises ApiError if it is a failure."""
+        try:
+            self._held = await _while_connected(request, self._next(FIRST_EVENT_SECONDS))
+            if self._held and isinstance(self._held[0], Failed):
+                raise self._failure(self._held[0])
+        except BaseException:
+            self.close()
+            raise
+
+    async def events(self, silence: float | None = None) -> AsyncIterator[GenerationEvent | None]:
+        """The answer's events, to Finished; None after each `silence` seconds without any.
 
         Raises ApiError if the request fails or is cancelled.
         """
@@ -62,25 +98,20 @@ class LiveRequest:
             if not events:
                 yield None
             for event in events:
-                match event:
-                    case TextDelta():
-                        yield event.text
-                    case Finished(reason="cancelled"):
-                        raise self._cancelled_because
-                    case Finished():
-                        yield event
-                        return
-                    case Failed():
-                        raise self._failure(event)
+                if isinstance(event, Failed):
+                    raise self._failure(event)
+                if isinstance(event, Finished) and event.reason == "cancelled":
+                    raise self._cancelled_because
+                yield event
+                if isinstance(event, Finished):
+                    return
 
-    async def whole(self) -> tuple[str, Finished]:
-        """The complete answer. Raises ApiError if the request fails or is cancelled."""
-        text: list[str] = []
-        async for part in self.parts():
-            if isinstance(part, Finished):
-                return "".join(text), part
-            text.append(part or "")
-        raise AssertionError("an answer ends with Finished or an error")
+    async def whole(self, request: Request) -> Answer:
+        """The complete answer. Raises ApiError if the request fails, is cancelled, or its client goes away."""
+        try:
+            return await _while_connected(request, self._collect())
+        finally:
+            self.close()
 
     def cancel(self, because: ApiError | None = None) -> None:
         """Stop the generation; its client is told why."""
@@ -88,6 +119,27 @@ class LiveRequest:
             self._cancelled_because = because
         if not self._ended:
             self._generation.cancel()
+
+    def close(self) -> None:
+        self._owner.forget(self)
+        self.cancel()
+
+    async def _collect(self) -> Answer:
+        text, reasoning = [], []
+        tool_calls: list[ToolCall] = []
+        logprobs: list[TokenLogprob] = []
+        async for event in self.events():
+            match event:
+                case TextDelta():
+                    text.append(event.text)
+                    logprobs += event.logprobs
+                case ReasoningDelta():
+                    reasoning.append(event.text)
+                case ToolCalled():
+                    tool_calls.append(event.call)
+                case Finished():
+                    return Answer(event, "".join(text), "".join(reasoning), tool_calls, logprobs)
+        raise AssertionError("an answer ends with Finished or an error")
 
     async def _next(self, timeout: float | None) -> list[GenerationEvent]:
         """What has arrived; waits for it, at most `timeout` seconds."""
@@ -105,30 +157,29 @@ class LiveRequest:
         return events
 
     def _failure(self, failed: Failed) -> ApiError:
-        return public_error(RequestError(failed.message, failed.code), self._app)
+        return public_error(RequestError(failed.message, failed.code), self._owner.app)
 
 
 class LiveRequests:
     """Every live request of the server, by id."""
 
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
+    def __init__(self, app: FastAPI, hub: Hub) -> None:
+        self.app = app
+        self._hub = hub
         self._by_id: dict[str, LiveRequest] = {}
         self._stopping: ApiError | None = None
 
-    async def start(self, prefix: str, hub: Hub, entry: RegistryEntry, request: TextRequest) -> LiveRequest:
+    async def start(self, prefix: str, entry: RegistryEntry, request: TextRequest) -> LiveRequest:
         """Hand `request` to the model. Raises OminixError or, while the server stops, ApiError."""
         if self._stopping is not None:
             raise self._stopping
-        generation = await asyncio.to_thread(hub.generate, entry.id, request)
-        live = LiveRequest(f"{prefix}-{uuid.uuid4().hex}", entry, generation, self._app)
+        generation = await asyncio.to_thread(self._hub.generate, entry.id, request)
+        live = LiveRequest(f"{prefix}{uuid.uuid4().hex}", entry, generation, self)
         self._by_id[live.id] = live
         return live
 
-    def close(self, live: LiveRequest) -> None:
-        """Forget a request, and cancel it if it still runs."""
-        del self._by_id[live.id]
-        live.cancel()
+    def forget(self, live: LiveRequest) -> None:
+        self._by_id.pop(live.id, None)
 
     def stop(self) -> None:
         """Refuse new requests and cancel the running ones: the server is going down."""
@@ -141,11 +192,11 @@ class LiveRequests:
         return self._stopping is not None
 
 
-async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, which is cancelled when the client goes away. Raises ApiError then."""
 
     async def gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
+        while (await request.receive())["type"] != "http.disconnect":
             pass
 
     working, watching = asyncio.create_task(work), asyncio.create_task(gone())

@@ -15,7 +15,7 @@ from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.auth import may_manage
 from ominix_core.server.dependencies import TheHub
 from ominix_core.server.schemas.models import LoadProgress, Model, ModelList, Status
-from ominix_core.server.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, event
+from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, comment, event
 from ominix_core.states import (
     Downloaded,
     Downloading,
@@ -102,7 +102,7 @@ class _Load:
                 async with asyncio.timeout(KEEP_ALIVE_SECONDS):
                     item = await self._inbox.get()
             except TimeoutError:
-                yield KEEP_ALIVE
+                yield comment("keep-alive")
                 continue
             if isinstance(item, Future):
                 item.result()

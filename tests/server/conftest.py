@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -22,6 +22,7 @@ from ominix_core.server.options import ServerOptions
 from ominix_core.server.run import ApiServer
 from ominix_core.settings import Settings
 from tests.conftest import local_entry
+from tests.support.tiny_models import scripted_llm
 
 
 @contextlib.contextmanager
@@ -77,6 +78,25 @@ def shared_server(tiny_llm: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         hub.load("tiny").result(60)
         with running(ApiServer(hub, ServerOptions(port=0))) as server:
             yield server
+
+
+@pytest.fixture
+def scripted_client(
+    home: Home, tmp_path: Path, add_models: Callable[..., None]
+) -> Iterator[Callable[[str], openai.OpenAI]]:
+    """Makes a client of a server whose only loaded model answers everything with the given script."""
+    with contextlib.ExitStack() as stack:
+
+        def make(script: str) -> openai.OpenAI:
+            add_models(
+                local_entry("scripted", scripted_llm(tmp_path / "scripted", script), defaults={"temperature": 0})
+            )
+            hub = stack.enter_context(Hub(home, Settings(isolation="thread")))
+            hub.load("scripted").result(60)
+            server = stack.enter_context(running(ApiServer(hub, ServerOptions(port=0))))
+            return stack.enter_context(openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0))
+
+        yield make
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
+import openai
 import pytest
 
 from ominix_core.server.schemas.chat import ChatCompletionRequest
@@ -31,6 +33,29 @@ def test_one_model(shared_http: httpx.Client) -> None:
 def test_a_chat_completion(shared_http: httpx.Client) -> None:
     assert_conforms(CHAT, "CreateChatCompletionRequest")
     assert_conforms(shared_http.post("/v1/chat/completions", json=CHAT).json(), "CreateChatCompletionResponse")
+
+
+def test_log_probabilities(shared_http: httpx.Client) -> None:
+    body = CHAT | {"logprobs": True, "top_logprobs": 3}
+    assert_conforms(body, "CreateChatCompletionRequest")
+    assert_conforms(shared_http.post("/v1/chat/completions", json=body).json(), "CreateChatCompletionResponse")
+    for chunk in events(shared_http.post("/v1/chat/completions", json=body | {"stream": True})):
+        assert_conforms(chunk, "CreateChatCompletionStreamResponse")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_thoughts_and_tool_calls(scripted_client: Callable[[str], openai.OpenAI], stream: bool) -> None:
+    call = '{"name": "weather", "arguments": {"city": "Rome"}}'
+    client = scripted_client(f"<think>Which city?</think>I look.<tool_call>{call}</tool_call>")
+    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+    body = CHAT | {"model": "", "max_tokens": 200, "tools": [tool], "stream": stream}
+    assert_conforms(body, "CreateChatCompletionRequest")
+    response = httpx.post(f"{client.base_url}chat/completions", json=body)
+    if stream:
+        for chunk in events(response):
+            assert_conforms(chunk, "CreateChatCompletionStreamResponse")
+    else:
+        assert_conforms(response.json(), "CreateChatCompletionResponse")
 
 
 @pytest.mark.parametrize("include_usage", [False, True])
