@@ -68,7 +68,6 @@ class _Chunks:
 
     def __init__(self, live: LiveRequest, body: ChatCompletionRequest) -> None:
         self._live = live
-        self._fingerprint = live.fingerprint
         self._with_usage = body.stream_options.include_usage
 
     async def stream(self) -> AsyncIterator[bytes]:
@@ -109,6 +108,6 @@ class _Chunks:
             created=self._live.created,
             model=self._live.entry.id,
             choices=choices,
-            system_fingerprint=self._fingerprint,
+            system_fingerprint=self._live.fingerprint,
             **usage,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import time
 import uuid
@@ -72,7 +73,7 @@ class LiveRequest:
 
         generation.on_arrival(wake)
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
         """Changes when an equal request with an equal seed may get another answer."""
         identity = f"{ominix_core.__version__} {self.entry.id} {self.entry.source.model_dump_json()}"
