@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 import ominix_core
 from ominix_core.hub import Hub
-from ominix_core.server import chat, completions, health, models
+from ominix_core.server import chat, completions, health, models, responses
 from ominix_core.server.auth import KeyGate
 from ominix_core.server.errors import install_error_handlers
 from ominix_core.server.keys import KeyStore
@@ -16,6 +16,7 @@ from ominix_core.server.limits import BodyLimit, RateLimit
 from ominix_core.server.live import LiveRequests
 from ominix_core.server.options import ServerOptions
 from ominix_core.server.origin import OriginGate
+from ominix_core.server.response_store import ResponseStore
 
 
 def create_app(hub: Hub, options: ServerOptions | None = None) -> FastAPI:
@@ -29,8 +30,9 @@ def create_app(hub: Hub, options: ServerOptions | None = None) -> FastAPI:
     )
     app.state.hub = hub
     app.state.live = LiveRequests(app, hub)
+    app.state.responses = ResponseStore()
     install_error_handlers(app)
-    for resource in (chat, completions, models, health):
+    for resource in (chat, completions, responses, models, health):
         app.include_router(resource.router)
     return app
 

@@ -48,6 +48,12 @@ def _presented(headers: Headers) -> str:
     return token.strip() if kind.lower() == "bearer" else headers.get("x-api-key", "")
 
 
+def key_of(request: Request) -> str | None:
+    """The id of the API key that a request came with; None where none is needed."""
+    key: ApiKey | None = request.state.key
+    return None if key is None else key.id
+
+
 async def may_manage(request: Request) -> None:
     """A route's dependency: refuse a key that may only use models."""
     key: ApiKey | None = request.state.key

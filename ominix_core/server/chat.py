@@ -35,7 +35,7 @@ async def chat_completions(
     if body.stream:
         await live.started(request)
         return EventStream(request, _Chunks(live, body).stream(), live.close)
-    answer = await live.whole(request)
+    answer = Answer.of(await live.whole(request))
     return json_response(_completion(live, answer, with_logprobs=body.logprobs))
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ominix_core.generation import Finished, PrefillProgress, TextDelta
 from ominix_core.server.choice import CHAT, choose_loaded
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
-from ominix_core.server.live import LiveRequest
+from ominix_core.server.live import Answer, LiveRequest
 from ominix_core.server.schemas import completions as schema
 from ominix_core.server.schemas.chat_answers import Usage
 from ominix_core.server.sse import DONE, KEEP_ALIVE_SECONDS, EventStream, comment, event, json_response
@@ -29,7 +29,7 @@ async def completions(
     if body.stream:
         await live.started(request)
         return EventStream(request, _pieces(live, body), live.close)
-    answer = await live.whole(request)
+    answer = Answer.of(await live.whole(request))
     choice = schema.Choice(
         text=answer.text,
         index=0,

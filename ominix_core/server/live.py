@@ -9,7 +9,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
@@ -38,15 +38,27 @@ FIRST_EVENT_SECONDS = 2.0
 """A request that fails within this time is answered with the failure's HTTP status, even if it asked for a stream."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Answer:
-    """A complete answer."""
+    """The sum of an answer's events."""
 
+    text: str
+    reasoning: str
+    tool_calls: list[ToolCall]
+    logprobs: list[TokenLogprob]
     finished: Finished
-    text: str = ""
-    reasoning: str = ""
-    tool_calls: list[ToolCall] = field(default_factory=list)
-    logprobs: list[TokenLogprob] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, events: list[GenerationEvent]) -> Answer:
+        texts = [event for event in events if isinstance(event, TextDelta)]
+        (finished,) = (event for event in events if isinstance(event, Finished))
+        return cls(
+            text="".join(event.text for event in texts),
+            reasoning="".join(event.text for event in events if isinstance(event, ReasoningDelta)),
+            tool_calls=[event.call for event in events if isinstance(event, ToolCalled)],
+            logprobs=[entry for event in texts for entry in event.logprobs],
+            finished=finished,
+        )
 
 
 class LiveRequest:
@@ -107,8 +119,8 @@ class LiveRequest:
                 if isinstance(event, Finished):
                     return
 
-    async def whole(self, request: Request) -> Answer:
-        """The complete answer. Raises ApiError if the request fails, is cancelled, or its client goes away."""
+    async def whole(self, request: Request) -> list[GenerationEvent]:
+        """Every event of the answer. Raises ApiError if the request fails, is cancelled, or its client goes away."""
         try:
             return await _while_connected(request, self._collect())
         finally:
@@ -125,22 +137,8 @@ class LiveRequest:
         self._owner.forget(self)
         self.cancel()
 
-    async def _collect(self) -> Answer:
-        text, reasoning = [], []
-        tool_calls: list[ToolCall] = []
-        logprobs: list[TokenLogprob] = []
-        async for event in self.events():
-            match event:
-                case TextDelta():
-                    text.append(event.text)
-                    logprobs += event.logprobs
-                case ReasoningDelta():
-                    reasoning.append(event.text)
-                case ToolCalled():
-                    tool_calls.append(event.call)
-                case Finished():
-                    return Answer(event, "".join(text), "".join(reasoning), tool_calls, logprobs)
-        raise AssertionError("an answer ends with Finished or an error")
+    async def _collect(self) -> list[GenerationEvent]:
+        return [event async for event in self.events() if event is not None]
 
     async def _next(self, timeout: float | None) -> list[GenerationEvent]:
         """What has arrived; waits for it, at most `timeout` seconds."""

@@ -127,7 +127,7 @@ class ChatCompletionRequest(PenalizedRequest):
     response_format: ResponseFormat | None = None
     tools: list[Tool] = Field([], max_length=128)
     tool_choice: Literal["none", "auto"] = "auto"
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     chat_template_kwargs: dict[str, Any] = Field(default={})
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()

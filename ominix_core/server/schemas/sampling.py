@@ -80,6 +80,9 @@ class JsonSchema(ApiRequest):
     schema_: dict[str, Any] = Field({}, alias="schema")
     strict: bool = False
 
+    def grammar(self) -> Grammar:
+        return Grammar("json_schema", msgspec.json.encode(self.schema_).decode())
+
 
 class TextFormat(ApiRequest):
     """Any text."""
@@ -109,5 +112,5 @@ def grammar(response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | 
         case JsonObjectFormat():
             return Grammar("json_object")
         case JsonSchemaFormat(json_schema=schema):
-            return Grammar("json_schema", msgspec.json.encode(schema.schema_).decode())
+            return schema.grammar()
     return None
