@@ -27,7 +27,7 @@ class KeyGate:
         try:
             scope.setdefault("state", {})["key"] = self._admit(Headers(scope=scope))
         except ApiError as refusal:
-            return await error_response(refusal)(scope, receive, send)
+            return await error_response(refusal, scope["path"])(scope, receive, send)
         return await self._app(scope, receive, send)
 
     def _admit(self, headers: Headers) -> ApiKey | None:

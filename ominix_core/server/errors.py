@@ -34,6 +34,13 @@ _STATUS = {
     "download_failed": 502,
 }
 _ABSOLUTE_PATH = re.compile(r"(?<![\w~/.:])/(?!v1/|health/)(?:[^\s/'\"`]+/)+([^\s/'\"`]*)")
+_ANTHROPIC_TYPES = {
+    404: "not_found_error",
+    408: "timeout_error",
+    409: "invalid_request_error",
+    413: "request_too_large",
+    503: "overloaded_error",
+}
 _TYPES = {401: "authentication_error", 403: "permission_error", 409: "conflict_error", 429: "rate_limit_error"}
 
 
@@ -62,6 +69,11 @@ class ApiError(HTTPException):
     def type(self) -> str:
         return _TYPES.get(self.status_code) or ("server_error" if self.status_code >= 500 else "invalid_request_error")
 
+    def anthropic_body(self) -> dict[str, Any]:
+        """The same for Anthropic's clients, which know other types."""
+        kind = _ANTHROPIC_TYPES.get(self.status_code) or ("api_error" if self.status_code >= 500 else self.type)
+        return {"type": "error", "error": self.body()["error"] | {"type": kind}}
+
     def body(self) -> dict[str, Any]:
         return {"error": {"message": self.detail, "type": self.type, "param": self.param, "code": self.code}}
 
@@ -83,15 +95,15 @@ def install_error_handlers(app: FastAPI) -> None:
     """Answer every failure of `app`, its framework's own included, in the one shape."""
 
     async def render(request: Request, error: Exception) -> Response:
-        return error_response(public_error(error, app))
+        return error_response(public_error(error, app), request.url.path)
 
     async def render_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return error_response(_invalid(error.errors()[0], error.body))
+        return error_response(_invalid(error), request.url.path)
 
     async def render_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, StarletteHTTPException)
-        return error_response(_http(request, error))
+        return error_response(_http(request, error), request.url.path)
 
     app.add_exception_handler(RequestValidationError, render_invalid)
     app.add_exception_handler(StarletteHTTPException, render_http)
@@ -99,9 +111,11 @@ def install_error_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, render)
 
 
-def error_response(error: ApiError) -> Response:
+def error_response(error: ApiError, path: str = "") -> Response:
+    """The answer to a request for `path` that failed."""
+    body = error.anthropic_body() if path.startswith("/v1/messages") else error.body()
     # Escaped to ASCII, because a message may quote half a surrogate pair, which UTF-8 cannot hold.
-    return Response(json.dumps(error.body()), error.status_code, error.headers, "application/json")
+    return Response(json.dumps(body), error.status_code, error.headers, "application/json")
 
 
 def _http(request: Request, error: StarletteHTTPException) -> ApiError:
@@ -117,8 +131,9 @@ def _http(request: Request, error: StarletteHTTPException) -> ApiError:
     return ApiError(error.status_code, message, code=code, headers=error.headers)
 
 
-def _invalid(problem: Mapping[str, Any], body: Any) -> ApiError:
-    param = _param(problem["loc"], body)
+def _invalid(error: RequestValidationError) -> ApiError:
+    problem = min(error.errors(), key=_rank)
+    param = _param(problem["loc"], error.body)
     if problem["type"] == "json_invalid":
         return ApiError(400, f"The body is not valid JSON: {problem['ctx']['error']}.", code="invalid_json")
     if not param and problem["type"] != "value_error":
@@ -131,6 +146,13 @@ def _invalid(problem: Mapping[str, Any], body: Any) -> ApiError:
     text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     subject = f"'{param}'" if param else "The request"
     return ApiError(400, f"{subject} {text}.", code="invalid_value", param=param)
+
+
+def _rank(problem: Mapping[str, Any]) -> int:
+    """What is of another kind comes first, then what is not supported: the rest may only be wrong because of it."""
+    if problem["type"] == "literal_error" and problem["loc"][-1] == "type":
+        return 0
+    return 1 if problem["type"] == "extra_forbidden" else 2
 
 
 def _param(loc: Sequence[str | int], body: Any) -> str | None:

@@ -29,7 +29,7 @@ class BodyLimit:
             return await self._app(scope, receive, send)
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > self._max_bytes:
-            return await error_response(self._too_large())(scope, receive, send)
+            return await error_response(self._too_large(), scope["path"])(scope, receive, send)
         return await self._app(scope, self._measured(receive), send)
 
     def _measured(self, receive: Receive) -> Receive:
@@ -81,7 +81,7 @@ class RateLimit:
                 headers = {"retry-after": str(wait)}
                 message = f"This API key may make {self._per_minute} requests a minute. Try again in {wait} s."
                 refusal = ApiError(429, message, code="rate_limit_exceeded", headers=headers)
-                return await error_response(refusal)(scope, receive, send)
+                return await error_response(refusal, scope["path"])(scope, receive, send)
         return await self._app(scope, receive, send)
 
     def _take(self, key_id: str) -> float:

@@ -37,7 +37,7 @@ class OriginGate:
         if scope["type"] == "http":
             refusal = self._refusal(Headers(scope=scope))
             if refusal is not None:
-                return await error_response(refusal)(scope, receive, send)
+                return await error_response(refusal, scope["path"])(scope, receive, send)
         return await self._app(scope, receive, send)
 
     def _refusal(self, headers: Headers) -> ApiError | None:

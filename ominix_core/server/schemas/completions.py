@@ -28,7 +28,7 @@ class CompletionRequest(PenalizedRequest):
 
     prompt: Prompt
     max_tokens: int = Field(16, ge=1)
-    logprobs: int | None = Field(None, ge=0, le=5)
+    logprobs: int | None = Field(default=None, ge=0, le=5)
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     user: str | None = None

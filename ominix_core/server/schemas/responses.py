@@ -157,7 +157,7 @@ class ResponseRequest(SampledRequest):
 
     input: Annotated[list[InputItem], Field(min_length=1), BeforeValidator(_as_items, str | list[InputItem])]
     instructions: Text | None = None
-    max_output_tokens: int | None = Field(None, ge=1)
+    max_output_tokens: int | None = Field(default=None, ge=1)
     top_logprobs: int = Field(0, ge=0, le=20)
     include: list[Literal["message.output_text.logprobs", "reasoning.encrypted_content"]] = Field(default=[])
     text: TextOptions = TextOptions()
