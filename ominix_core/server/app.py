@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 import ominix_core
 from ominix_core.hub import Hub
-from ominix_core.server import chat, completions, health, messages, models, responses
+from ominix_core.server import chat, completions, embeddings, health, messages, models, responses
 from ominix_core.server.auth import KeyGate
 from ominix_core.server.errors import install_error_handlers
 from ominix_core.server.keys import KeyStore
@@ -32,7 +32,7 @@ def create_app(hub: Hub, options: ServerOptions | None = None) -> FastAPI:
     app.state.live = LiveRequests(app, hub)
     app.state.responses = ResponseStore()
     install_error_handlers(app)
-    for resource in (chat, completions, responses, messages, models, health):
+    for resource in (chat, completions, responses, messages, embeddings, models, health):
         app.include_router(resource.router)
     return app
 

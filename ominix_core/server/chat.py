@@ -15,7 +15,7 @@ from ominix_core.generation import (
     TokenLogprob,
     ToolCalled,
 )
-from ominix_core.server.choice import CHAT, choose_loaded
+from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
 from ominix_core.server.live import Answer, LiveRequest
 from ominix_core.server.schemas import chat_answers as schema
@@ -30,7 +30,7 @@ async def chat_completions(
     body: ChatCompletionRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests
 ) -> Response:
     """Continue a conversation. With `stream` the answer comes as server-sent events."""
-    entry = choose_loaded(hub, body.model, CHAT)
+    entry = await choose(hub, body.model, CHAT)
     live = await live_requests.start("chatcmpl-", entry, body.to_hub(entry))
     if body.stream:
         await live.started(request)

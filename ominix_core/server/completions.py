@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ominix_core.generation import Finished, PrefillProgress, TextDelta
-from ominix_core.server.choice import CHAT, choose_loaded
+from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
 from ominix_core.server.live import Answer, LiveRequest
 from ominix_core.server.schemas import completions as schema
@@ -24,7 +24,7 @@ async def completions(
     body: schema.CompletionRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests
 ) -> Response:
     """Continue a text. With `stream` the continuation comes as server-sent events."""
-    entry = choose_loaded(hub, body.model, CHAT)
+    entry = await choose(hub, body.model, CHAT)
     live = await live_requests.start("cmpl-", entry, body.to_hub(entry))
     if body.stream:
         await live.started(request)

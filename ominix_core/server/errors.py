@@ -14,11 +14,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
-from ominix_core.errors import OminixError
+from ominix_core.errors import BusyError, OminixError
 
 logger = logging.getLogger(__name__)
 
 NO_RETRY = {"x-should-retry": "false"}  # the official clients would otherwise repeat a 409 or 5xx that cannot change
+_RETRY_SOON = {"retry-after": "5"}
 
 _STATUS = {
     "model_not_found": 404,
@@ -30,7 +31,10 @@ _STATUS = {
     "invalid_response_format": 400,
     "no_chat_template": 400,
     "no_tool_calling": 400,
-    "overloaded": 503,
+    "busy": 503,
+    "load_failed": 503,
+    "invalid_input": 400,
+    "wrong_kind_of_model": 400,
     "download_failed": 502,
 }
 _ABSOLUTE_PATH = re.compile(r"(?<![\w~/.:])/(?!v1/|health/)(?:[^\s/'\"`]+/)+([^\s/'\"`]*)")
@@ -83,7 +87,8 @@ def public_error(error: BaseException, app: FastAPI) -> ApiError:
     if isinstance(error, OminixError):
         status = _STATUS.get(error.code, 500)
         param = "model" if error.code == "model_not_found" else None
-        error = ApiError(status, str(error), code=error.code, param=param, headers=NO_RETRY if status >= 409 else None)
+        headers = _RETRY_SOON if isinstance(error, BusyError) else NO_RETRY if status >= 409 else None
+        error = ApiError(status, str(error), code=error.code, param=param, headers=headers)
     if not isinstance(error, ApiError):
         logger.error("a request failed", exc_info=error)
         return ApiError(500, "Something went wrong inside Ominix. Its log has the details.", code="internal_error")

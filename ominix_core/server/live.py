@@ -22,11 +22,11 @@ from ominix_core.generation import (
     GenerationEvent,
     ReasoningDelta,
     TextDelta,
-    TextRequest,
     TokenLogprob,
     ToolCall,
     ToolCalled,
 )
+from ominix_core.generation import Request as HubRequest
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.errors import NO_RETRY, ApiError, public_error
@@ -168,7 +168,7 @@ class LiveRequests:
         self._by_id: dict[str, LiveRequest] = {}
         self._stopping: ApiError | None = None
 
-    async def start(self, prefix: str, entry: RegistryEntry, request: TextRequest) -> LiveRequest:
+    async def start(self, prefix: str, entry: RegistryEntry, request: HubRequest) -> LiveRequest:
         """Hand `request` to the model. Raises OminixError or, while the server stops, ApiError."""
         if self._stopping is not None:
             raise self._stopping

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from ominix_core.server.choice import CHAT, choose_loaded
+from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
 from ominix_core.server.errors import ApiError
 from ominix_core.server.live import Answer, LiveRequest
@@ -24,7 +24,7 @@ async def create_message(
     body: MessageRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests
 ) -> Response:
     """Continue a conversation. With `stream` the message grows in server-sent events."""
-    entry = choose_loaded(hub, body.model, CHAT)
+    entry = await choose(hub, body.model, CHAT)
     asked = body.to_hub(entry, body.max_tokens, tuple(body.stop_sequences))
     live = await live_requests.start("msg_", entry, asked)
     usage = schema.MessageUsage(input_tokens=0, output_tokens=0)
@@ -43,7 +43,7 @@ async def count_tokens(
     body: CountTokensRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests
 ) -> schema.TokenCount:
     """How many tokens the model would read."""
-    entry = choose_loaded(hub, body.model, CHAT)
+    entry = await choose(hub, body.model, CHAT)
     live = await live_requests.start("count_", entry, body.to_hub(entry))
     answer = Answer.of(await live.whole(request))
     return schema.TokenCount(input_tokens=answer.finished.usage.prompt_tokens)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from ominix_core.generation import ChatMessage, Finished, PrefillProgress, Sampling, ToolCall
 from ominix_core.server.auth import key_of
-from ominix_core.server.choice import CHAT, choose_loaded
+from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests, TheResponseStore
 from ominix_core.server.errors import ApiError
 from ominix_core.server.live import LiveRequest
@@ -29,7 +29,7 @@ async def create_response(
     body: ResponseRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests, store: TheResponseStore
 ) -> Response:
     """Answer. With `stream` the response grows in server-sent events; with `store` it can be continued later."""
-    entry = choose_loaded(hub, body.model, CHAT)
+    entry = await choose(hub, body.model, CHAT)
     owner = key_of(request)
     before: list[ChatMessage] = []
     if body.previous_response_id is not None:

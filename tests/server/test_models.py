@@ -109,3 +109,16 @@ def test_a_model_that_is_not_here_cannot_be_loaded(http: httpx.Client, hub: Hub)
 
 def test_unload_of_an_unknown_model(http: httpx.Client) -> None:
     assert http.post("/v1/models/nothing-like-it/unload").json()["error"]["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_request_may_load_its_model(home: Home, add_models: Callable[..., None], tiny_llm: Path, jit: bool) -> None:
+    add_models(local_entry("tiny", tiny_llm))
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+    with (
+        Hub(home, Settings(isolation="thread", jit=jit)) as hub,
+        running(ApiServer(hub, ServerOptions(port=0))) as server,
+    ):
+        response = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60)
+        assert response.status_code == (200 if jit else 503)
+        assert isinstance(hub.state("tiny"), Loaded if jit else Downloaded)
