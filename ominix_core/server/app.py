@@ -2,49 +2,84 @@
 
 from __future__ import annotations
 
+import time
+
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 import ominix_core
 from ominix_core.hub import Hub
-from ominix_core.server import chat, completions, embeddings, health, messages, models, responses
+from ominix_core.server import (
+    absent,
+    chat,
+    completions,
+    embeddings,
+    health,
+    messages,
+    metrics,
+    models,
+    registry,
+    requests,
+    responses,
+    system,
+)
+from ominix_core.server.access import AccessLog
 from ominix_core.server.auth import KeyGate
 from ominix_core.server.errors import install_error_handlers
-from ominix_core.server.keys import KeyStore
+from ominix_core.server.keys import KeyStore, new_secret
 from ominix_core.server.limits import BodyLimit, RateLimit
 from ominix_core.server.live import LiveRequests
+from ominix_core.server.metrics import Metrics
 from ominix_core.server.options import ServerOptions
 from ominix_core.server.origin import OriginGate
 from ominix_core.server.response_store import ResponseStore
 
+_RESOURCES = (
+    *(chat, completions, responses, messages, embeddings),
+    *(models, registry, absent),
+    *(requests, system, metrics, health),
+)
 
-def create_app(hub: Hub, options: ServerOptions | None = None) -> FastAPI:
-    """Every route of the API. The caller keeps the Hub, and closes it after the app has served its last request."""
+
+def create_app(hub: Hub, options: ServerOptions | None = None, local_secret: str | None = None) -> FastAPI:
+    """Every route of the API. The caller keeps the Hub, and closes it after the app has served its last request.
+
+    Args:
+        local_secret: A key for the user's own programs on this machine.
+    """
     options = options or ServerOptions()
+    measures = Metrics()
+    measures.watch(hub)
     app = FastAPI(
         title="Ominix",
         version=ominix_core.__version__,
         redirect_slashes=False,
-        middleware=_gates(hub, options),
+        middleware=_gates(hub, options, measures, local_secret or new_secret()),
     )
     app.state.hub = hub
-    app.state.live = LiveRequests(app, hub)
+    app.state.started = time.monotonic()
+    app.state.metrics = measures
+    app.state.live = LiveRequests(app, hub, measures, options.max_requests_per_model)
     app.state.responses = ResponseStore()
     install_error_handlers(app)
-    for resource in (chat, completions, responses, messages, embeddings, models, health):
+    for resource in _RESOURCES:
         app.include_router(resource.router)
     return app
 
 
-def _gates(hub: Hub, options: ServerOptions) -> list[Middleware]:
+def _gates(hub: Hub, options: ServerOptions, measures: Metrics, local_secret: str) -> list[Middleware]:
     """What a request passes on its way in, outermost first."""
-    gates = [Middleware(OriginGate, hosts=(options.host, *options.allowed_hosts), origins=options.cors_origins)]
+    gates = [
+        Middleware(AccessLog, metrics=measures),
+        Middleware(OriginGate, hosts=(options.host, *options.allowed_hosts), origins=options.cors_origins),
+    ]
     if options.cors_origins:
         gates.append(
             Middleware(CORSMiddleware, allow_origins=options.cors_origins, allow_methods=["*"], allow_headers=["*"])
         )
-    gates.append(Middleware(KeyGate, keys=KeyStore(hub.home.api_keys), required=not options.is_loopback))
+    keys = KeyStore(hub.home.api_keys)
+    gates.append(Middleware(KeyGate, keys=keys, required=not options.is_loopback, local_secret=local_secret))
     if options.requests_per_minute:
         gates.append(Middleware(RateLimit, per_minute=options.requests_per_minute))
     gates.append(Middleware(BodyLimit, max_bytes=options.max_body_bytes))

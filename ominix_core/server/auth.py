@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,13 +14,21 @@ from ominix_core.server.keys import ApiKey, KeyStore, KeyStoreError
 OPEN_PATHS = ("/health/live", "/health/ready")
 """For load balancers and service managers, which have no key; they learn nothing from these."""
 
+LOCAL = ApiKey("local", "this machine", ("use", "manage"), "", 0)
+
 
 class KeyGate:
-    """ASGI middleware: a request needs a key once there is one, or always if `required`. Sets `request.state.key`."""
+    """ASGI middleware that sets `request.state.key`.
 
-    def __init__(self, app: ASGIApp, keys: KeyStore, required: bool) -> None:
+    Args:
+        required: Whether a request needs a key even if there is none yet.
+        local_secret: Lets the user's own programs on this machine in, which read it from `server.json`.
+    """
+
+    def __init__(self, app: ASGIApp, keys: KeyStore, required: bool, local_secret: str) -> None:
         self._app = app
         self._keys = keys
+        self._local_secret = local_secret.encode()
         self._required = required
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,7 +44,10 @@ class KeyGate:
         try:
             if not self._required and not self._keys.keys():
                 return None
-            key = self._keys.find(_presented(headers))
+            secret = _presented(headers)
+            if secrets.compare_digest(secret.encode(), self._local_secret):
+                return LOCAL
+            key = self._keys.find(secret)
         except KeyStoreError as error:
             raise ApiError(503, "The API keys cannot be read.", code=error.code) from error
         if key is None:
@@ -54,9 +67,14 @@ def key_of(request: Request) -> str | None:
     return None if key is None else key.id
 
 
+def manages(request: Request) -> bool:
+    """Whether a request may do more than use models; without keys every one may."""
+    key: ApiKey | None = request.state.key
+    return key is None or "manage" in key.scopes
+
+
 async def may_manage(request: Request) -> None:
     """A route's dependency: refuse a key that may only use models."""
-    key: ApiKey | None = request.state.key
-    if key is not None and "manage" not in key.scopes:
+    if not manages(request):
         message = "This API key may use models, but not manage them. Make one that may: ominix keys create --manage"
         raise ApiError(403, message, code="insufficient_scope")

@@ -31,7 +31,7 @@ async def chat_completions(
 ) -> Response:
     """Continue a conversation. With `stream` the answer comes as server-sent events."""
     entry = await choose(hub, body.model, CHAT)
-    live = await live_requests.start("chatcmpl-", entry, body.to_hub(entry))
+    live = await live_requests.start(request, "chatcmpl-", entry, body.to_hub(entry))
     if body.stream:
         await live.started(request)
         return EventStream(request, _Chunks(live, body).stream(), live.close)

@@ -25,7 +25,7 @@ async def completions(
 ) -> Response:
     """Continue a text. With `stream` the continuation comes as server-sent events."""
     entry = await choose(hub, body.model, CHAT)
-    live = await live_requests.start("cmpl-", entry, body.to_hub(entry))
+    live = await live_requests.start(request, "cmpl-", entry, body.to_hub(entry))
     if body.stream:
         await live.started(request)
         return EventStream(request, _pieces(live, body), live.close)

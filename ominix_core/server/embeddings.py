@@ -21,7 +21,7 @@ async def create_embeddings(
 ) -> EmbeddingList:
     """A vector for each text."""
     entry = await choose(hub, body.model, EMBEDDING)
-    live = await live_requests.start("emb_", entry, body.to_hub())
+    live = await live_requests.start(request, "emb_", entry, body.to_hub())
     events = await live.whole(request)
     (vectors,) = (event.vectors for event in events if isinstance(event, Embeddings))
     (tokens,) = (event.usage.prompt_tokens for event in events if isinstance(event, Finished))

@@ -15,11 +15,12 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
 from ominix_core.errors import BusyError, OminixError
+from ominix_core.server.access import request_id
 
 logger = logging.getLogger(__name__)
 
 NO_RETRY = {"x-should-retry": "false"}  # the official clients would otherwise repeat a 409 or 5xx that cannot change
-_RETRY_SOON = {"retry-after": "5"}
+RETRY_SOON = {"retry-after": "5"}
 
 _STATUS = {
     "model_not_found": 404,
@@ -87,11 +88,13 @@ def public_error(error: BaseException, app: FastAPI) -> ApiError:
     if isinstance(error, OminixError):
         status = _STATUS.get(error.code, 500)
         param = "model" if error.code == "model_not_found" else None
-        headers = _RETRY_SOON if isinstance(error, BusyError) else NO_RETRY if status >= 409 else None
+        headers = RETRY_SOON if isinstance(error, BusyError) else NO_RETRY if status >= 409 else None
         error = ApiError(status, str(error), code=error.code, param=param, headers=headers)
     if not isinstance(error, ApiError):
-        logger.error("a request failed", exc_info=error)
-        return ApiError(500, "Something went wrong inside Ominix. Its log has the details.", code="internal_error")
+        name = request_id.get()
+        logger.error("%s failed", name, exc_info=error)
+        message = f"Something went wrong inside Ominix. Its log has the details under {name}."
+        return ApiError(500, message, code="internal_error")
     error.detail = _without_paths(error.detail, app)
     return error
 

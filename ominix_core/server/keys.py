@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ominix_core.errors import OminixError
+from ominix_core.server.private_file import write_private
 
 Scope = Literal["use", "manage"]
 """`use` runs models and reads; `manage` also loads, unloads and downloads them."""
 
 PREFIX = "omx-"
+
+
+def new_secret() -> str:
+    """A key that nobody can guess."""
+    return PREFIX + secrets.token_urlsafe(32)
 
 
 class KeyStoreError(OminixError):
@@ -63,7 +67,7 @@ class KeyStore:
 
     def create(self, name: str, scopes: tuple[Scope, ...] = ("use",)) -> tuple[ApiKey, str]:
         """Make and keep a key; returns it with its secret, which nothing can show again."""
-        secret = PREFIX + secrets.token_urlsafe(32)
+        secret = new_secret()
         key = ApiKey(secrets.token_hex(4), name, scopes, _hash(secret), int(time.time()))
         self._write([*self.keys(), key])
         return key, secret
@@ -95,15 +99,7 @@ class KeyStore:
         self._seen, self._by_hash = seen, {key.sha256: key for key in keys}
 
     def _write(self, keys: list[ApiKey]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)  # made 0600
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1)
-            os.replace(name, self._path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        write_private(self._path, json.dumps({"keys": [asdict(key) for key in keys]}, indent=1))
 
 
 def _read(raw: dict[str, Any]) -> ApiKey:

@@ -29,7 +29,9 @@ from ominix_core.generation import (
 from ominix_core.generation import Request as HubRequest
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.errors import NO_RETRY, ApiError, public_error
+from ominix_core.server.auth import key_of
+from ominix_core.server.errors import NO_RETRY, RETRY_SOON, ApiError, public_error
+from ominix_core.server.metrics import Metrics
 from ominix_core.stream import Generation
 
 T = TypeVar("T")
@@ -67,14 +69,17 @@ class LiveRequest:
     Take the answer with `whole`, or with `started` and then `events`; only after `events` must it be closed by hand.
     """
 
-    def __init__(self, request_id: str, entry: RegistryEntry, generation: Generation, owner: LiveRequests) -> None:
+    def __init__(
+        self, request_id: str, entry: RegistryEntry, owner: str | None, generation: Generation, all_live: LiveRequests
+    ) -> None:
         self.id = request_id
         self.entry = entry
+        self.owner = owner
         self.created = int(time.time())
         self._generation = generation
-        self._owner = owner
+        self._all = all_live
         self._held: list[GenerationEvent] = []
-        self._ended = False
+        self._last: Finished | Failed | None = None
         self._cancelled_because = ApiError(409, "This request was cancelled.", code="cancelled", headers=NO_RETRY)
         self._arrived = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -130,12 +135,12 @@ class LiveRequest:
         """Stop the generation; its client is told why."""
         if because is not None:
             self._cancelled_because = because
-        if not self._ended:
+        if self._last is None:
             self._generation.cancel()
 
     def close(self) -> None:
-        self._owner.forget(self)
         self.cancel()
+        self._all.forget(self, self._last)
 
     async def _collect(self) -> list[GenerationEvent]:
         return [event async for event in self.events() if event is not None]
@@ -152,38 +157,65 @@ class LiveRequest:
                         await self._arrived.wait()
         except TimeoutError:
             return []
-        self._ended = isinstance(events[-1], Finished | Failed)
+        if isinstance(events[-1], Finished | Failed):
+            self._last = events[-1]
         return events
 
     def _failure(self, failed: Failed) -> ApiError:
-        return public_error(RequestError(failed.message, failed.code), self._owner.app)
+        return public_error(RequestError(failed.message, failed.code), self._all.app)
 
 
 class LiveRequests:
-    """Every live request of the server, by id."""
+    """Every live request of the server, by id; `limit` is how many of them a model may have."""
 
-    def __init__(self, app: FastAPI, hub: Hub) -> None:
+    def __init__(self, app: FastAPI, hub: Hub, metrics: Metrics, limit: int) -> None:
         self.app = app
         self._hub = hub
+        self._metrics = metrics
+        self._limit = limit
         self._by_id: dict[str, LiveRequest] = {}
         self._stopping: ApiError | None = None
 
-    async def start(self, prefix: str, entry: RegistryEntry, request: HubRequest) -> LiveRequest:
-        """Hand `request` to the model. Raises OminixError or, while the server stops, ApiError."""
+    async def start(self, request: Request, prefix: str, entry: RegistryEntry, asked: HubRequest) -> LiveRequest:
+        """Hand `asked` to the model. Raises OminixError, or ApiError if the model has too many or the server stops."""
         if self._stopping is not None:
             raise self._stopping
-        generation = await asyncio.to_thread(self._hub.generate, entry.id, request)
-        live = LiveRequest(f"{prefix}{uuid.uuid4().hex}", entry, generation, self)
+        if self.count(entry.id) >= self._limit:
+            message = f"{entry.name} has {self._limit} requests in work, which is all it may. Try again in a moment."
+            raise ApiError(503, message, code="busy", headers=RETRY_SOON)
+        generation = await asyncio.to_thread(self._hub.generate, entry.id, asked)
+        live = LiveRequest(f"{prefix}{uuid.uuid4().hex}", entry, key_of(request), generation, self)
         self._by_id[live.id] = live
+        self._metrics.running(entry.id, lambda: self.count(entry.id))
         return live
 
-    def forget(self, live: LiveRequest) -> None:
-        self._by_id.pop(live.id, None)
+    def forget(self, live: LiveRequest, last: Finished | Failed | None) -> None:
+        """`live` is over, with this event, or with none if its client left."""
+        if self._by_id.pop(live.id, None) is None:
+            return
+        match last:
+            case Finished():
+                self._metrics.ended(live.entry.id, last.reason, last.usage)
+            case Failed():
+                self._metrics.ended(live.entry.id, "failed", None)
+            case None:
+                self._metrics.ended(live.entry.id, "left", None)
+
+    def all(self) -> list[LiveRequest]:
+        """The oldest first."""
+        return list(self._by_id.values())
+
+    def get(self, request_id: str) -> LiveRequest | None:
+        return self._by_id.get(request_id)
+
+    def count(self, model_id: str) -> int:
+        """How many requests a model has."""
+        return sum(live.entry.id == model_id for live in self._by_id.values())
 
     def stop(self) -> None:
         """Refuse new requests and cancel the running ones: the server is going down."""
         self._stopping = ApiError(503, "The server is stopping.", code="server_stopping", headers=NO_RETRY)
-        for live in list(self._by_id.values()):
+        for live in self.all():
             live.cancel(self._stopping)
 
     @property

@@ -26,7 +26,7 @@ async def create_message(
     """Continue a conversation. With `stream` the message grows in server-sent events."""
     entry = await choose(hub, body.model, CHAT)
     asked = body.to_hub(entry, body.max_tokens, tuple(body.stop_sequences))
-    live = await live_requests.start("msg_", entry, asked)
+    live = await live_requests.start(request, "msg_", entry, asked)
     usage = schema.MessageUsage(input_tokens=0, output_tokens=0)
     writer = MessageWriter(schema.MessageObject(id=live.id, model=entry.id, usage=usage))
     if body.stream:
@@ -44,7 +44,7 @@ async def count_tokens(
 ) -> schema.TokenCount:
     """How many tokens the model would read."""
     entry = await choose(hub, body.model, CHAT)
-    live = await live_requests.start("count_", entry, body.to_hub(entry))
+    live = await live_requests.start(request, "count_", entry, body.to_hub(entry))
     answer = Answer.of(await live.whole(request))
     return schema.TokenCount(input_tokens=answer.finished.usage.prompt_tokens)
 

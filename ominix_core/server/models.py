@@ -14,30 +14,11 @@ from ominix_core.hub import Hub
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.auth import may_manage
 from ominix_core.server.dependencies import TheHub
-from ominix_core.server.schemas.models import LoadProgress, Model, ModelList, Status
+from ominix_core.server.schemas.models import STATUS, LoadProgress, Model, ModelList
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, comment, event
-from ominix_core.states import (
-    Downloaded,
-    Downloading,
-    Error,
-    Loaded,
-    Loading,
-    ModelState,
-    NotDownloaded,
-    Unsupported,
-)
+from ominix_core.states import Downloaded, Loaded, Loading
 
 router = APIRouter(tags=["models"])
-
-_STATUS: dict[type[ModelState], Status] = {
-    NotDownloaded: "not_downloaded",
-    Downloading: "downloading",
-    Downloaded: "downloaded",
-    Loading: "loading",
-    Loaded: "loaded",
-    Error: "error",
-    Unsupported: "unsupported",
-}
 
 
 @router.get("/v1/models")
@@ -119,7 +100,7 @@ def _model(hub: Hub, entry: RegistryEntry) -> Model:
         owned_by=_owner(entry),
         name=entry.name,
         category=entry.category,
-        status=_STATUS[type(state)],
+        status=STATUS[type(state)],
         memory_gb=round(state.memory_bytes / 1e9, 3) if isinstance(state, Loaded) else None,
     )
 

@@ -29,6 +29,9 @@ class ServerOptions:
     requests_per_minute: int = 0
     """How many requests one API key may make; 0 sets no limit."""
 
+    max_requests_per_model: int = 64
+    """How many requests one model may have in work; further ones are asked to come back."""
+
     certfile: Path | None = None
     """A PEM certificate chain: with it the API is served over HTTPS."""
 

@@ -36,7 +36,7 @@ async def create_response(
         before = store.get(body.previous_response_id, owner, "previous_response_id").conversation
     conversation = [*before, *conversation_of(body.input)]
     asked = body.to_hub(entry, conversation)
-    live = await live_requests.start("resp_", entry, asked)
+    live = await live_requests.start(request, "resp_", entry, asked)
     writer = ResponseWriter(_beginning(live, body, asked.sampling))
 
     def keep() -> None:

@@ -14,9 +14,11 @@ import uvicorn
 
 from ominix_core.errors import OminixError
 from ominix_core.hub import Hub
+from ominix_core.server.access import access_log_in
 from ominix_core.server.app import create_app
+from ominix_core.server.discovery import announced_in
 from ominix_core.server.http1 import GuardedH11Protocol
-from ominix_core.server.keys import KeyStore
+from ominix_core.server.keys import KeyStore, new_secret
 from ominix_core.server.live import LiveRequests
 from ominix_core.server.options import ServerOptions
 
@@ -48,7 +50,9 @@ class ApiServer:
                 f"On {self._options.host} other machines could use these models, so it takes an API key. "
                 "Make one: ominix keys create NAME"
             )
-        app = create_app(hub, self._options)
+        self._home = hub.home
+        self._local_secret = new_secret()
+        app = create_app(hub, self._options, self._local_secret)
         config = uvicorn.Config(
             app,
             loop="asyncio",
@@ -72,14 +76,28 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        host, port = self._socket.getsockname()[:2]
+        """Where the server listens."""
+        return self._url(self._socket.getsockname()[0])
+
+    @property
+    def _local_url(self) -> str:
+        every_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+        host: str = self._socket.getsockname()[0]
+        return self._url(every_address.get(host, host))
+
+    def _url(self, host: str) -> str:
         scheme = "https" if self._options.certfile else "http"
+        port = self._socket.getsockname()[1]
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     def run(self, on_ready: Callable[[], None] | None = None) -> None:
         """Serve until SIGINT, SIGTERM or `stop`, which end it within two seconds."""
         self._server.on_ready = on_ready
-        with _signals_that_only_stop_the_server():
+        with (
+            _signals_that_only_stop_the_server(),
+            access_log_in(self._home.server_log),
+            announced_in(self._home.server_file, self._local_url, self._local_secret),
+        ):
             self._server.run(sockets=[self._socket])
 
     def stop(self) -> None:
