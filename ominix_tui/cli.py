@@ -13,7 +13,7 @@ import typer
 
 from ominix_core import __version__
 from ominix_core.errors import OminixError
-from ominix_tui.commands import models, serve, tui
+from ominix_tui.commands import keys, models, serve, tui
 
 app = typer.Typer(
     name="ominix",
@@ -28,6 +28,7 @@ app.command("list")(models.list_models)
 app.command("pull")(models.pull)
 app.command("run")(models.run)
 app.command("serve")(serve.serve)
+app.add_typer(keys.app, name="keys")
 
 
 def _print_version(wanted: bool) -> None:

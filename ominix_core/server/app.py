@@ -31,9 +31,9 @@ from ominix_core.server.keys import KeyStore, new_secret
 from ominix_core.server.limits import BodyLimit, RateLimit
 from ominix_core.server.live import LiveRequests
 from ominix_core.server.metrics import Metrics
-from ominix_core.server.options import ServerOptions
-from ominix_core.server.origin import OriginGate
+from ominix_core.server.origin import OriginGate, is_loopback
 from ominix_core.server.response_store import ResponseStore
+from ominix_core.settings import Settings
 
 _RESOURCES = (
     *(chat, completions, responses, messages, embeddings),
@@ -42,25 +42,26 @@ _RESOURCES = (
 )
 
 
-def create_app(hub: Hub, options: ServerOptions | None = None, local_secret: str | None = None) -> FastAPI:
+def create_app(hub: Hub, settings: Settings | None = None, local_secret: str | None = None) -> FastAPI:
     """Every route of the API. The caller keeps the Hub, and closes it after the app has served its last request.
 
     Args:
+        settings: The hub's own, if not given.
         local_secret: A key for the user's own programs on this machine.
     """
-    options = options or ServerOptions()
+    settings = settings or hub.settings
     measures = Metrics()
     measures.watch(hub)
     app = FastAPI(
         title="Ominix",
         version=ominix_core.__version__,
         redirect_slashes=False,
-        middleware=_gates(hub, options, measures, local_secret or new_secret()),
+        middleware=_gates(hub, settings, measures, local_secret or new_secret()),
     )
     app.state.hub = hub
     app.state.started = time.monotonic()
     app.state.metrics = measures
-    app.state.live = LiveRequests(app, hub, measures, options.max_requests_per_model)
+    app.state.live = LiveRequests(app, hub, measures, settings.max_requests_per_model)
     app.state.responses = ResponseStore()
     install_error_handlers(app)
     for resource in _RESOURCES:
@@ -68,19 +69,19 @@ def create_app(hub: Hub, options: ServerOptions | None = None, local_secret: str
     return app
 
 
-def _gates(hub: Hub, options: ServerOptions, measures: Metrics, local_secret: str) -> list[Middleware]:
+def _gates(hub: Hub, settings: Settings, measures: Metrics, local_secret: str) -> list[Middleware]:
     """What a request passes on its way in, outermost first."""
     gates = [
         Middleware(AccessLog, metrics=measures),
-        Middleware(OriginGate, hosts=(options.host, *options.allowed_hosts), origins=options.cors_origins),
+        Middleware(OriginGate, hosts=(settings.host, *settings.allowed_hosts), origins=settings.cors_origins),
     ]
-    if options.cors_origins:
+    if settings.cors_origins:
         gates.append(
-            Middleware(CORSMiddleware, allow_origins=options.cors_origins, allow_methods=["*"], allow_headers=["*"])
+            Middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"])
         )
     keys = KeyStore(hub.home.api_keys)
-    gates.append(Middleware(KeyGate, keys=keys, required=not options.is_loopback, local_secret=local_secret))
-    if options.requests_per_minute:
-        gates.append(Middleware(RateLimit, per_minute=options.requests_per_minute))
-    gates.append(Middleware(BodyLimit, max_bytes=options.max_body_bytes))
+    gates.append(Middleware(KeyGate, keys=keys, required=not is_loopback(settings.host), local_secret=local_secret))
+    if settings.requests_per_minute:
+        gates.append(Middleware(RateLimit, per_minute=settings.requests_per_minute))
+    gates.append(Middleware(BodyLimit, max_bytes=int(settings.max_body_mb * 1e6)))
     return gates

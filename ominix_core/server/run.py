@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import signal
 import socket
@@ -20,7 +21,8 @@ from ominix_core.server.discovery import announced_in
 from ominix_core.server.http1 import GuardedH11Protocol
 from ominix_core.server.keys import KeyStore, new_secret
 from ominix_core.server.live import LiveRequests
-from ominix_core.server.options import ServerOptions
+from ominix_core.server.origin import is_loopback
+from ominix_core.settings import Settings
 
 LAST_WORDS_SECONDS = 1
 """How long streams have to tell their clients that the server stops."""
@@ -37,22 +39,24 @@ class ApiServer:
 
     Args:
         hub: Stays the caller's: close it when `run` has returned.
+        settings: The hub's own, if not given. Port 0 picks a free one; `url` tells which.
 
     Raises:
         ServerError: The address is taken or is none of this machine's, it is open to others and there is no API key,
             or the certificate cannot be used.
     """
 
-    def __init__(self, hub: Hub, options: ServerOptions | None = None) -> None:
-        self._options = options or ServerOptions()
-        if not self._options.is_loopback and not KeyStore(hub.home.api_keys).keys():
+    def __init__(self, hub: Hub, settings: Settings | None = None) -> None:
+        self._settings = settings or hub.settings
+        host, certfile = self._settings.host, self._settings.certfile
+        if not is_loopback(host) and not KeyStore(hub.home.api_keys).keys():
             raise ServerError(
-                f"On {self._options.host} other machines could use these models, so it takes an API key. "
+                f"On {host} other machines could use these models, so it takes an API key. "
                 "Make one: ominix keys create NAME"
             )
         self._home = hub.home
         self._local_secret = new_secret()
-        app = create_app(hub, self._options, self._local_secret)
+        app = create_app(hub, self._settings, self._local_secret)
         config = uvicorn.Config(
             app,
             loop="asyncio",
@@ -64,14 +68,14 @@ class ApiServer:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=LAST_WORDS_SECONDS,
-            ssl_certfile=self._options.certfile,
-            ssl_keyfile=self._options.keyfile,
+            ssl_certfile=certfile or None,
+            ssl_keyfile=self._settings.keyfile or None,
         )
         try:
             config.load()
         except OSError as error:
-            raise ServerError(f"The certificate {self._options.certfile} cannot be used: {error}") from error
-        self._socket = _bind(self._options.host, self._options.port)
+            raise ServerError(f"The certificate {certfile} cannot be used: {error}") from error
+        self._socket = _bind(host, self._settings.port)
         self._server = _Server(config, app.state.live)
 
     @property
@@ -86,7 +90,7 @@ class ApiServer:
         return self._url(every_address.get(host, host))
 
     def _url(self, host: str) -> str:
-        scheme = "https" if self._options.certfile else "http"
+        scheme = "https" if self._settings.certfile else "http"
         port = self._socket.getsockname()[1]
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
@@ -105,9 +109,17 @@ class ApiServer:
         self._server.should_exit = True
 
 
-def serve(hub: Hub, options: ServerOptions, on_ready: Callable[[str], None] | None = None) -> None:
-    """Serve the hub's API until a signal ends it; `on_ready` gets the URL. Raises ServerError."""
-    server = ApiServer(hub, options)
+def serve(
+    hub: Hub, host: str | None = None, port: int | None = None, on_ready: Callable[[str], None] | None = None
+) -> None:
+    """Serve the hub's API until a signal ends it; `on_ready` gets the URL. Raises ServerError.
+
+    Args:
+        host: Overrides the setting, like `port`.
+    """
+    settings = hub.settings
+    settings = dataclasses.replace(settings, host=host or settings.host, port=settings.port if port is None else port)
+    server = ApiServer(hub, settings)
     server.run(lambda: on_ready(server.url) if on_ready else None)
 
 

@@ -12,13 +12,11 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on (default 8080).")] = None,
 ) -> None:
     """Serve the models over an OpenAI-compatible API."""
-    from ominix_core.server.options import ServerOptions
     from ominix_core.server.run import serve as run_server
     from ominix_tui.commands.session import open_hub
 
     with open_hub() as hub:
-        options = ServerOptions(host or hub.settings.host, hub.settings.port if port is None else port)
-        run_server(hub, options, _tell_the_address)
+        run_server(hub, host, port, _tell_the_address)
 
 
 def _tell_the_address(url: str) -> None:

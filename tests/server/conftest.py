@@ -7,10 +7,12 @@ one server that has "tiny" loaded: `shared_http` and `shared_client`.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -18,11 +20,15 @@ import pytest
 
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
-from ominix_core.server.options import ServerOptions
 from ominix_core.server.run import ApiServer
 from ominix_core.settings import Settings
 from tests.conftest import local_entry
 from tests.support.tiny_models import scripted_llm
+
+
+def api_server(hub: Hub, **settings: Any) -> ApiServer:
+    """The API on a free port, with these settings."""
+    return ApiServer(hub, dataclasses.replace(hub.settings, **{"port": 0, **settings}))
 
 
 @contextlib.contextmanager
@@ -43,7 +49,7 @@ def running(server: ApiServer) -> Iterator[ApiServer]:
 @pytest.fixture
 def server(hub: Hub) -> Iterator[ApiServer]:
     """The API over `hub`, with no model loaded."""
-    with running(ApiServer(hub, ServerOptions(port=0))) as server:
+    with running(api_server(hub)) as server:
         yield server
 
 
@@ -76,7 +82,7 @@ def shared_server(tiny_llm: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     )
     with Hub(home, Settings(isolation="thread")) as hub:
         hub.load("tiny").result(60)
-        with running(ApiServer(hub, ServerOptions(port=0))) as server:
+        with running(api_server(hub)) as server:
             yield server
 
 
@@ -93,7 +99,7 @@ def scripted_client(
             )
             hub = stack.enter_context(Hub(home, Settings(isolation="thread")))
             hub.load("scripted").result(60)
-            server = stack.enter_context(running(ApiServer(hub, ServerOptions(port=0))))
+            server = stack.enter_context(running(api_server(hub)))
             return stack.enter_context(openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0))
 
         yield make

@@ -13,11 +13,9 @@ import pytest
 
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
-from ominix_core.server.options import ServerOptions
-from ominix_core.server.run import ApiServer
 from ominix_core.settings import Settings
 from tests.conftest import local_entry
-from tests.server.conftest import running
+from tests.server.conftest import api_server, running
 from tests.server.openai_schema import assert_conforms
 
 
@@ -29,7 +27,7 @@ def embedder(home: Home, add_models: Callable[..., None], tiny_llm: Path) -> Ite
     with Hub(home, Settings(isolation="thread")) as hub:
         hub.load("embedder").result(60)
         with (
-            running(ApiServer(hub, ServerOptions(port=0))) as server,
+            running(api_server(hub)) as server,
             openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0) as client,
         ):
             yield client

@@ -12,9 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ominix_core.hub import Hub
 from ominix_core.server.keys import KeyStore
-from ominix_core.server.options import ServerOptions
 from ominix_core.server.run import ApiServer
-from tests.server.conftest import running
+from tests.server.conftest import api_server, running
 
 LONG: Any = {
     "model": "tiny",
@@ -57,7 +56,7 @@ def test_a_key_sees_and_cancels_its_own_requests_only(
 
 def test_a_model_takes_only_so_many_requests(hub: Hub, loaded: str) -> None:
     with (
-        running(ApiServer(hub, ServerOptions(port=0, max_requests_per_model=1))) as server,
+        running(api_server(hub, max_requests_per_model=1)) as server,
         httpx.Client(base_url=server.url) as http,
         http.stream("POST", "/v1/chat/completions", json=LONG) as response,
     ):
@@ -118,7 +117,7 @@ def test_every_answer_has_an_id_of_its_own(shared_http: httpx.Client) -> None:
 
 def test_a_line_in_the_log_for_each_request(hub: Hub) -> None:
     key, secret = KeyStore(hub.home.api_keys).create("editor")
-    with running(ApiServer(hub, ServerOptions(port=0))) as server:
+    with running(api_server(hub)) as server:
         names = [
             httpx.get(f"{server.url}{path}", headers={"x-api-key": secret}).headers["x-request-id"]
             for path in ("/v1/models", "/v1/nothing")
@@ -134,7 +133,7 @@ def test_a_line_in_the_log_for_each_request(hub: Hub) -> None:
 def test_programs_of_the_same_user_find_the_server(hub: Hub) -> None:
     KeyStore(hub.home.api_keys).create("editor")
     file = hub.home.server_file
-    with running(ApiServer(hub, ServerOptions(port=0))) as server:
+    with running(api_server(hub)) as server:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         found = json.loads(file.read_text())
         assert found["url"] == server.url
@@ -145,7 +144,7 @@ def test_programs_of_the_same_user_find_the_server(hub: Hub) -> None:
 
 def test_a_server_on_every_address_is_found_on_loopback(hub: Hub) -> None:
     KeyStore(hub.home.api_keys).create("editor")
-    with running(ApiServer(hub, ServerOptions("0.0.0.0", 0))):
+    with running(api_server(hub, host="0.0.0.0")):
         found = json.loads(hub.home.server_file.read_text())
         headers = {"authorization": f"Bearer {found['key']}"}
         assert found["url"].startswith("http://127.0.0.1:")
@@ -153,7 +152,7 @@ def test_a_server_on_every_address_is_found_on_loopback(hub: Hub) -> None:
 
 
 def test_the_file_of_a_later_server_is_left_alone(hub: Hub) -> None:
-    with running(ApiServer(hub, ServerOptions(port=0))):
+    with running(api_server(hub)):
         hub.home.server_file.write_text("{}")
     assert hub.home.server_file.read_text() == "{}"
 

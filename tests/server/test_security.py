@@ -18,9 +18,8 @@ import pytest
 
 from ominix_core.hub import Hub
 from ominix_core.server.keys import KeyStore, KeyStoreError
-from ominix_core.server.options import ServerOptions
-from ominix_core.server.run import ApiServer, ServerError
-from tests.server.conftest import running
+from ominix_core.server.run import ServerError
+from tests.server.conftest import api_server, running
 
 CHAT: Any = {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
 
@@ -31,7 +30,7 @@ def serve(hub: Hub) -> Iterator[Callable[..., httpx.Client]]:
     with contextlib.ExitStack() as stack:
 
         def start(**options: Any) -> httpx.Client:
-            server = stack.enter_context(running(ApiServer(hub, ServerOptions(port=0, **options))))
+            server = stack.enter_context(running(api_server(hub, **options)))
             return stack.enter_context(httpx.Client(base_url=server.url, trust_env=False))
 
         yield start
@@ -138,7 +137,7 @@ def test_a_key_that_may_only_use_models_cannot_manage_them(
 
 def test_other_machines_need_a_key(hub: Hub) -> None:
     with pytest.raises(ServerError, match="ominix keys create"):
-        ApiServer(hub, ServerOptions("0.0.0.0", 0))
+        api_server(hub, host="0.0.0.0")
 
 
 def test_open_to_others_with_the_last_key_revoked_nobody_gets_in(serve: Callable[..., httpx.Client], hub: Hub) -> None:
@@ -188,7 +187,7 @@ def test_a_key_has_its_own_rate(serve: Callable[..., httpx.Client], hub: Hub) ->
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_that_is_too_large(serve: Callable[..., httpx.Client], chunked: bool) -> None:
-    http = serve(max_body_bytes=1000)
+    http = serve(max_body_mb=0.001)
     body = b'{"messages": "' + b"x" * 2000 + b'"}'
     content = iter([body[:900], body[900:]]) if chunked else body
     response = http.post("/v1/chat/completions", content=content, headers={"content-type": "application/json"})
@@ -261,7 +260,7 @@ def test_https(serve: Callable[..., httpx.Client], tmp_path: Path) -> None:
     )
     made = subprocess.run(command.split(), capture_output=True)
     assert made.returncode == 0, made.stderr
-    url = serve(certfile=certificate, keyfile=key).base_url
+    url = serve(certfile=str(certificate), keyfile=str(key)).base_url
     assert url.scheme == "https"
     assert httpx.get(f"{url}/health/live", verify=ssl.create_default_context(cafile=certificate)).status_code == 200
 
@@ -272,4 +271,4 @@ def test_a_certificate_that_cannot_be_used(hub: Hub, tmp_path: Path) -> None:
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(ServerError, match=r"certificate .* cannot be used"):
-            ApiServer(hub, ServerOptions(port=0, certfile=path))
+            api_server(hub, certfile=str(path))
