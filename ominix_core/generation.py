@@ -72,7 +72,7 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     """What every request for text can ask for.
 
     Attributes:
-        max_tokens: The longest answer; None is as long as the context allows.
+        max_tokens: The longest answer; None is as long as the context allows, 0 only counts the prompt's tokens.
         stop: The answer ends before any of these strings.
         logprobs: How many likeliest alternatives to report for each token; None reports nothing.
     """
@@ -177,11 +177,12 @@ class Usage(msgspec.Struct, frozen=True):
     reasoning_tokens: int = 0
 
 
-class Finished(msgspec.Struct, frozen=True, tag="finished"):
-    """The last event of a request that ended well or was cancelled."""
+class Finished(msgspec.Struct, frozen=True, tag="finished", omit_defaults=True):
+    """The last event of a request that ended well or was cancelled; `stop` is the stop string that ended it, if any."""
 
     reason: FinishReason
     usage: Usage
+    stop: str | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

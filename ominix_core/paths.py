@@ -50,6 +50,14 @@ class Home:
         return self.logs / "ominix.log"
 
     @property
+    def server_log(self) -> Path:
+        return self.logs / "server.jsonl"
+
+    @property
+    def api_keys(self) -> Path:
+        return self.root / "keys.json"
+
+    @property
     def server_file(self) -> Path:
         return self.root / "server.json"
 

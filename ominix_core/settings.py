@@ -32,6 +32,27 @@ class Settings:
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
     """The port that `ominix serve` listens on."""
 
+    allowed_hosts: tuple[str, ...] = ()
+    """Names that API clients may use for this machine besides localhost, its own name and IP addresses."""
+
+    cors_origins: tuple[str, ...] = ()
+    """Web origins whose pages may use the API, such as "https://chat.example"; "*" lets in every page."""
+
+    certfile: str = ""
+    """A PEM certificate chain: with it the API is served over HTTPS."""
+
+    keyfile: str = ""
+    """The certificate's private key, if it is not in `certfile`."""
+
+    max_body_mb: Annotated[float, msgspec.Meta(gt=0)] = 32.0
+    """The largest body of an API request. JSON is read in one go, so a high limit lets one client delay the others."""
+
+    requests_per_minute: Annotated[int, _NotNegative] = 0
+    """How many requests one API key may make in a minute; 0 sets no limit."""
+
+    max_requests_per_model: Annotated[int, _Positive] = 64
+    """How many API requests one model may have in work; further ones are asked to come back."""
+
     guard: GuardLevel = "balanced"
     """How much memory is kept free for everything else: safe, balanced, aggressive, or off."""
 

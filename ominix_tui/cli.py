@@ -13,7 +13,7 @@ import typer
 
 from ominix_core import __version__
 from ominix_core.errors import OminixError
-from ominix_tui.commands import models, registry, serve, tui
+from ominix_tui.commands import keys, models, registry, serve, tui
 
 app = typer.Typer(
     name="ominix",
@@ -29,6 +29,7 @@ app.command("pull")(models.pull)
 app.command("run")(models.run)
 app.command("serve")(serve.serve)
 app.add_typer(registry.registry_app, name="registry")
+app.add_typer(keys.app, name="keys")
 
 
 def _print_version(wanted: bool) -> None:

@@ -11,15 +11,16 @@ from ominix_core.errors import LoadError
 if TYPE_CHECKING:
     from ominix_core.engines.base import Engine
 
-_ENGINES = {
+ENGINES = {
     "mlx-lm": "ominix_core.engines.chat:ChatEngine",
     "mlx-lm-embedding": "ominix_core.engines.embedding:EmbeddingEngine",
 }
+"""Where each engine is. Other packages add theirs through the entry-point group `ominix.engines`."""
 
 
 def create_engine(name: str) -> Engine:
     """A fresh engine. Raises LoadError for a name that neither Ominix nor an installed package provides."""
-    target = _ENGINES.get(name)
+    target = ENGINES.get(name)
     if target is None:
         target = next((e.value for e in metadata.entry_points(group="ominix.engines") if e.name == name), None)
     if target is None:

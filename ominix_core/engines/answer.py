@@ -27,7 +27,7 @@ class Answer:
     """The answer of one request while its tokens arrive.
 
     Attributes:
-        stopped: A stop string was reached; what follows it is not part of the answer.
+        stop: The stop string that was reached; what follows it is not part of the answer.
         tool_calls: How many calls the model has made.
         reasoning_tokens: How many tokens went into reasoning.
     """
@@ -35,7 +35,7 @@ class Answer:
     def __init__(self, tokenizer: Any, request: TextRequest, *, opens_reasoning: bool) -> None:
         from mlx_lm.generate import TextStateMachine, make_text_state_machine
 
-        self.stopped = False
+        self.stop: str | None = None
         self.tool_calls = 0
         self.reasoning_tokens = 0
         self._tokenizer = tokenizer
@@ -45,7 +45,9 @@ class Answer:
         sections = make_text_state_machine(tokenizer) if isinstance(request, ChatRequest) else TextStateMachine()
         initial = "reasoning" if opens_reasoning else "normal"
         self._section = sections.make_state(tokenizer.response_initial_state or initial)
-        self._stops = TextStateMachine({"normal": [(text, None) for text in request.stop]}).make_state()
+        stops: dict[Any, Any] = {("stop", text): [] for text in request.stop}
+        stops["normal"] = [(text, ("stop", text)) for text in request.stop]
+        self._stops = TextStateMachine(stops).make_state()
         self._tool_text = ""
         self._pending_logprobs: list[TokenLogprob] = []
 
@@ -67,7 +69,7 @@ class Answer:
         self._section, held, name = TextStateMachine.flush(self._section)
         yield from self._write(name, held)
         yield from self._close_tool_call()
-        if not self.stopped:
+        if self.stop is None:
             self._stops, held, _ = TextStateMachine.flush(self._stops)
             yield from self._emit(held)
         if self._pending_logprobs:
@@ -76,7 +78,7 @@ class Answer:
     def _read(self, text: str) -> Iterator[GenerationEvent]:
         from mlx_lm.generate import TextStateMachine
 
-        if not text or self.stopped:
+        if not text or self.stop is not None:
             return
         self._section, parts = TextStateMachine.split(self._section, text)
         for index, (name, part) in enumerate(parts):
@@ -87,7 +89,7 @@ class Answer:
     def _write(self, section: str, text: str) -> Iterable[GenerationEvent]:
         from mlx_lm.generate import TextStateMachine
 
-        if not text or self.stopped:
+        if not text or self.stop is not None:
             return
         if section == "reasoning":
             yield ReasoningDelta(text)
@@ -95,8 +97,9 @@ class Answer:
             self._tool_text += text
         else:
             self._stops, parts = TextStateMachine.split(self._stops, text)
-            self.stopped = parts[-1][0] is None
-            yield from self._emit("".join(part for _, part in parts))
+            if parts[-1][0] != "normal":
+                _, self.stop = parts[-1][0]
+            yield from self._emit("".join(part for name, part in parts if name == "normal"))
 
     def _emit(self, text: str) -> Iterator[TextDelta]:
         if text:

@@ -89,7 +89,7 @@ class ChatEngine:
     def __init__(self) -> None:
         self._pace = PrefillPace()
         self._running: dict[int, _Running] = {}
-        self._cancelled: list[_Running] = []
+        self._ended: list[tuple[str, Finished]] = []
 
     def load(self, folder: Path, options: LoadOptions, report: LoadReport) -> None:
         """Load the model in `folder`. Raises LoadError that names it."""
@@ -121,7 +121,7 @@ class ChatEngine:
 
     @property
     def busy(self) -> bool:
-        return bool(self._running or self._cancelled)
+        return bool(self._running or self._ended)
 
     @property
     def running(self) -> int:
@@ -133,6 +133,9 @@ class ChatEngine:
             raise RequestError("This model writes text; it does not make embeddings.", "wrong_kind_of_model")
         started = time.perf_counter()
         prompt = encode(self._tokenizer, request)
+        if request.max_tokens == 0:
+            self._ended.append((request_id, Finished("length", Usage(len(prompt.tokens), 0, ttft=0.0, decode_tps=0.0))))
+            return
         max_tokens = self._length_of(len(prompt.tokens), request.max_tokens)
         reserved = self._reserve(len(prompt.tokens) + max_tokens)
         processors = make_logits_processors(request.sampling)
@@ -198,13 +201,12 @@ class ChatEngine:
         for uid, running in list(self._running.items()):
             if running.request_id == request_id:
                 self._leave(uid)
-                self._cancelled.append(running)
+                self._ended.append((request_id, Finished("cancelled", running.usage())))
 
     def step(self) -> Events:
         """One decoding step for every running answer, and one chunk of prefill for those that wait for it."""
-        for running in self._cancelled:
-            yield running.request_id, Finished("cancelled", running.usage())
-        self._cancelled.clear()
+        yield from self._ended
+        self._ended.clear()
         if not self._running:
             return
         waiting = sum(1 for running in self._running.values() if not running.first_token)
@@ -241,7 +243,7 @@ class ChatEngine:
             if response.all_tokens:
                 self._prefixes.put(response.all_tokens, response.prompt_cache)
             del self._running[response.uid]
-        elif running.answer.stopped:
+        elif running.answer.stop is not None:
             finish = "stop"
             self._leave(response.uid)
         if finish is None:
@@ -250,7 +252,7 @@ class ChatEngine:
             yield running.request_id, event
         if running.answer.tool_calls and finish == "stop":
             finish = "tool_calls"
-        yield running.request_id, Finished(finish, running.usage())
+        yield running.request_id, Finished(finish, running.usage(), running.answer.stop)
 
     def _leave(self, uid: int) -> None:
         """Take a request out of the batch before its end, keeping what its KV cache holds."""

@@ -34,12 +34,14 @@ CATEGORIES = _aliases(
     ASR="stt speechrecognition speechtotext transcription",
     TTS="speech texttospeech speechsynthesis voice",
     ImageGen="image imagegeneration texttoimage img",
+    Embedding="embeddings textembedding",
 )
 API_TYPES = _aliases(
     chat_completions="chat chatcompletion completions",
     audio_transcription="audiotranscriptions transcription transcriptions speechrecognition asr stt",
     audio_speech="speech texttospeech tts",
     image_generation="imagegenerations imagesgenerations imagegen image images",
+    embeddings="embedding textembedding",
 )
 PANELS = _aliases(
     LLMChat="chat llm",
@@ -59,6 +61,7 @@ SOURCES = _aliases(
 ENGINES = _aliases(
     **{
         "mlx-lm": "",
+        "mlx-lm-embedding": "",
         "mlx-vlm": "",
         "mlx-audio": "",
         "paraformer": "funasr funasrmlx",
@@ -240,8 +243,14 @@ _BY_CATEGORY: dict[str, tuple[str, str, str, str]] = {
     Category.ASR: ("audio_transcription", "ASRTranscription", "mlx-audio", "#10b981"),
     Category.TTS: ("audio_speech", "TTSSynthesis", "mlx-audio", "#f59e0b"),
     Category.IMAGE: ("image_generation", "ImageGeneration", "", "#ec4899"),
+    Category.EMBEDDING: ("embeddings", "Embedding", "mlx-lm-embedding", "#0ea5e9"),
 }
-_BY_API = {"audio_transcription": Category.ASR, "audio_speech": Category.TTS, "image_generation": Category.IMAGE}
+_BY_API = {
+    "audio_transcription": Category.ASR,
+    "audio_speech": Category.TTS,
+    "image_generation": Category.IMAGE,
+    "embeddings": Category.EMBEDDING,
+}
 
 
 def complete(entry: JsonObject) -> JsonObject:

@@ -20,6 +20,7 @@ class Category(StrEnum):
     ASR = "ASR"
     TTS = "TTS"
     IMAGE = "ImageGen"
+    EMBEDDING = "Embedding"
 
 
 def _check_url(value: str) -> str:

@@ -9,15 +9,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from ominix_core import __version__
+from ominix_core.engines import ENGINES
 from ominix_core.registry.entry import Category, DirectUrlSource, PyPISource, UnavailableSource
 
 if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
-
-ENGINES = frozenset(
-    {"mlx-lm", "mlx-vlm", "mlx-audio", "paraformer", "gpt-sovits", "moxin-vlm", "minicpm-sala", "flux2", "z-image"}
-)
-"""Engines that Ominix has. Other packages add theirs through the entry-point group `ominix.engines`."""
 
 _CATEGORIES = frozenset(Category)
 _PLATFORM_NAMES = {"apple_silicon": "a Mac with Apple silicon", "cuda": "an NVIDIA GPU", "cpu": "a CPU"}
@@ -41,7 +37,7 @@ def unsupported_reason(entry: RegistryEntry, on_platform: str | None = None) -> 
     if not entry.runtime.engine:
         return "Ominix has no engine for this family of models yet."
     if entry.runtime.engine not in ENGINES and entry.runtime.engine not in _plugins("ominix.engines"):
-        return f"It needs the engine '{entry.runtime.engine}', which Ominix does not have."
+        return f"It needs the engine '{entry.runtime.engine}', which this version of Ominix does not have."
     here = on_platform or current_platform()
     if entry.runtime.platforms and here not in entry.runtime.platforms:
         wanted = " or ".join(_PLATFORM_NAMES.get(name, name) for name in entry.runtime.platforms)

@@ -2,131 +2,112 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator
-from typing import Literal
+from collections.abc import AsyncIterator, Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-import ominix_core
-from ominix_core.generation import ChatMessage, ChatRequest, Finished, Sampling
-from ominix_core.registry.entry import Category, RegistryEntry
-from ominix_core.server.choice import choose_loaded
+from ominix_core.generation import (
+    Finished,
+    PrefillProgress,
+    ReasoningDelta,
+    TextDelta,
+    TokenLogprob,
+    ToolCalled,
+)
+from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
-from ominix_core.server.live import LiveRequest, while_connected
-from ominix_core.server.schemas import chat as schema
-from ominix_core.server.sse import DONE, KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, event
+from ominix_core.server.live import Answer, LiveRequest
+from ominix_core.server.schemas import chat_answers as schema
+from ominix_core.server.schemas.chat import ChatCompletionRequest
+from ominix_core.server.sse import DONE, KEEP_ALIVE_SECONDS, EventStream, comment, event, json_response
 
-router = APIRouter(tags=["chat"])
-
-CATEGORIES = (Category.LLM, Category.VLM)
+router = APIRouter(tags=["text"])
 
 
 @router.post("/v1/chat/completions", response_model=schema.ChatCompletion)
 async def chat_completions(
-    body: schema.ChatCompletionRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests
+    body: ChatCompletionRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests
 ) -> Response:
     """Continue a conversation. With `stream` the answer comes as server-sent events."""
-    entry = choose_loaded(hub, body.model, CATEGORIES)
-    live = await live_requests.start("chatcmpl", hub, entry, _to_hub(body, entry))
-    try:
-        if body.stream:
-            await while_connected(request.receive, live.started())
-            chunks = _chunks(live, body.stream_options.include_usage)
-            return EventStream(request, chunks, lambda: live_requests.close(live))
-        text, finished = await while_connected(request.receive, live.whole())
-    except BaseException:
-        live_requests.close(live)
-        raise
-    live_requests.close(live)
-    return Response(_completion(live, text, finished).model_dump_json(), media_type="application/json")
+    entry = await choose(hub, body.model, CHAT)
+    live = await live_requests.start(request, "chatcmpl-", entry, body.to_hub(entry))
+    if body.stream:
+        await live.started(request)
+        return EventStream(request, _Chunks(live, body).stream(), live.close)
+    answer = Answer.of(await live.whole(request))
+    return json_response(_completion(live, answer, with_logprobs=body.logprobs))
 
 
-def _to_hub(body: schema.ChatCompletionRequest, entry: RegistryEntry) -> ChatRequest:
-    defaults = Sampling()
-    temperature = (
-        entry.defaults.get("temperature", defaults.temperature) if body.temperature is None else body.temperature
+def _completion(live: LiveRequest, answer: Answer, *, with_logprobs: bool) -> schema.ChatCompletion:
+    content = None if answer.tool_calls and not answer.text else answer.text
+    message = schema.AnswerMessage(role="assistant", content=content, refusal=None, annotations=[])
+    if answer.reasoning:
+        message.reasoning_content = answer.reasoning
+    if answer.tool_calls:
+        message.tool_calls = [schema.ToolCall.of(call) for call in answer.tool_calls]
+    choice = schema.Choice(
+        index=0,
+        message=message,
+        logprobs=schema.Logprobs.of(answer.logprobs) if with_logprobs else None,
+        finish_reason=schema.finish_reason(answer.finished),
     )
-    top_p = entry.defaults.get("top_p", defaults.top_p) if body.top_p is None else body.top_p
-    return ChatRequest(
-        messages=[
-            ChatMessage("system" if turn.role == "developer" else turn.role, turn.text) for turn in body.messages
-        ],
-        max_tokens=body.max_completion_tokens or body.max_tokens,
-        sampling=Sampling(
-            temperature=float(temperature),
-            top_p=max(float(top_p), 1e-6),  # 0 means "only the likeliest token", but samplers read it as "off"
-            seed=None if body.seed is None else body.seed % schema.INT64,  # MLX takes no negative seeds
-        ),
-    )
-
-
-def _completion(live: LiveRequest, text: str, finished: Finished) -> schema.ChatCompletion:
-    message = schema.AnswerMessage(role="assistant", content=text, refusal=None, annotations=[])
-    choice = schema.Choice(index=0, message=message, logprobs=None, finish_reason=_reason(finished))
     return schema.ChatCompletion(
         id=live.id,
         object="chat.completion",
         created=live.created,
         model=live.entry.id,
         choices=[choice],
-        usage=_usage(finished),
-        system_fingerprint=fingerprint(live.entry),
+        usage=schema.Usage.of(answer.finished.usage),
+        system_fingerprint=live.fingerprint,
     )
 
 
-async def _chunks(live: LiveRequest, with_usage: bool) -> AsyncIterator[bytes]:
-    """The answer as OpenAI streams it: the role, the text, the reason of its end, the usage if wanted, `[DONE]`."""
-    yield _chunk(live, schema.Delta(role="assistant", content="", refusal=None), with_usage)
-    async for part in live.parts(silence=KEEP_ALIVE_SECONDS):
-        match part:
-            case None:
-                yield KEEP_ALIVE
-            case str():
-                yield _chunk(live, schema.Delta(content=part), with_usage)
-            case Finished():
-                yield _chunk(live, schema.Delta(), with_usage, part)
-                if with_usage:
-                    yield event(_frame(live, [], usage=_usage(part)))
-    yield DONE
+class _Chunks:
+    """Writes the answer as OpenAI streams it: the role, its parts, the reason of its end, the usage if wanted."""
 
+    def __init__(self, live: LiveRequest, body: ChatCompletionRequest) -> None:
+        self._live = live
+        self._with_usage = body.stream_options.include_usage
 
-def _chunk(live: LiveRequest, delta: schema.Delta, with_usage: bool, finished: Finished | None = None) -> bytes:
-    reason = _reason(finished) if finished else None
-    choice = schema.ChunkChoice(index=0, delta=delta, logprobs=None, finish_reason=reason)
-    return event(_frame(live, [choice], **({"usage": None} if with_usage else {})))
+    async def stream(self) -> AsyncIterator[bytes]:
+        yield self._chunk(schema.Delta(role="assistant", content="", refusal=None))
+        async for part in self._live.events(silence=KEEP_ALIVE_SECONDS):
+            match part:
+                case None:
+                    yield comment("keep-alive")
+                case PrefillProgress():
+                    yield comment(f"prompt {part.done}/{part.total}")
+                case ReasoningDelta():
+                    yield self._chunk(schema.Delta(reasoning_content=part.text))
+                case TextDelta():
+                    yield self._chunk(schema.Delta(content=part.text), part.logprobs)
+                case ToolCalled():
+                    yield self._chunk(schema.Delta(tool_calls=[schema.ToolCall.of(part.call, index=part.index)]))
+                case Finished():
+                    yield self._chunk(schema.Delta(), finished=part)
+                    if self._with_usage:
+                        yield event(self._frame([], usage=schema.Usage.of(part.usage)))
+        yield DONE
 
+    def _chunk(
+        self, delta: schema.Delta, logprobs: Sequence[TokenLogprob] = (), finished: Finished | None = None
+    ) -> bytes:
+        choice = schema.ChunkChoice(
+            index=0,
+            delta=delta,
+            logprobs=schema.Logprobs.of(logprobs) if logprobs else None,
+            finish_reason=schema.finish_reason(finished) if finished else None,
+        )
+        return event(self._frame([choice], **({"usage": None} if self._with_usage else {})))
 
-def _frame(
-    live: LiveRequest, choices: list[schema.ChunkChoice], **usage: schema.Usage | None
-) -> schema.ChatCompletionChunk:
-    return schema.ChatCompletionChunk(
-        id=live.id,
-        object="chat.completion.chunk",
-        created=live.created,
-        model=live.entry.id,
-        choices=choices,
-        system_fingerprint=fingerprint(live.entry),
-        **usage,
-    )
-
-
-def _reason(finished: Finished) -> Literal["stop", "length"]:
-    return "length" if finished.reason == "length" else "stop"
-
-
-def _usage(finished: Finished) -> schema.Usage:
-    usage = finished.usage
-    return schema.Usage(
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        total_tokens=usage.prompt_tokens + usage.completion_tokens,
-        prompt_tokens_details=schema.TokenDetails(cached_tokens=usage.cached_tokens),
-    )
-
-
-def fingerprint(entry: RegistryEntry) -> str:
-    """Changes when an equal request with an equal seed may get another answer."""
-    identity = f"{ominix_core.__version__} {entry.id} {entry.source.model_dump_json()}"
-    return "fp_" + hashlib.sha256(identity.encode()).hexdigest()[:12]
+    def _frame(self, choices: list[schema.ChunkChoice], **usage: schema.Usage | None) -> schema.ChatCompletionChunk:
+        return schema.ChatCompletionChunk(
+            id=self._live.id,
+            object="chat.completion.chunk",
+            created=self._live.created,
+            model=self._live.entry.id,
+            choices=choices,
+            system_fingerprint=self._live.fingerprint,
+            **usage,
+        )

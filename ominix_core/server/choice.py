@@ -2,49 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from dataclasses import dataclass
 
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import Category, RegistryEntry
 from ominix_core.server.errors import NO_RETRY, ApiError
-from ominix_core.states import Downloading, Error, Loaded, Loading, ModelState, NotDownloaded, Unsupported
-
-KINDS = {
-    Category.LLM: "language",
-    Category.VLM: "vision",
-    Category.ASR: "transcription",
-    Category.TTS: "speech",
-    Category.IMAGE: "image",
-}
+from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded, Unsupported
 
 
-def choose_loaded(hub: Hub, name: str, categories: Sequence[Category]) -> RegistryEntry:
-    """The loaded model called `name`, or with an empty name the one that is loaded of these categories.
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A kind of work, and the models that can do it.
+
+    Attributes:
+        noun: What such a model is called: "language", "speech".
+        categories: Where in the registry they are, the preferred one first.
+        api_type: The entries' own word for the task where the category does not tell; empty where it does.
+    """
+
+    noun: str
+    categories: tuple[Category, ...]
+    api_type: str = ""
+
+    def suits(self, entry: RegistryEntry) -> bool:
+        if entry.category not in self.categories:
+            return False
+        return not self.api_type or entry.runtime.api_type == self.api_type
+
+
+CHAT = Task("language", (Category.LLM, Category.VLM), "chat_completions")
+EMBEDDING = Task("embedding", (Category.EMBEDDING,), "embeddings")
+TRANSCRIPTION = Task("transcription", (Category.ASR,))
+SPEECH = Task("speech", (Category.TTS,))
+IMAGE = Task("image", (Category.IMAGE,))
+
+
+async def choose(hub: Hub, name: str, task: Task) -> RegistryEntry:
+    """The loaded model called `name`, or with an empty name the one that is loaded for this task.
+
+    A downloaded model is loaded first if the settings allow that (`jit`).
 
     Raises:
         UnknownModelError: The registry has no such model.
-        ApiError: It is of another category, or not loaded; the text says how to load it.
+        LoadError: Loading it failed.
+        ApiError: It cannot do this task, or is not loaded; the text says how to load it.
     """
     if not name:
-        return _the_one_loaded(hub, categories)
+        return _the_one_loaded(hub, task)
     entry = hub.resolve(name)
-    if entry.category not in categories:
-        kinds = " or ".join(KINDS[category] for category in categories)
-        message = f"{entry.name} is of the category {entry.category}; this needs a {kinds} model."
-        raise ApiError(400, message, code="wrong_model_category", param="model")
+    if not task.suits(entry):
+        message = f"{entry.name} is no {task.noun} model, which this needs."
+        raise ApiError(400, message, code="wrong_kind_of_model", param="model")
+    if hub.settings.jit and isinstance(hub.state(entry.id), Downloaded | Loading):
+        await asyncio.wrap_future(await asyncio.to_thread(hub.load, entry.id))
     state = hub.state(entry.id)
     if not isinstance(state, Loaded):
         raise _not_loaded(entry, state)
     return entry
 
 
-def _the_one_loaded(hub: Hub, categories: Sequence[Category]) -> RegistryEntry:
-    for category in categories:
-        entry = hub.loaded(category)
-        if entry is not None:
-            return entry
+def _the_one_loaded(hub: Hub, task: Task) -> RegistryEntry:
+    for category in task.categories:
+        for entry in hub.registry.entries:
+            if entry.category == category and task.suits(entry) and isinstance(hub.state(entry.id), Loaded):
+                return entry
     message = (
-        f"No {KINDS[categories[0]]} model is loaded. Load one: POST /v1/models/MODEL/load "
+        f"No {task.noun} model is loaded. Load one: POST /v1/models/MODEL/load "
         "(GET /v1/models lists what is on this machine)."
     )
     raise ApiError(503, message, code="model_not_loaded", param="model", headers=NO_RETRY)

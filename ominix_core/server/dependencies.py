@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from ominix_core.hub import Hub
 from ominix_core.server.live import LiveRequests
+from ominix_core.server.response_store import ResponseStore
 
 
 async def _hub(request: Request) -> Hub:
@@ -20,5 +21,11 @@ async def _live_requests(request: Request) -> LiveRequests:
     return live
 
 
+async def _response_store(request: Request) -> ResponseStore:
+    store: ResponseStore = request.app.state.responses
+    return store
+
+
 TheHub = Annotated[Hub, Depends(_hub)]
 TheLiveRequests = Annotated[LiveRequests, Depends(_live_requests)]
+TheResponseStore = Annotated[ResponseStore, Depends(_response_store)]

@@ -9,31 +9,47 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
-from ominix_core.errors import OminixError
+from ominix_core.errors import BusyError, OminixError
+from ominix_core.server.access import request_id
 
 logger = logging.getLogger(__name__)
 
 NO_RETRY = {"x-should-retry": "false"}  # the official clients would otherwise repeat a 409 or 5xx that cannot change
+RETRY_SOON = {"retry-after": "5"}
 
 _STATUS = {
     "model_not_found": 404,
     "model_not_ready": 409,
     "cancelled": 409,
     "context_length_exceeded": 400,
-    "invalid_request": 400,
-    "overloaded": 503,
+    "invalid_prompt": 400,
+    "invalid_conversation": 400,
+    "invalid_response_format": 400,
+    "no_chat_template": 400,
+    "no_tool_calling": 400,
+    "busy": 503,
+    "load_failed": 503,
+    "invalid_input": 400,
+    "wrong_kind_of_model": 400,
     "download_failed": 502,
 }
 _ABSOLUTE_PATH = re.compile(r"(?<![\w~/.:])/(?!v1/|health/)(?:[^\s/'\"`]+/)+([^\s/'\"`]*)")
+_ANTHROPIC_TYPES = {
+    404: "not_found_error",
+    408: "timeout_error",
+    409: "invalid_request_error",
+    413: "request_too_large",
+    503: "overloaded_error",
+}
 _TYPES = {401: "authentication_error", 403: "permission_error", 409: "conflict_error", 429: "rate_limit_error"}
 
 
-class ApiError(Exception):
+class ApiError(HTTPException):
     """A refusal or failure as the client sees it.
 
     Attributes:
@@ -50,19 +66,21 @@ class ApiError(Exception):
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
+        super().__init__(status, message, headers)
         self.code = code
         self.param = param
-        self.headers = dict(headers or {})
 
     @property
     def type(self) -> str:
-        return _TYPES.get(self.status) or ("server_error" if self.status >= 500 else "invalid_request_error")
+        return _TYPES.get(self.status_code) or ("server_error" if self.status_code >= 500 else "invalid_request_error")
+
+    def anthropic_body(self) -> dict[str, Any]:
+        """The same for Anthropic's clients, which know other types."""
+        kind = _ANTHROPIC_TYPES.get(self.status_code) or ("api_error" if self.status_code >= 500 else self.type)
+        return {"type": "error", "error": self.body()["error"] | {"type": kind}}
 
     def body(self) -> dict[str, Any]:
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+        return {"error": {"message": self.detail, "type": self.type, "param": self.param, "code": self.code}}
 
 
 def public_error(error: BaseException, app: FastAPI) -> ApiError:
@@ -70,11 +88,14 @@ def public_error(error: BaseException, app: FastAPI) -> ApiError:
     if isinstance(error, OminixError):
         status = _STATUS.get(error.code, 500)
         param = "model" if error.code == "model_not_found" else None
-        error = ApiError(status, str(error), code=error.code, param=param, headers=NO_RETRY if status >= 409 else None)
+        headers = RETRY_SOON if isinstance(error, BusyError) else NO_RETRY if status >= 409 else None
+        error = ApiError(status, str(error), code=error.code, param=param, headers=headers)
     if not isinstance(error, ApiError):
-        logger.error("a request failed", exc_info=error)
-        return ApiError(500, "Something went wrong inside Ominix. Its log has the details.", code="internal_error")
-    error.message = _without_paths(error.message, app)
+        name = request_id.get()
+        logger.error("%s failed", name, exc_info=error)
+        message = f"Something went wrong inside Ominix. Its log has the details under {name}."
+        return ApiError(500, message, code="internal_error")
+    error.detail = _without_paths(error.detail, app)
     return error
 
 
@@ -82,28 +103,30 @@ def install_error_handlers(app: FastAPI) -> None:
     """Answer every failure of `app`, its framework's own included, in the one shape."""
 
     async def render(request: Request, error: Exception) -> Response:
-        return error_response(public_error(error, app))
+        return error_response(public_error(error, app), request.url.path)
 
     async def render_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return error_response(_invalid(error.errors()[0], error.body))
+        return error_response(_invalid(error), request.url.path)
 
     async def render_http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        return error_response(_http(request, error))
+        assert isinstance(error, StarletteHTTPException)
+        return error_response(_http(request, error), request.url.path)
 
     app.add_exception_handler(RequestValidationError, render_invalid)
-    app.add_exception_handler(HTTPException, render_http)
-    for kind in (ApiError, OminixError, Exception):
+    app.add_exception_handler(StarletteHTTPException, render_http)
+    for kind in (ApiError, OminixError, Exception):  # the nearest class of an error's own decides
         app.add_exception_handler(kind, render)
 
 
-def error_response(error: ApiError) -> Response:
+def error_response(error: ApiError, path: str = "") -> Response:
+    """The answer to a request for `path` that failed."""
+    body = error.anthropic_body() if path.startswith("/v1/messages") else error.body()
     # Escaped to ASCII, because a message may quote half a surrogate pair, which UTF-8 cannot hold.
-    return Response(json.dumps(error.body()), error.status, error.headers, "application/json")
+    return Response(json.dumps(body), error.status_code, error.headers, "application/json")
 
 
-def _http(request: Request, error: HTTPException) -> ApiError:
+def _http(request: Request, error: StarletteHTTPException) -> ApiError:
     if error.status_code == 404:
         message, code = (
             f"There is no {request.method} {request.url.path[:200]} here. GET /docs lists the API.",
@@ -116,11 +139,12 @@ def _http(request: Request, error: HTTPException) -> ApiError:
     return ApiError(error.status_code, message, code=code, headers=error.headers)
 
 
-def _invalid(problem: Mapping[str, Any], body: Any) -> ApiError:
-    param = _param(problem["loc"])
+def _invalid(error: RequestValidationError) -> ApiError:
+    problem = min(error.errors(), key=_rank)
+    param = _param(problem["loc"], error.body)
     if problem["type"] == "json_invalid":
         return ApiError(400, f"The body is not valid JSON: {problem['ctx']['error']}.", code="invalid_json")
-    if not param:
+    if not param and problem["type"] != "value_error":
         message = "The body must be a JSON object, sent with `Content-Type: application/json`."
         return ApiError(400, message, code="invalid_body")
     if problem["type"] == "extra_forbidden":
@@ -128,14 +152,28 @@ def _invalid(problem: Mapping[str, Any], body: Any) -> ApiError:
     if problem["type"] == "missing":
         return ApiError(400, f"'{param}' is required.", code="missing_required_parameter", param=param)
     text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return ApiError(400, f"'{param}' {text}.", code="invalid_value", param=param)
+    subject = f"'{param}'" if param else "The request"
+    return ApiError(400, f"{subject} {text}.", code="invalid_value", param=param)
 
 
-def _param(loc: Sequence[str | int]) -> str | None:
+def _rank(problem: Mapping[str, Any]) -> int:
+    """What is of another kind comes first, then what is not supported: the rest may only be wrong because of it."""
+    if problem["type"] == "literal_error" and problem["loc"][-1] == "type":
+        return 0
+    return 1 if problem["type"] == "extra_forbidden" else 2
+
+
+def _param(loc: Sequence[str | int], body: Any) -> str | None:
     """The parameter's name as OpenAI writes it: `messages[0].content`."""
-    name = ""
-    for part in loc[1:]:
+    name, value = "", body
+    for index, part in enumerate(loc[1:], start=2):
+        if part == "[key]" or (isinstance(value, dict) and part not in value and index < len(loc)):
+            continue  # pydantic's marks for a bad key, and for the member of a union
         name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            value = None
     return name or None
 
 

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import hashlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from fastapi import FastAPI
-from starlette.types import Receive
+from fastapi import FastAPI, Request
 
+import ominix_core
 from ominix_core.errors import RequestError
-from ominix_core.generation import ChatRequest, Failed, Finished, GenerationEvent, TextDelta
+from ominix_core.generation import (
+    Failed,
+    Finished,
+    GenerationEvent,
+    ReasoningDelta,
+    TextDelta,
+    TokenLogprob,
+    ToolCall,
+    ToolCalled,
+)
+from ominix_core.generation import Request as HubRequest
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.errors import NO_RETRY, ApiError, public_error
+from ominix_core.server.auth import key_of
+from ominix_core.server.errors import NO_RETRY, RETRY_SOON, ApiError, public_error
+from ominix_core.server.metrics import Metrics
 from ominix_core.stream import Generation
 
 T = TypeVar("T")
@@ -25,17 +40,46 @@ FIRST_EVENT_SECONDS = 2.0
 """A request that fails within this time is answered with the failure's HTTP status, even if it asked for a stream."""
 
 
-class LiveRequest:
-    """One generation and the client that waits for it. Must be closed, which cancels what still runs."""
+@dataclass(frozen=True)
+class Answer:
+    """The sum of an answer's events."""
 
-    def __init__(self, request_id: str, entry: RegistryEntry, generation: Generation, app: FastAPI) -> None:
+    text: str
+    reasoning: str
+    tool_calls: list[ToolCall]
+    logprobs: list[TokenLogprob]
+    finished: Finished
+
+    @classmethod
+    def of(cls, events: list[GenerationEvent]) -> Answer:
+        texts = [event for event in events if isinstance(event, TextDelta)]
+        (finished,) = (event for event in events if isinstance(event, Finished))
+        return cls(
+            text="".join(event.text for event in texts),
+            reasoning="".join(event.text for event in events if isinstance(event, ReasoningDelta)),
+            tool_calls=[event.call for event in events if isinstance(event, ToolCalled)],
+            logprobs=[entry for event in texts for entry in event.logprobs],
+            finished=finished,
+        )
+
+
+class LiveRequest:
+    """One generation and the client that waits for it. Closing it cancels what still runs.
+
+    Take the answer with `whole`, or with `started` and then `events`; only after `events` must it be closed by hand.
+    """
+
+    def __init__(
+        self, request_id: str, entry: RegistryEntry, owner: str | None, generation: Generation, all_live: LiveRequests
+    ) -> None:
         self.id = request_id
         self.entry = entry
+        self.owner = owner
         self.created = int(time.time())
         self._generation = generation
-        self._app = app
+        self._all = all_live
         self._held: list[GenerationEvent] = []
-        self._ended = False
+        self._last: Finished | Failed | None = None
         self._cancelled_because = ApiError(409, "This request was cancelled.", code="cancelled", headers=NO_RETRY)
         self._arrived = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -46,14 +90,24 @@ class LiveRequest:
 
         generation.on_arrival(wake)
 
-    async def started(self) -> None:
-        """Wait a short while for the first event. Raises ApiError if it is a failure."""
-        self._held = await self._next(FIRST_EVENT_SECONDS)
-        if self._held and isinstance(self._held[0], Failed):
-            raise self._failure(self._held[0])
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Changes when an equal request with an equal seed may get another answer."""
+        identity = f"{ominix_core.__version__} {self.entry.id} {self.entry.source.model_dump_json()}"
+        return "fp_" + hashlib.sha256(identity.encode()).hexdigest()[:12]
 
-    async def parts(self, silence: float | None = None) -> AsyncIterator[str | Finished | None]:
-        """The answer's text as it comes, then Finished; None after each `silence` seconds without any.
+    async def started(self, request: Request) -> None:
+        """Wait a short while for the first event. Raises ApiError if it is a failure."""
+        try:
+            self._held = await _while_connected(request, self._next(FIRST_EVENT_SECONDS))
+            if self._held and isinstance(self._held[0], Failed):
+                raise self._failure(self._held[0])
+        except BaseException:
+            self.close()
+            raise
+
+    async def events(self, silence: float | None = None) -> AsyncIterator[GenerationEvent | None]:
+        """The answer's events, to Finished; None after each `silence` seconds without any.
 
         Raises ApiError if the request fails or is cancelled.
         """
@@ -62,32 +116,34 @@ class LiveRequest:
             if not events:
                 yield None
             for event in events:
-                match event:
-                    case TextDelta():
-                        yield event.text
-                    case Finished(reason="cancelled"):
-                        raise self._cancelled_because
-                    case Finished():
-                        yield event
-                        return
-                    case Failed():
-                        raise self._failure(event)
+                if isinstance(event, Failed):
+                    raise self._failure(event)
+                if isinstance(event, Finished) and event.reason == "cancelled":
+                    raise self._cancelled_because
+                yield event
+                if isinstance(event, Finished):
+                    return
 
-    async def whole(self) -> tuple[str, Finished]:
-        """The complete answer. Raises ApiError if the request fails or is cancelled."""
-        text: list[str] = []
-        async for part in self.parts():
-            if isinstance(part, Finished):
-                return "".join(text), part
-            text.append(part or "")
-        raise AssertionError("an answer ends with Finished or an error")
+    async def whole(self, request: Request) -> list[GenerationEvent]:
+        """Every event of the answer. Raises ApiError if the request fails, is cancelled, or its client goes away."""
+        try:
+            return await _while_connected(request, self._collect())
+        finally:
+            self.close()
 
     def cancel(self, because: ApiError | None = None) -> None:
         """Stop the generation; its client is told why."""
         if because is not None:
             self._cancelled_because = because
-        if not self._ended:
+        if self._last is None:
             self._generation.cancel()
+
+    def close(self) -> None:
+        self.cancel()
+        self._all.forget(self, self._last)
+
+    async def _collect(self) -> list[GenerationEvent]:
+        return [event async for event in self.events() if event is not None]
 
     async def _next(self, timeout: float | None) -> list[GenerationEvent]:
         """What has arrived; waits for it, at most `timeout` seconds."""
@@ -101,39 +157,65 @@ class LiveRequest:
                         await self._arrived.wait()
         except TimeoutError:
             return []
-        self._ended = isinstance(events[-1], Finished | Failed)
+        if isinstance(events[-1], Finished | Failed):
+            self._last = events[-1]
         return events
 
     def _failure(self, failed: Failed) -> ApiError:
-        return public_error(RequestError(failed.message, failed.code), self._app)
+        return public_error(RequestError(failed.message, failed.code), self._all.app)
 
 
 class LiveRequests:
-    """Every live request of the server, by id."""
+    """Every live request of the server, by id; `limit` is how many of them a model may have."""
 
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
+    def __init__(self, app: FastAPI, hub: Hub, metrics: Metrics, limit: int) -> None:
+        self.app = app
+        self._hub = hub
+        self._metrics = metrics
+        self._limit = limit
         self._by_id: dict[str, LiveRequest] = {}
         self._stopping: ApiError | None = None
 
-    async def start(self, prefix: str, hub: Hub, entry: RegistryEntry, request: ChatRequest) -> LiveRequest:
-        """Hand `request` to the model. Raises OminixError or, while the server stops, ApiError."""
+    async def start(self, request: Request, prefix: str, entry: RegistryEntry, asked: HubRequest) -> LiveRequest:
+        """Hand `asked` to the model. Raises OminixError, or ApiError if the model has too many or the server stops."""
         if self._stopping is not None:
             raise self._stopping
-        generation = await asyncio.to_thread(hub.generate, entry.id, request)
-        live = LiveRequest(f"{prefix}-{uuid.uuid4().hex}", entry, generation, self._app)
+        if self.count(entry.id) >= self._limit:
+            message = f"{entry.name} has {self._limit} requests in work, which is all it may. Try again in a moment."
+            raise ApiError(503, message, code="busy", headers=RETRY_SOON)
+        generation = await asyncio.to_thread(self._hub.generate, entry.id, asked)
+        live = LiveRequest(f"{prefix}{uuid.uuid4().hex}", entry, key_of(request), generation, self)
         self._by_id[live.id] = live
+        self._metrics.running(entry.id, lambda: self.count(entry.id))
         return live
 
-    def close(self, live: LiveRequest) -> None:
-        """Forget a request, and cancel it if it still runs."""
-        del self._by_id[live.id]
-        live.cancel()
+    def forget(self, live: LiveRequest, last: Finished | Failed | None) -> None:
+        """`live` is over, with this event, or with none if its client left."""
+        if self._by_id.pop(live.id, None) is None:
+            return
+        match last:
+            case Finished():
+                self._metrics.ended(live.entry.id, last.reason, last.usage)
+            case Failed():
+                self._metrics.ended(live.entry.id, "failed", None)
+            case None:
+                self._metrics.ended(live.entry.id, "left", None)
+
+    def all(self) -> list[LiveRequest]:
+        """The oldest first."""
+        return list(self._by_id.values())
+
+    def get(self, request_id: str) -> LiveRequest | None:
+        return self._by_id.get(request_id)
+
+    def count(self, model_id: str) -> int:
+        """How many requests a model has."""
+        return sum(live.entry.id == model_id for live in self._by_id.values())
 
     def stop(self) -> None:
         """Refuse new requests and cancel the running ones: the server is going down."""
         self._stopping = ApiError(503, "The server is stopping.", code="server_stopping", headers=NO_RETRY)
-        for live in list(self._by_id.values()):
+        for live in self.all():
             live.cancel(self._stopping)
 
     @property
@@ -141,11 +223,11 @@ class LiveRequests:
         return self._stopping is not None
 
 
-async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, which is cancelled when the client goes away. Raises ApiError then."""
 
     async def gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
+        while (await request.receive())["type"] != "http.disconnect":
             pass
 
     working, watching = asyncio.create_task(work), asyncio.create_task(gone())

@@ -7,36 +7,18 @@ import contextlib
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
 from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.server.auth import may_manage
 from ominix_core.server.dependencies import TheHub
-from ominix_core.server.schemas.models import LoadProgress, Model, ModelList, Status
-from ominix_core.server.sse import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, event
-from ominix_core.states import (
-    Downloaded,
-    Downloading,
-    Error,
-    Loaded,
-    Loading,
-    ModelState,
-    NotDownloaded,
-    Unsupported,
-)
+from ominix_core.server.schemas.models import STATUS, LoadProgress, Model, ModelList
+from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, comment, event
+from ominix_core.states import Downloaded, Loaded, Loading
 
 router = APIRouter(tags=["models"])
-
-_STATUS: dict[type[ModelState], Status] = {
-    NotDownloaded: "not_downloaded",
-    Downloading: "downloading",
-    Downloaded: "downloaded",
-    Loading: "loading",
-    Loaded: "loaded",
-    Error: "error",
-    Unsupported: "unsupported",
-}
 
 
 @router.get("/v1/models")
@@ -52,7 +34,7 @@ async def get_model(model: str, hub: TheHub) -> Model:
     return _model(hub, hub.resolve(model))
 
 
-@router.post("/v1/models/{model:path}/load", response_class=EventStream)
+@router.post("/v1/models/{model:path}/load", response_class=EventStream, dependencies=[Depends(may_manage)])
 async def load_model(model: str, request: Request, hub: TheHub) -> EventStream:
     """Bring a model into memory. Progress comes as server-sent events; the load goes on if the client leaves."""
     load = _Load(hub, hub.resolve(model))
@@ -60,7 +42,7 @@ async def load_model(model: str, request: Request, hub: TheHub) -> EventStream:
     return EventStream(request, load.progress(), load.close)
 
 
-@router.post("/v1/models/{model:path}/unload")
+@router.post("/v1/models/{model:path}/unload", dependencies=[Depends(may_manage)])
 async def unload_model(model: str, hub: TheHub) -> Model:
     """Free a model's memory, or cancel its load; answers when the memory is free."""
     entry = hub.resolve(model)
@@ -101,7 +83,7 @@ class _Load:
                 async with asyncio.timeout(KEEP_ALIVE_SECONDS):
                     item = await self._inbox.get()
             except TimeoutError:
-                yield KEEP_ALIVE
+                yield comment("keep-alive")
                 continue
             if isinstance(item, Future):
                 item.result()
@@ -118,7 +100,7 @@ def _model(hub: Hub, entry: RegistryEntry) -> Model:
         owned_by=_owner(entry),
         name=entry.name,
         category=entry.category,
-        status=_STATUS[type(state)],
+        status=STATUS[type(state)],
         memory_gb=round(state.memory_bytes / 1e9, 3) if isinstance(state, Loaded) else None,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import signal
 import socket
@@ -14,8 +15,14 @@ import uvicorn
 
 from ominix_core.errors import OminixError
 from ominix_core.hub import Hub
+from ominix_core.server.access import access_log_in
 from ominix_core.server.app import create_app
+from ominix_core.server.discovery import announced_in
+from ominix_core.server.http1 import GuardedH11Protocol
+from ominix_core.server.keys import KeyStore, new_secret
 from ominix_core.server.live import LiveRequests
+from ominix_core.server.origin import is_loopback
+from ominix_core.settings import Settings
 
 LAST_WORDS_SECONDS = 1
 """How long streams have to tell their clients that the server stops."""
@@ -32,19 +39,28 @@ class ApiServer:
 
     Args:
         hub: Stays the caller's: close it when `run` has returned.
-        port: 0 picks a free one; `url` tells which.
+        settings: The hub's own, if not given. Port 0 picks a free one; `url` tells which.
 
     Raises:
-        ServerError: The address is taken, or is none of this machine's.
+        ServerError: The address is taken or is none of this machine's, it is open to others and there is no API key,
+            or the certificate cannot be used.
     """
 
-    def __init__(self, hub: Hub, host: str = "127.0.0.1", port: int = 8080) -> None:
-        self._socket = _bind(host, port)
-        app = create_app(hub)
+    def __init__(self, hub: Hub, settings: Settings | None = None) -> None:
+        self._settings = settings or hub.settings
+        host, certfile = self._settings.host, self._settings.certfile
+        if not is_loopback(host) and not KeyStore(hub.home.api_keys).keys():
+            raise ServerError(
+                f"On {host} other machines could use these models, so it takes an API key. "
+                "Make one: ominix keys create NAME"
+            )
+        self._home = hub.home
+        self._local_secret = new_secret()
+        app = create_app(hub, self._settings, self._local_secret)
         config = uvicorn.Config(
             app,
             loop="asyncio",
-            http="h11",
+            http=GuardedH11Protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -52,18 +68,40 @@ class ApiServer:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=LAST_WORDS_SECONDS,
+            ssl_certfile=certfile or None,
+            ssl_keyfile=self._settings.keyfile or None,
         )
+        try:
+            config.load()
+        except OSError as error:
+            raise ServerError(f"The certificate {certfile} cannot be used: {error}") from error
+        self._socket = _bind(host, self._settings.port)
         self._server = _Server(config, app.state.live)
 
     @property
     def url(self) -> str:
-        host, port = self._socket.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        """Where the server listens."""
+        return self._url(self._socket.getsockname()[0])
+
+    @property
+    def _local_url(self) -> str:
+        every_address = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+        host: str = self._socket.getsockname()[0]
+        return self._url(every_address.get(host, host))
+
+    def _url(self, host: str) -> str:
+        scheme = "https" if self._settings.certfile else "http"
+        port = self._socket.getsockname()[1]
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     def run(self, on_ready: Callable[[], None] | None = None) -> None:
         """Serve until SIGINT, SIGTERM or `stop`, which end it within two seconds."""
         self._server.on_ready = on_ready
-        with _signals_that_only_stop_the_server():
+        with (
+            _signals_that_only_stop_the_server(),
+            access_log_in(self._home.server_log),
+            announced_in(self._home.server_file, self._local_url, self._local_secret),
+        ):
             self._server.run(sockets=[self._socket])
 
     def stop(self) -> None:
@@ -71,9 +109,17 @@ class ApiServer:
         self._server.should_exit = True
 
 
-def serve(hub: Hub, host: str, port: int, on_ready: Callable[[str], None] | None = None) -> None:
-    """Serve the hub's API until a signal ends it; `on_ready` gets the URL. Raises ServerError."""
-    server = ApiServer(hub, host, port)
+def serve(
+    hub: Hub, host: str | None = None, port: int | None = None, on_ready: Callable[[str], None] | None = None
+) -> None:
+    """Serve the hub's API until a signal ends it; `on_ready` gets the URL. Raises ServerError.
+
+    Args:
+        host: Overrides the setting, like `port`.
+    """
+    settings = hub.settings
+    settings = dataclasses.replace(settings, host=host or settings.host, port=settings.port if port is None else port)
+    server = ApiServer(hub, settings)
     server.run(lambda: on_ready(server.url) if on_ready else None)
 
 

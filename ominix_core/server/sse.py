@@ -8,13 +8,12 @@ from typing import Any
 
 from fastapi import Request
 from pydantic import BaseModel
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ominix_core.server.errors import public_error
 
 DONE = b"data: [DONE]\n\n"
-KEEP_ALIVE = b": keep-alive\n\n"
 KEEP_ALIVE_SECONDS = 10.0
 
 
@@ -23,6 +22,16 @@ def event(data: BaseModel | dict[str, Any], name: str | None = None) -> bytes:
     text = data.model_dump_json(exclude_unset=True) if isinstance(data, BaseModel) else json.dumps(data)
     head = f"event: {name}\n" if name else ""
     return f"{head}data: {text}\n\n".encode()
+
+
+def comment(text: str) -> bytes:
+    """What clients pass over, but connections are kept open by."""
+    return f": {text}\n\n".encode()
+
+
+def json_response(body: BaseModel) -> Response:
+    """A whole answer; like in an event, only the fields that were set are sent."""
+    return Response(body.model_dump_json(exclude_unset=True), media_type="application/json")
 
 
 class EventStream(StreamingResponse):

@@ -16,7 +16,7 @@ def serve(
     from ominix_tui.commands.session import open_updating_hub
 
     with open_updating_hub() as hub:
-        run_server(hub, host or hub.settings.host, hub.settings.port if port is None else port, _tell_the_address)
+        run_server(hub, host, port, _tell_the_address)
 
 
 def _tell_the_address(url: str) -> None:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
+
+import typer
 
 from ominix_core.errors import OminixError
+
+if TYPE_CHECKING:
+    from ominix_tui.app import OminixApp
 
 DEMO_MODEL = "smollm2-135m"
 
@@ -15,7 +21,7 @@ def open_hub() -> None:
     from ominix_tui.app import OminixApp
     from ominix_tui.commands.session import open_updating_hub
 
-    OminixApp(open_updating_hub).run()
+    _run(OminixApp(open_updating_hub))
 
 
 def demo() -> None:
@@ -28,7 +34,14 @@ def demo() -> None:
         follow(hub, DEMO_MODEL, hub.download(DEMO_MODEL))
     from ominix_tui.app import OminixApp
 
-    OminixApp(session.open_updating_hub, initial_model=DEMO_MODEL).run()
+    _run(OminixApp(session.open_updating_hub, initial_model=DEMO_MODEL))
+
+
+def _run(app: OminixApp) -> None:
+    """Show the app until it ends; a failure to start it is this command's failure too."""
+    app.run()
+    if app.return_code:
+        raise typer.Exit(app.return_code)
 
 
 def _require_terminal() -> None:

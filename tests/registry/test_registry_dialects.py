@@ -69,13 +69,10 @@ def test_parts_of_a_model_keep_their_own_folder(tmp_path: Path) -> None:
         ("wan2.2-5b-q8", "no panel for video_gen"),
         ("qwen-image-4bit", "no engine for this family"),
         ("qwen-image-edit", "GGUF"),
-        ("qwen3-vl-8b", None),
-        ("moxin-7b-vlm", None),
     ],
 )
-def test_what_cannot_run_is_listed_with_its_reason(tmp_path: Path, model_id: str, reason: str | None) -> None:
-    found = read(tmp_path, samples.STUDIO).resolve(model_id).unsupported_reason("apple_silicon")
-    assert (reason in found) if reason and found else found == reason
+def test_what_cannot_run_is_listed_with_its_reason(tmp_path: Path, model_id: str, reason: str) -> None:
+    assert reason in (read(tmp_path, samples.STUDIO).resolve(model_id).unsupported_reason("apple_silicon") or "")
 
 
 @pytest.mark.parametrize(

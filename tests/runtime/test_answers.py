@@ -54,7 +54,16 @@ def test_a_stop_string_ends_the_answer_before_it(loaded: Hub) -> None:
     text, end = collect(loaded.generate("tiny", request))
     assert text == whole[: whole.index(stop)]
     assert isinstance(end, Finished)
-    assert end.reason == "stop"
+    assert (end.reason, end.stop) == ("stop", stop)
+
+
+def test_a_prompt_is_counted_without_an_answer(loaded: Hub) -> None:
+    text, end = collect(loaded.generate("tiny", ask("hello", 0)))
+    _, answered = collect(loaded.generate("tiny", ask("hello", 1)))
+    assert isinstance(end, Finished)
+    assert isinstance(answered, Finished)
+    assert (text, end.usage.completion_tokens) == ("", 0)
+    assert end.usage.prompt_tokens == answered.usage.prompt_tokens
 
 
 def test_text_that_only_begins_like_a_stop_string_is_not_lost(loaded: Hub) -> None:

@@ -7,10 +7,12 @@ one server that has "tiny" loaded: `shared_http` and `shared_client`.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -21,6 +23,12 @@ from ominix_core.paths import Home
 from ominix_core.server.run import ApiServer
 from ominix_core.settings import Settings
 from tests.conftest import local_entry
+from tests.support.tiny_models import scripted_llm
+
+
+def api_server(hub: Hub, **settings: Any) -> ApiServer:
+    """The API on a free port, with these settings."""
+    return ApiServer(hub, dataclasses.replace(hub.settings, **{"port": 0, **settings}))
 
 
 @contextlib.contextmanager
@@ -41,7 +49,7 @@ def running(server: ApiServer) -> Iterator[ApiServer]:
 @pytest.fixture
 def server(hub: Hub) -> Iterator[ApiServer]:
     """The API over `hub`, with no model loaded."""
-    with running(ApiServer(hub, port=0)) as server:
+    with running(api_server(hub)) as server:
         yield server
 
 
@@ -74,8 +82,27 @@ def shared_server(tiny_llm: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     )
     with Hub(home, Settings(isolation="thread")) as hub:
         hub.load("tiny").result(60)
-        with running(ApiServer(hub, port=0)) as server:
+        with running(api_server(hub)) as server:
             yield server
+
+
+@pytest.fixture
+def scripted_client(
+    home: Home, tmp_path: Path, add_models: Callable[..., None]
+) -> Iterator[Callable[[str], openai.OpenAI]]:
+    """Makes a client of a server whose only loaded model answers everything with the given script."""
+    with contextlib.ExitStack() as stack:
+
+        def make(script: str) -> openai.OpenAI:
+            add_models(
+                local_entry("scripted", scripted_llm(tmp_path / "scripted", script), defaults={"temperature": 0})
+            )
+            hub = stack.enter_context(Hub(home, Settings(isolation="thread")))
+            hub.load("scripted").result(60)
+            server = stack.enter_context(running(api_server(hub)))
+            return stack.enter_context(openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0))
+
+        yield make
 
 
 @pytest.fixture

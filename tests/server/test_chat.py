@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import httpx
 import openai
+import pydantic
 import pytest
 
 from ominix_core.server.run import ApiServer
@@ -44,7 +46,9 @@ def test_a_stream_gives_the_same_text(shared_client: openai.OpenAI) -> None:
     assert answer[0].choices[0].delta.role == "assistant"
     assert [chunk.choices[0].finish_reason for chunk in answer[-2:]] == [None, "length"]
     assert usage.choices == []
-    assert usage.usage == whole.usage
+    assert usage.usage is not None
+    assert whole.usage is not None
+    assert usage.usage.completion_tokens == whole.usage.completion_tokens == 12
     assert len({(chunk.id, chunk.created, chunk.model, chunk.system_fingerprint) for chunk in chunks}) == 1
 
 
@@ -109,7 +113,7 @@ def test_text_parts_and_the_developer_role(shared_client: openai.OpenAI) -> None
         for turns in (messages, as_strings)
     ]
     assert answers[0].choices[0].message == answers[1].choices[0].message
-    assert answers[0].usage.prompt_tokens == answers[1].usage.prompt_tokens
+    assert len({answer.usage.prompt_tokens for answer in answers if answer.usage}) == 1
 
 
 def test_an_answer_can_be_sent_back_as_it_came(shared_client: openai.OpenAI) -> None:
@@ -141,13 +145,16 @@ def test_parameters_that_ask_for_nothing_are_taken(shared_client: openai.OpenAI)
     ("extra", "param"),
     [
         ({"n": 2}, "n"),
-        ({"logprobs": True}, "logprobs"),
-        ({"frequency_penalty": 0.5}, "frequency_penalty"),
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"store": True}, "store"),
+        ({"parallel_tool_calls": False}, "parallel_tool_calls"),
+        ({"web_search_options": {}}, "web_search_options"),
         ({"temprature": 0.5}, "temprature"),
         ({"stream_options": {"include_everything": True}}, "stream_options.include_everything"),
-        ({"messages": [{"role": "assistant", "content": "x", "tool_calls": [{}]}]}, "messages[0].tool_calls"),
+        ({"messages": [{"role": "user", "content": "x", "name": "Ann"}]}, "messages[0].name"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "y": 1}}},
+            "response_format.json_schema.y",
+        ),
     ],
 )
 def test_an_unsupported_parameter_is_refused_by_name(
@@ -170,6 +177,15 @@ def test_an_unsupported_parameter_is_refused_by_name(
         ({"max_tokens": 1.5}, "max_tokens"),
         ({"seed": 2**63}, "seed"),
         ({"stream": "yes"}, "stream"),
+        ({"stop": [""]}, "stop[0]"),
+        ({"top_logprobs": 21}, "top_logprobs"),
+        ({"logit_bias": {"x": 1}}, "logit_bias.x"),
+        ({"response_format": {"type": "yaml"}}, "response_format"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tools": [{"type": "function", "function": {"name": "no spaces"}}]}, "tools[0].function.name"),
+        ({"messages": [{"role": "assistant"}]}, "messages[0]"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0]"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
@@ -191,6 +207,137 @@ def test_half_a_surrogate_pair_is_refused(shared_http: httpx.Client) -> None:
     response = shared_http.post("/v1/chat/completions", content=body, headers={"content-type": "application/json"})
     assert response.status_code == 400
     assert response.json()["error"]["param"] == "messages[0].content[0].text"
+
+
+def test_a_stop_string_is_not_part_of_the_answer(shared_client: openai.OpenAI) -> None:
+    def answer(**stop: Any) -> Any:
+        return shared_client.chat.completions.create(model="tiny", messages=HELLO, max_tokens=24, temperature=0, **stop)
+
+    whole = answer().choices[0].message.content
+    for stop in (whole[8:11], [whole[8:11], "never said"]):
+        choice = answer(stop=stop).choices[0]
+        assert choice.message.content == whole[: whole.index(whole[8:11])]
+        assert choice.finish_reason == "stop"
+
+
+def test_log_probabilities_whole_and_streamed(shared_client: openai.OpenAI) -> None:
+    asked: Any = {"model": "tiny", "messages": HELLO, "max_tokens": 4, "temperature": 0}
+    asked |= {"logprobs": True, "top_logprobs": 2}
+    whole = shared_client.chat.completions.create(**asked).choices[0].logprobs
+    assert whole is not None
+    assert whole.content is not None
+    assert len(whole.content) == 4
+    assert all(len(token.top_logprobs) == 2 and token.logprob <= 0 and token.bytes for token in whole.content)
+    streamed = [
+        token
+        for chunk in shared_client.chat.completions.create(stream=True, **asked)
+        if (logprobs := chunk.choices[0].logprobs)
+        for token in logprobs.content or []
+    ]
+    assert [token.bytes for token in streamed] == [token.bytes for token in whole.content]
+
+
+def test_top_logprobs_without_logprobs(shared_http: httpx.Client) -> None:
+    body = {"model": "tiny", "messages": HELLO, "top_logprobs": 2}
+    response = shared_http.post("/v1/chat/completions", json=body)
+    assert response.status_code == 400
+    assert "logprobs" in response.json()["error"]["message"]
+
+
+class Person(pydantic.BaseModel):
+    name: Annotated[str, pydantic.Field(max_length=8)]
+    age: Annotated[int, pydantic.Field(ge=0, le=99)]
+
+
+def test_an_answer_keeps_to_a_json_schema(shared_client: openai.OpenAI) -> None:
+    answer = shared_client.chat.completions.parse(
+        model="tiny", messages=HELLO, max_tokens=300, temperature=1, seed=2, response_format=Person
+    )
+    assert isinstance(answer.choices[0].message.parsed, Person)
+
+
+def test_a_json_object(shared_client: openai.OpenAI) -> None:
+    answer = shared_client.chat.completions.create(
+        model="tiny", messages=HELLO, max_tokens=40, temperature=0, response_format={"type": "json_object"}
+    )
+    assert (answer.choices[0].message.content or "").lstrip().startswith("{")
+
+
+WEATHER: Any = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "The weather of a city",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+        "strict": True,
+    },
+}
+CALLS_WEATHER = 'I look.<tool_call>{"name": "weather", "arguments": {"city": "Rome"}}</tool_call>'
+
+
+@pytest.fixture
+def weather_client(scripted_client: Callable[[str], openai.OpenAI]) -> openai.OpenAI:
+    return scripted_client(CALLS_WEATHER)
+
+
+def test_a_tool_call(weather_client: openai.OpenAI) -> None:
+    choice = weather_client.chat.completions.create(model="", messages=HELLO, tools=[WEATHER]).choices[0]
+    (call,) = choice.message.tool_calls or []
+    assert call.type == "function"
+    assert call.function.name == "weather"
+    assert json.loads(call.function.arguments) == {"city": "Rome"}
+    assert (choice.message.content, choice.finish_reason) == ("I look.", "tool_calls")
+
+
+def test_a_streamed_tool_call(weather_client: openai.OpenAI) -> None:
+    with weather_client.chat.completions.stream(model="", messages=HELLO, tools=[WEATHER]) as stream:
+        choice = stream.get_final_completion().choices[0]
+    (call,) = choice.message.tool_calls or []
+    assert json.loads(call.function.arguments) == {"city": "Rome"}
+    assert (choice.message.content, choice.finish_reason) == ("I look.", "tool_calls")
+
+
+def test_a_tool_answer_goes_back(weather_client: openai.OpenAI) -> None:
+    first = weather_client.chat.completions.create(model="", messages=HELLO, tools=[WEATHER]).choices[0].message
+    (call,) = first.tool_calls or []
+    turns: Any = [*HELLO, first.model_dump(), {"role": "tool", "tool_call_id": call.id, "content": "sunny"}]
+    assert weather_client.chat.completions.create(model="", messages=turns, tools=[WEATHER]).choices
+
+
+def test_tools_that_may_not_be_called_stay_unknown_to_the_model(weather_client: openai.OpenAI) -> None:
+    choice = weather_client.chat.completions.create(
+        model="", messages=HELLO, tools=[WEATHER], tool_choice="none"
+    ).choices[0]
+    assert choice.message.tool_calls is None
+    assert choice.message.content == CALLS_WEATHER
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_thoughts_come_apart_from_the_answer(scripted_client: Callable[[str], openai.OpenAI], stream: bool) -> None:
+    client = scripted_client("<think>Let me see. </think>It is Paris.")
+    asked: Any = {"model": "", "messages": HELLO, "stream": stream}
+    if stream:
+        asked["stream_options"] = {"include_usage": True}
+        *chunks, last = client.chat.completions.create(**asked)
+        deltas = [chunk.choices[0].delta for chunk in chunks]
+        reasoning = "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas)
+        text, usage = "".join(delta.content or "" for delta in deltas), last.usage
+    else:
+        answer = client.chat.completions.create(**asked)
+        message = answer.choices[0].message
+        reasoning, text, usage = message.model_dump()["reasoning_content"], message.content, answer.usage
+    assert (reasoning, text) == ("Let me see. ", "It is Paris.")
+    assert usage.completion_tokens_details.reasoning_tokens > 0
+
+
+def test_a_repeated_beginning_is_not_read_again(shared_client: openai.OpenAI) -> None:
+    messages: Any = [{"role": "user", "content": "The same long beginning. " * 20}]
+    usages = [
+        shared_client.chat.completions.create(model="tiny", messages=messages, max_tokens=1).usage for _ in range(2)
+    ]
+    assert usages[1] is not None
+    assert usages[1].prompt_tokens_details is not None
+    assert (usages[1].prompt_tokens_details.cached_tokens or 0) > 400
 
 
 @pytest.mark.parametrize("stream", [False, True])

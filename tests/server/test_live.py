@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ominix_core.generation import ChatRequest
+from ominix_core.generation import TextRequest
 from ominix_core.hub import Hub
 from ominix_core.server.run import ApiServer
 from ominix_core.stream import Generation
@@ -23,7 +23,7 @@ def cancelled(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     event = threading.Event()
     generate = hub.generate
 
-    def watched(model_id: str, request: ChatRequest) -> Generation:
+    def watched(model_id: str, request: TextRequest) -> Generation:
         generation = generate(model_id, request)
         cancel = generation.cancel
 

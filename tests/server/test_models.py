@@ -14,11 +14,10 @@ import pytest
 
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
-from ominix_core.server.run import ApiServer
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Loaded
 from tests.conftest import local_entry
-from tests.server.conftest import running
+from tests.server.conftest import api_server, running
 
 
 def load(http: httpx.Client, model: str) -> list[dict[str, Any]]:
@@ -42,7 +41,7 @@ def test_the_list_holds_what_is_on_this_machine(client: openai.OpenAI, hub: Hub,
 def test_one_model_is_found_by_any_of_its_names(home: Home, add_models: Callable[..., None]) -> None:
     source = {"type": "HuggingFace", "repo": "mlx-community/Some-Model"}
     add_models(local_entry("some-model", Path(), source=source, runtime={"model_id_for_api": "some"}))
-    with Hub(home) as hub, running(ApiServer(hub, port=0)) as server:
+    with Hub(home) as hub, running(api_server(hub)) as server:
         for name in ("some-model", "some", "mlx-community/Some-Model", "mlx-community%2FSome-Model"):
             model = httpx.get(f"{server.url}/v1/models/{name}").json()
             assert (model["id"], model["owned_by"], model["status"]) == (
@@ -89,7 +88,7 @@ def test_a_broken_model_fails_in_the_stream_without_its_path(
     add_models(local_entry("tiny", broken))
     with (
         Hub(home, Settings(isolation="thread")) as hub,
-        running(ApiServer(hub, port=0)) as server,
+        running(api_server(hub)) as server,
         httpx.Client(base_url=server.url) as http,
     ):
         error = load(http, "tiny")[-1]["error"]
@@ -108,3 +107,16 @@ def test_a_model_that_is_not_here_cannot_be_loaded(http: httpx.Client, hub: Hub)
 
 def test_unload_of_an_unknown_model(http: httpx.Client) -> None:
     assert http.post("/v1/models/nothing-like-it/unload").json()["error"]["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_request_may_load_its_model(home: Home, add_models: Callable[..., None], tiny_llm: Path, jit: bool) -> None:
+    add_models(local_entry("tiny", tiny_llm))
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+    with (
+        Hub(home, Settings(isolation="thread", jit=jit)) as hub,
+        running(api_server(hub)) as server,
+    ):
+        response = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60)
+        assert response.status_code == (200 if jit else 503)
+        assert isinstance(hub.state("tiny"), Loaded if jit else Downloaded)

@@ -14,8 +14,9 @@ import pytest
 
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
-from ominix_core.server.run import ApiServer, ServerError, serve
-from tests.server.conftest import running
+from ominix_core.server.keys import KeyStore
+from ominix_core.server.run import ServerError, serve
+from tests.server.conftest import api_server, running
 
 PROGRAM = """
 import sys
@@ -24,7 +25,7 @@ from ominix_core.server.run import serve
 
 with Hub() as hub:
     hub.load("tiny").result()
-    serve(hub, "127.0.0.1", 0, on_ready=lambda url: print(url, flush=True))
+    serve(hub, port=0, on_ready=lambda url: print(url, flush=True))
 print("the hub is closed", flush=True)
 """
 
@@ -33,20 +34,21 @@ def test_a_port_in_use(hub: Hub) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ServerError, match=f"Port {port} .* is in use"):
-            serve(hub, "127.0.0.1", port)
+            serve(hub, port=port)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 def test_an_address_of_another_machine(hub: Hub, host: str) -> None:
-    with pytest.raises(ServerError, match=host):
-        ApiServer(hub, host, 0)
+    KeyStore(hub.home.api_keys).create("test")
+    with pytest.raises(ServerError, match=f"Cannot listen on {host}"):
+        api_server(hub, host=host)
 
 
 def test_a_restart_gets_the_port_back(hub: Hub) -> None:
-    with running(ApiServer(hub, port=0)) as first, httpx.Client() as kept_open:
+    with running(api_server(hub)) as first, httpx.Client() as kept_open:
         kept_open.get(f"{first.url}/health/live")
         port = int(first.url.rpartition(":")[2])
-    with running(ApiServer(hub, port=port)) as second:
+    with running(api_server(hub, port=port)) as second:
         assert httpx.get(f"{second.url}/health/live").status_code == 200
 
 

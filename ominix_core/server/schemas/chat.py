@@ -1,14 +1,15 @@
-"""Chat completions: https://platform.openai.com/docs/api-reference/chat."""
+"""What `POST /v1/chat/completions` takes: https://platform.openai.com/docs/api-reference/chat/create."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from ominix_core.server.schemas.base import ApiObject, ApiRequest, Neutral, Text
-
-INT64 = 2**63
+from ominix_core.generation import ChatMessage, ChatRequest, Role, ToolCall
+from ominix_core.registry.entry import RegistryEntry
+from ominix_core.server.schemas.base import ApiRequest, Neutral, Text
+from ominix_core.server.schemas.sampling import PenalizedRequest, ResponseFormat, grammar
 
 
 class TextPart(ApiRequest):
@@ -25,24 +26,69 @@ def _as_parts(content: Any) -> Any:
 Content = Annotated[list[TextPart], Field(min_length=1), BeforeValidator(_as_parts, str | list[TextPart])]
 
 
+class CalledFunction(ApiRequest):
+    """The function of a tool call; `arguments` is JSON text."""
+
+    name: Text
+    arguments: Text
+
+
+class MessageToolCall(ApiRequest):
+    """A tool call that an assistant message made."""
+
+    id: Text
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
 class Message(ApiRequest):
-    """One turn of the conversation."""
+    """One turn of the conversation. `reasoning_content` is taken back as it came; models are not shown old thoughts."""
 
     neutral: ClassVar[Neutral] = {
         "name": ("",),
         "refusal": (),
         "annotations": ([],),
         "audio": (),
-        "tool_calls": ([],),
         "function_call": (),
     }
 
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Content
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Content | None = None
+    tool_calls: list[MessageToolCall] = Field(default=[])
+    tool_call_id: Text | None = None
+    reasoning_content: str | None = None
 
-    @property
-    def text(self) -> str:
-        return "\n".join(part.text for part in self.content)
+    @model_validator(mode="after")
+    def _holds_together(self) -> Message:
+        if self.content is None and not self.tool_calls:
+            raise ValueError("needs content")
+        if self.tool_calls and self.role != "assistant":
+            raise ValueError("has tool_calls, which only an assistant makes")
+        if (self.tool_call_id is None) != (self.role != "tool"):
+            raise ValueError("needs tool_call_id exactly if its role is tool")
+        return self
+
+    def to_hub(self) -> ChatMessage:
+        role: Role = "system" if self.role == "developer" else self.role
+        calls = tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in self.tool_calls)
+        text = "\n".join(part.text for part in self.content or [])
+        return ChatMessage(role, text, calls, self.tool_call_id)
+
+
+class Function(ApiRequest):
+    """A function that the model may call. `strict` is taken as a wish: arguments are not held to the schema yet."""
+
+    name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
+    description: Text | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Tool(ApiRequest):
+    """A tool: always a function."""
+
+    type: Literal["function"]
+    function: Function
 
 
 class StreamOptions(ApiRequest):
@@ -53,43 +99,36 @@ class StreamOptions(ApiRequest):
     include_usage: bool = False
 
 
-class ChatCompletionRequest(ApiRequest):
-    """What `POST /v1/chat/completions` takes."""
+class ChatCompletionRequest(PenalizedRequest):
+    """A conversation to continue. `chat_template_kwargs` are further arguments of the model's chat template."""
 
     neutral: ClassVar[Neutral] = {
         "audio": (),
-        "frequency_penalty": (0,),
         "function_call": ("none",),
         "functions": ([],),
-        "logit_bias": ({},),
-        "logprobs": (False,),
         "modalities": (["text"],),
         "moderation": (),
         "n": (1,),
-        "parallel_tool_calls": (True, False),
+        "parallel_tool_calls": (True,),
         "prediction": (),
-        "presence_penalty": (0,),
         "prompt_cache_options": (),
         "prompt_cache_retention": ("in_memory",),
-        "reasoning_effort": (),
-        "response_format": ({"type": "text"},),
         "service_tier": ("auto", "default"),
-        "stop": ([],),
         "store": (False,),
-        "tool_choice": ("none", "auto"),
-        "tools": ([],),
-        "top_logprobs": (0,),
-        "verbosity": (),
+        "verbosity": ("medium",),
         "web_search_options": (),
     }
 
-    model: str = ""
     messages: list[Message] = Field(min_length=1)
-    max_completion_tokens: int | None = Field(None, ge=1)
-    max_tokens: int | None = Field(None, ge=1)
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, ge=0, le=1)
-    seed: int | None = Field(None, ge=-INT64, lt=INT64)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    logprobs: bool = False
+    top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    response_format: ResponseFormat | None = None
+    tools: list[Tool] = Field([], max_length=128)
+    tool_choice: Literal["none", "auto"] = "auto"
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    chat_template_kwargs: dict[str, Any] = Field(default={})
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     metadata: dict[str, str] | None = None
@@ -97,76 +136,29 @@ class ChatCompletionRequest(ApiRequest):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
 
+    @model_validator(mode="after")
+    def _asks_for_logprobs_at_all(self) -> ChatCompletionRequest:
+        if self.top_logprobs and not self.logprobs:
+            raise ValueError("needs logprobs for its top_logprobs")
+        return self
 
-class TokenDetails(ApiObject):
-    """How many of the prompt's tokens did not have to be computed again."""
-
-    cached_tokens: int
-
-
-class Usage(ApiObject):
-    """Token counts of one request."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: TokenDetails
-
-
-class AnswerMessage(ApiObject):
-    """The model's turn."""
-
-    role: Literal["assistant"]
-    content: str
-    refusal: None
-    annotations: list[Any]
+    def to_hub(self, entry: RegistryEntry) -> ChatRequest:
+        return ChatRequest(
+            messages=[message.to_hub() for message in self.messages],
+            max_tokens=self.max_completion_tokens or self.max_tokens,
+            sampling=self.sampling(entry),
+            stop=tuple(self.stop),
+            logprobs=(self.top_logprobs or 0) if self.logprobs else None,
+            grammar=grammar(self.response_format),
+            tools=[tool.model_dump(exclude_none=True) for tool in self.tools if self.tool_choice == "auto"],
+            template_options=reasoning_options(self.reasoning_effort) | self.chat_template_kwargs,
+        )
 
 
-class Choice(ApiObject):
-    """One answer."""
-
-    index: int
-    message: AnswerMessage
-    logprobs: None
-    finish_reason: Literal["stop", "length"]
-
-
-class ChatCompletion(ApiObject):
-    """A whole answer."""
-
-    id: str
-    object: Literal["chat.completion"]
-    created: int
-    model: str
-    choices: list[Choice]
-    usage: Usage
-    system_fingerprint: str
-
-
-class Delta(ApiObject):
-    """What is new in an answer."""
-
-    role: Literal["assistant"] | None = None
-    content: str | None = None
-    refusal: None = None
-
-
-class ChunkChoice(ApiObject):
-    """More of one answer."""
-
-    index: int
-    delta: Delta
-    logprobs: None
-    finish_reason: Literal["stop", "length"] | None
-
-
-class ChatCompletionChunk(ApiObject):
-    """One event of a streamed answer. `usage` is there only if it was asked for."""
-
-    id: str
-    object: Literal["chat.completion.chunk"]
-    created: int
-    model: str
-    choices: list[ChunkChoice]
-    usage: Usage | None = None
-    system_fingerprint: str
+def reasoning_options(effort: str | None) -> dict[str, Any]:
+    """The chat-template arguments by which models that think are told how much; others ignore them."""
+    if effort is None:
+        return {}
+    if effort == "none":
+        return {"enable_thinking": False}
+    return {"enable_thinking": True, "reasoning_effort": effort}

@@ -5,8 +5,28 @@ from __future__ import annotations
 from typing import Literal
 
 from ominix_core.server.schemas.base import ApiObject
+from ominix_core.states import (
+    Downloaded,
+    Downloading,
+    Error,
+    Loaded,
+    Loading,
+    ModelState,
+    NotDownloaded,
+    Unsupported,
+)
 
 Status = Literal["not_downloaded", "downloading", "downloaded", "loading", "loaded", "error", "unsupported"]
+
+STATUS: dict[type[ModelState], Status] = {
+    NotDownloaded: "not_downloaded",
+    Downloading: "downloading",
+    Downloaded: "downloaded",
+    Loading: "loading",
+    Loaded: "loaded",
+    Error: "error",
+    Unsupported: "unsupported",
+}
 
 
 class Model(ApiObject):

@@ -1,0 +1,97 @@
+"""How much, how slowly and how often a client may send."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ominix_core.server.errors import ApiError, error_response
+
+BODY_SECONDS = 20.0
+SLOWEST_BYTES_PER_SECOND = 16 * 1024
+"""A body may take BODY_SECONDS and as long as it needs at this rate."""
+
+
+class BodyLimit:
+    """ASGI middleware: a body that is too large (413) or comes too slowly (408) is not read to its end."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdecimal() and int(declared) > self._max_bytes:
+            return await error_response(self._too_large(), scope["path"])(scope, receive, send)
+        return await self._app(scope, self._measured(receive), send)
+
+    def _measured(self, receive: Receive) -> Receive:
+        started = time.monotonic()
+        received = 0
+        complete = False
+
+        async def measured() -> Message:
+            nonlocal received, complete
+            if complete:
+                return await receive()
+            left = started + BODY_SECONDS + received / SLOWEST_BYTES_PER_SECOND - time.monotonic()
+            try:
+                async with asyncio.timeout(left):
+                    message = await receive()
+            except TimeoutError as error:
+                raise ApiError(408, "The request's body came too slowly.", code="body_timeout") from error
+            received += len(message.get("body", b""))
+            if received > self._max_bytes:
+                raise self._too_large()
+            complete = not message.get("more_body", False)
+            return message
+
+        return measured
+
+    def _too_large(self) -> ApiError:
+        return ApiError(413, f"The request's body is larger than {self._max_bytes:,} bytes.", code="body_too_large")
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    filled: float
+
+
+class RateLimit:
+    """ASGI middleware: a bucket of one minute's requests for each API key, refilled steadily."""
+
+    def __init__(self, app: ASGIApp, per_minute: int) -> None:
+        self._app = app
+        self._per_minute = per_minute
+        self._buckets: dict[str, _Bucket] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        key = scope.get("state", {}).get("key")
+        if key is not None:
+            wait = math.ceil(self._take(key.id))
+            if wait > 0:
+                headers = {"retry-after": str(wait)}
+                message = f"This API key may make {self._per_minute} requests a minute. Try again in {wait} s."
+                refusal = ApiError(429, message, code="rate_limit_exceeded", headers=headers)
+                return await error_response(refusal, scope["path"])(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+    def _take(self, key_id: str) -> float:
+        """Take one request out of the bucket; returns the seconds until there is one."""
+        now = time.monotonic()
+        bucket = self._buckets.setdefault(key_id, _Bucket(self._per_minute, now))
+        per_second = self._per_minute / 60
+        bucket.tokens = min(self._per_minute, bucket.tokens + (now - bucket.filled) * per_second)
+        bucket.filled = now
+        if bucket.tokens < 1:
+            return (1 - bucket.tokens) / per_second
+        bucket.tokens -= 1
+        return 0.0

@@ -1,0 +1,58 @@
+"""Anthropic's Messages API: answers, whole and streamed, and token counts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from ominix_core.server.choice import CHAT, choose
+from ominix_core.server.dependencies import TheHub, TheLiveRequests
+from ominix_core.server.errors import ApiError
+from ominix_core.server.live import Answer, LiveRequest
+from ominix_core.server.message_writer import MessageWriter
+from ominix_core.server.schemas import message_objects as schema
+from ominix_core.server.schemas.messages import CountTokensRequest, MessageRequest
+from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, event
+
+router = APIRouter(tags=["anthropic"])
+
+
+@router.post("/v1/messages", response_model=schema.MessageObject)
+async def create_message(
+    body: MessageRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests
+) -> Response:
+    """Continue a conversation. With `stream` the message grows in server-sent events."""
+    entry = await choose(hub, body.model, CHAT)
+    asked = body.to_hub(entry, body.max_tokens, tuple(body.stop_sequences))
+    live = await live_requests.start(request, "msg_", entry, asked)
+    usage = schema.MessageUsage(input_tokens=0, output_tokens=0)
+    writer = MessageWriter(schema.MessageObject(id=live.id, model=entry.id, usage=usage))
+    if body.stream:
+        await live.started(request)
+        return EventStream(request, _stream(live, writer), live.close)
+    for part in await live.whole(request):
+        for _ in writer.add(part):
+            pass
+    return Response(writer.message.model_dump_json(), media_type="application/json")
+
+
+@router.post("/v1/messages/count_tokens")
+async def count_tokens(
+    body: CountTokensRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests
+) -> schema.TokenCount:
+    """How many tokens the model would read."""
+    entry = await choose(hub, body.model, CHAT)
+    live = await live_requests.start(request, "count_", entry, body.to_hub(entry))
+    answer = Answer.of(await live.whole(request))
+    return schema.TokenCount(input_tokens=answer.finished.usage.prompt_tokens)
+
+
+async def _stream(live: LiveRequest, writer: MessageWriter) -> AsyncIterator[bytes]:
+    try:
+        async for part in live.events(silence=KEEP_ALIVE_SECONDS):
+            items = [{"type": "ping"}] if part is None else list(writer.add(part))
+            yield b"".join(event(item, item["type"]) for item in items)
+    except ApiError as error:
+        yield event(error.anthropic_body(), "error")

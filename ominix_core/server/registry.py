@@ -1,0 +1,49 @@
+"""Every model that the hub knows, on this machine or not."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+
+from ominix_core.registry.entry import RegistryEntry
+from ominix_core.server.dependencies import TheHub
+from ominix_core.server.schemas.base import ApiObject
+from ominix_core.server.schemas.models import STATUS, Status
+
+router = APIRouter(tags=["models"])
+
+
+class RegistryModel(ApiObject):
+    """An entry of the registry; `entry` is it whole, less what is private to this machine."""
+
+    id: str
+    object: Literal["registry.model"] = "registry.model"
+    status: Status
+    entry: dict[str, Any]
+
+
+class RegistryList(ApiObject):
+    """The registry."""
+
+    object: Literal["list"] = "list"
+    data: list[RegistryModel]
+
+
+@router.get("/v1/registry")
+async def list_registry(hub: TheHub, category: str | None = None) -> RegistryList:
+    """All models, or those of one category, in the registry's order."""
+    entries = [entry for entry in hub.registry.entries if category in (None, entry.category)]
+    return RegistryList(
+        data=[
+            RegistryModel(id=entry.id, status=STATUS[type(hub.state(entry.id))], entry=_public(entry))
+            for entry in entries
+        ]
+    )
+
+
+def _public(entry: RegistryEntry) -> dict[str, Any]:
+    fields: dict[str, Any] = entry.model_dump(mode="json")
+    if fields["source"]["type"] == "Local":
+        fields["source"] = {"type": "Local"}
+    return fields

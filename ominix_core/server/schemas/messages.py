@@ -1,0 +1,177 @@
+"""What Anthropic's Messages API takes: https://docs.anthropic.com/en/api/messages."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from ominix_core.generation import ChatMessage, ChatRequest, ToolCall
+from ominix_core.registry.entry import RegistryEntry
+from ominix_core.server.schemas.base import ApiRequest, Neutral, Text
+from ominix_core.server.schemas.sampling import SampledRequest
+
+
+class Block(ApiRequest):
+    """A part of a message. `cache_control` is taken as the hint that it is: what is repeated is always reused."""
+
+    cache_control: dict[str, Any] | None = None
+
+
+class TextBlock(Block):
+    """Text."""
+
+    neutral: ClassVar[Neutral] = {"citations": ([],)}
+
+    type: Literal["text"]
+    text: Text
+
+
+class ToolUseBlock(Block):
+    """A call that the model made."""
+
+    neutral: ClassVar[Neutral] = {"caller": ()}
+
+    type: Literal["tool_use"]
+    id: Text
+    name: Text
+    input: dict[str, Any]
+
+
+def _as_text_blocks(content: Any) -> Any:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+TextBlocks = Annotated[list[TextBlock], BeforeValidator(_as_text_blocks, str | list[TextBlock])]
+
+
+class ToolResultBlock(Block):
+    """What a call came to."""
+
+    type: Literal["tool_result"]
+    tool_use_id: Text
+    content: TextBlocks = Field(default=[])
+    is_error: bool = False
+
+
+class ThinkingBlock(ApiRequest):
+    """A thought of the model; it is not shown to it again."""
+
+    type: Literal["thinking"]
+    thinking: str
+    signature: str = ""
+
+
+ContentBlock = Annotated[TextBlock | ToolUseBlock | ToolResultBlock | ThinkingBlock, Field(discriminator="type")]
+Content = Annotated[list[ContentBlock], BeforeValidator(_as_text_blocks, str | list[ContentBlock])]
+
+
+class MessageParam(ApiRequest):
+    """One turn of the conversation."""
+
+    role: Literal["user", "assistant"]
+    content: Content
+
+    def to_hub(self) -> list[ChatMessage]:
+        """Tool results are turns of their own, before the text that comes with them."""
+        texts = [block.text for block in self.content if isinstance(block, TextBlock)]
+        calls = [block for block in self.content if isinstance(block, ToolUseBlock)]
+        results = [
+            ChatMessage("tool", _joined(block.content), tool_call_id=block.tool_use_id)
+            for block in self.content
+            if isinstance(block, ToolResultBlock)
+        ]
+        if results and not texts:
+            return results
+        tool_calls = tuple(ToolCall(call.id, call.name, json.dumps(call.input)) for call in calls)
+        return [*results, ChatMessage(self.role, "\n".join(texts), tool_calls)]
+
+
+class ToolParam(Block):
+    """A function that the model may call."""
+
+    neutral: ClassVar[Neutral] = {
+        "type": ("custom",),
+        "strict": (False,),
+        "defer_loading": (False,),
+        "eager_input_streaming": (False,),
+        "input_examples": ([],),
+        "allowed_callers": (["direct"],),
+    }
+
+    name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,128}$")
+    description: Text = ""
+    input_schema: dict[str, Any]
+
+    def to_hub(self) -> dict[str, Any]:
+        function = {"name": self.name, "description": self.description, "parameters": self.input_schema}
+        return {"type": "function", "function": function}
+
+
+class ToolChoice(ApiRequest):
+    """Whether the model may call tools."""
+
+    neutral: ClassVar[Neutral] = {"disable_parallel_tool_use": (False,)}
+
+    type: Literal["auto", "none"]
+
+
+class Thinking(ApiRequest):
+    """Whether a model that can think should. The budget is taken as a wish: the model decides when it has thought."""
+
+    neutral: ClassVar[Neutral] = {"display": ("summarized",)}
+
+    type: Literal["enabled", "disabled", "adaptive"]
+    budget_tokens: int | None = Field(default=None, ge=1)
+
+
+class CountTokensRequest(SampledRequest):
+    """A conversation, as a model is shown it."""
+
+    neutral: ClassVar[Neutral] = {
+        "cache_control": (),
+        "context_management": (),
+        "output_config": ({},),
+        "output_format": (),
+        "mcp_servers": ([],),
+    }
+
+    messages: list[MessageParam] = Field(min_length=1)
+    system: TextBlocks = Field(default=[])
+    tools: list[ToolParam] = Field(default=[], max_length=128)
+    tool_choice: ToolChoice = ToolChoice(type="auto")
+    thinking: Thinking = Thinking(type="adaptive")
+
+    def to_hub(self, entry: RegistryEntry, max_tokens: int = 0, stop: tuple[str, ...] = ()) -> ChatRequest:
+        """The hub's request; with no `max_tokens` it only counts."""
+        system = [ChatMessage("system", _joined(self.system))] if self.system else []
+        asked = {"enabled": {"enable_thinking": True}, "disabled": {"enable_thinking": False}, "adaptive": {}}
+        return ChatRequest(
+            messages=[*system, *(turn for message in self.messages for turn in message.to_hub())],
+            max_tokens=max_tokens,
+            sampling=self.sampling(entry),
+            stop=stop,
+            tools=[tool.to_hub() for tool in self.tools if self.tool_choice.type == "auto"],
+            template_options=asked[self.thinking.type],
+        )
+
+
+class MessageRequest(CountTokensRequest):
+    """A conversation to continue."""
+
+    neutral: ClassVar[Neutral] = {
+        **CountTokensRequest.neutral,
+        "container": (),
+        "inference_geo": (),
+        "service_tier": ("auto", "standard_only"),
+    }
+
+    max_tokens: int = Field(ge=1)
+    stop_sequences: list[Annotated[Text, Field(min_length=1)]] = Field(default=[], max_length=16)
+    stream: bool = False
+    metadata: dict[str, str | None] | None = None
+
+
+def _joined(blocks: list[TextBlock]) -> str:
+    return "\n".join(block.text for block in blocks)

@@ -1,0 +1,116 @@
+"""The parameters of every request for text, and how they become the hub's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from ominix_core.generation import Grammar, Sampling
+from ominix_core.registry.entry import RegistryEntry
+from ominix_core.server.schemas.base import ApiRequest, Text
+
+INT64 = 2**63
+
+StopStrings = Annotated[
+    list[Annotated[Text, Field(min_length=1)]],
+    Field(max_length=16),
+    BeforeValidator(lambda stop: [stop] if isinstance(stop, str) else stop, str | list[str]),
+]
+
+TokenId = Annotated[str, Field(pattern=r"^\d{1,9}$")]
+Bias = Annotated[float, Field(ge=-100, le=100)]
+
+
+class SampledRequest(ApiRequest):
+    """How the next token is chosen. What is not given is the registry entry's default, or else the hub's.
+
+    `top_k`, `min_p` and `repetition_penalty` are additions to OpenAI's parameters, as most local servers have them.
+    """
+
+    model: str = ""
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    top_k: int | None = Field(default=None, ge=0)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    repetition_penalty: float | None = Field(default=None, gt=0, le=2)
+
+    def sampling(self, entry: RegistryEntry) -> Sampling:
+        """This request's sampling for the model of `entry`."""
+        names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+        defaults = {name: entry.defaults[name] for name in names if name in entry.defaults}
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        sampling = msgspec.convert({**defaults, **given}, Sampling)
+        if sampling.top_p == 0:  # "only the likeliest token", which samplers would read as "off"
+            sampling = msgspec.structs.replace(sampling, top_p=1e-6)
+        return sampling
+
+
+def _in_int64(seed: int) -> int:
+    if not -INT64 <= seed < INT64:
+        raise ValueError("should be a 64-bit integer")
+    return seed
+
+
+class PenalizedRequest(SampledRequest):
+    """The further parameters that chat and plain completions share."""
+
+    presence_penalty: float = Field(0.0, ge=-2, le=2)
+    frequency_penalty: float = Field(0.0, ge=-2, le=2)
+    logit_bias: dict[TokenId, Bias] = Field(default={})
+    seed: Annotated[int, AfterValidator(_in_int64)] | None = None
+    stop: StopStrings = Field(default=[])
+
+    def sampling(self, entry: RegistryEntry) -> Sampling:
+        return msgspec.structs.replace(
+            super().sampling(entry),
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            logit_bias={int(token): bias for token, bias in self.logit_bias.items()},
+            seed=None if self.seed is None else self.seed % INT64,  # MLX takes no negative seeds
+        )
+
+
+class JsonSchema(ApiRequest):
+    """A named JSON schema. Answers keep to it whether or not it is `strict`."""
+
+    name: str
+    description: str | None = None
+    schema_: dict[str, Any] = Field({}, alias="schema")
+    strict: bool = False
+
+    def grammar(self) -> Grammar:
+        return Grammar("json_schema", msgspec.json.encode(self.schema_).decode())
+
+
+class TextFormat(ApiRequest):
+    """Any text."""
+
+    type: Literal["text"]
+
+
+class JsonObjectFormat(ApiRequest):
+    """Any JSON object."""
+
+    type: Literal["json_object"]
+
+
+class JsonSchemaFormat(ApiRequest):
+    """JSON that keeps to a schema."""
+
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
+
+
+ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")]
+
+
+def grammar(response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None) -> Grammar | None:
+    """What holds an answer to its format."""
+    match response_format:
+        case JsonObjectFormat():
+            return Grammar("json_object")
+        case JsonSchemaFormat(json_schema=schema):
+            return schema.grammar()
+    return None

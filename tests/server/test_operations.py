@@ -1,0 +1,174 @@
+"""What an operator sees: running requests, the machine, the registry, metrics, logs, and where the server is."""
+
+from __future__ import annotations
+
+import json
+import stat
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from ominix_core.hub import Hub
+from ominix_core.server.keys import KeyStore
+from ominix_core.server.run import ApiServer
+from tests.server.conftest import api_server, running
+
+LONG: Any = {
+    "model": "tiny",
+    "messages": [{"role": "user", "content": "Hello"}],
+    "max_tokens": 4000,
+    "temperature": 0,
+    "stream": True,
+}
+
+
+def test_a_running_request_is_listed_and_cancelled(http: httpx.Client, server: ApiServer, loaded: str) -> None:
+    with http.stream("POST", "/v1/chat/completions", json=LONG) as response:
+        lines = response.iter_lines()
+        first = json.loads(next(lines).removeprefix("data: "))
+        with httpx.Client(base_url=server.url) as other:
+            (listed,) = other.get("/v1/requests").json()["data"]
+            assert (listed["id"], listed["model"], listed["created"]) == (first["id"], "tiny", first["created"])
+            assert other.delete(f"/v1/requests/{first['id']}").json()["cancelled"] is True
+        last = [line for line in lines if line][-1]
+        assert json.loads(last.removeprefix("data: "))["error"]["code"] == "cancelled"
+    assert http.get("/v1/requests").json()["data"] == []
+    assert http.delete(f"/v1/requests/{first['id']}").status_code == 404
+
+
+def test_a_key_sees_and_cancels_its_own_requests_only(
+    http: httpx.Client, server: ApiServer, hub: Hub, loaded: str
+) -> None:
+    keys = KeyStore(hub.home.api_keys)
+    mine, other = ({"x-api-key": keys.create(name)[1]} for name in ("mine", "other"))
+    boss = {"x-api-key": keys.create("boss", ("use", "manage"))[1]}
+    with http.stream("POST", "/v1/chat/completions", json=LONG, headers=mine) as response:
+        lines = response.iter_lines()
+        name = json.loads(next(lines).removeprefix("data: "))["id"]
+        with httpx.Client(base_url=server.url) as side:
+            seen = [len(side.get("/v1/requests", headers=key).json()["data"]) for key in (mine, other, boss)]
+            assert seen == [1, 0, 1]
+            assert side.delete(f"/v1/requests/{name}", headers=other).status_code == 404
+            assert side.delete(f"/v1/requests/{name}", headers=boss).status_code == 200
+
+
+def test_a_model_takes_only_so_many_requests(hub: Hub, loaded: str) -> None:
+    with (
+        running(api_server(hub, max_requests_per_model=1)) as server,
+        httpx.Client(base_url=server.url) as http,
+        http.stream("POST", "/v1/chat/completions", json=LONG) as response,
+    ):
+        lines = response.iter_lines()
+        next(lines)
+        refused = httpx.post(f"{server.url}/v1/chat/completions", json=LONG)
+        assert refused.status_code == 503
+        assert refused.json()["error"]["code"] == "busy"
+        assert int(refused.headers["retry-after"]) > 0
+
+
+def test_the_machine(shared_http: httpx.Client) -> None:
+    system = shared_http.get("/v1/system").json()
+    assert 0 < system["memory"]["available"] < system["memory"]["total"]
+    (model,) = system["models"]
+    assert (model["id"], model["requests"]) == ("tiny", 0)
+    assert model["memory_bytes"] > 0
+
+
+def test_the_registry_knows_more_than_this_machine_has(shared_http: httpx.Client) -> None:
+    entries = {entry["id"]: entry for entry in shared_http.get("/v1/registry").json()["data"]}
+    assert entries["tiny"]["status"] == "loaded"
+    assert "not_downloaded" in {entry["status"] for entry in entries.values()}
+    assert entries["tiny"]["entry"]["source"] == {"type": "Local"}, "no path leaves the machine"
+    assert shared_http.get("/v1/registry", params={"category": "None such"}).json()["data"] == []
+
+
+def metric(http: httpx.Client, name: str, **labels: str) -> float:
+    """The sum of a metric's samples that have these labels."""
+    families = text_string_to_metric_families(http.get("/metrics").text)
+    samples = [sample for family in families for sample in family.samples if sample.name == name]
+    return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+
+
+def test_metrics_count_what_was_done(http: httpx.Client, loaded: str) -> None:
+    http.post("/v1/chat/completions", json=LONG | {"stream": False, "max_tokens": 5})
+    assert metric(http, "ominix_requests_total", model="tiny", outcome="length") == 1
+    assert metric(http, "ominix_tokens_total", model="tiny", kind="completion") == 5
+    assert metric(http, "ominix_tokens_total", model="tiny", kind="prompt") > 5
+    assert metric(http, "ominix_time_to_first_token_seconds_count", model="tiny") == 1
+    assert metric(http, "ominix_requests_running", model="tiny") == 0
+    assert metric(http, "ominix_model_memory_bytes", model="tiny") > 0
+    assert metric(http, "ominix_http_request_seconds_count", route="/v1/chat/completions", status="200") == 1
+
+
+def test_unknown_paths_make_no_new_series(http: httpx.Client) -> None:
+    for index in range(3):
+        http.get(f"/v1/nothing-{index}")
+    assert metric(http, "ominix_http_request_seconds_count", status="404") == 3
+    assert "nothing" not in http.get("/metrics").text
+
+
+def test_every_answer_has_an_id_of_its_own(shared_http: httpx.Client) -> None:
+    names = {shared_http.get(path).headers["x-request-id"] for path in ("/health/live", "/v1/models", "/v1/nothing")}
+    assert len(names) == 3
+    assert shared_http.get("/health/live", headers={"host": "evil.example"}).headers["x-request-id"]
+
+
+def test_a_line_in_the_log_for_each_request(hub: Hub) -> None:
+    key, secret = KeyStore(hub.home.api_keys).create("editor")
+    with running(api_server(hub)) as server:
+        names = [
+            httpx.get(f"{server.url}{path}", headers={"x-api-key": secret}).headers["x-request-id"]
+            for path in ("/v1/models", "/v1/nothing")
+        ]
+    lines = [json.loads(line) for line in hub.home.server_log.read_text().splitlines()]
+    assert [line["request_id"] for line in lines] == names
+    assert [(line["path"], line["status"]) for line in lines] == [("/v1/models", 200), ("/v1/nothing", 404)]
+    assert {line["key"] for line in lines} == {key.id}
+    assert all(line["seconds"] >= 0 for line in lines)
+    assert secret not in hub.home.server_log.read_text()
+
+
+def test_programs_of_the_same_user_find_the_server(hub: Hub) -> None:
+    KeyStore(hub.home.api_keys).create("editor")
+    file = hub.home.server_file
+    with running(api_server(hub)) as server:
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        found = json.loads(file.read_text())
+        assert found["url"] == server.url
+        assert httpx.get(f"{found['url']}/v1/models").status_code == 401
+        assert httpx.get(f"{found['url']}/v1/models", headers={"x-api-key": found["key"]}).status_code == 200
+    assert not file.exists()
+
+
+def test_a_server_on_every_address_is_found_on_loopback(hub: Hub) -> None:
+    KeyStore(hub.home.api_keys).create("editor")
+    with running(api_server(hub, host="0.0.0.0")):
+        found = json.loads(hub.home.server_file.read_text())
+        headers = {"authorization": f"Bearer {found['key']}"}
+        assert found["url"].startswith("http://127.0.0.1:")
+        assert httpx.get(f"{found['url']}/v1/models", headers=headers).status_code == 200
+
+
+def test_the_file_of_a_later_server_is_left_alone(hub: Hub) -> None:
+    with running(api_server(hub)):
+        hub.home.server_file.write_text("{}")
+    assert hub.home.server_file.read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("path", "noun"),
+    [
+        ("/v1/audio/transcriptions", "transcription"),
+        ("/v1/audio/translations", "transcription"),
+        ("/v1/audio/speech", "speech"),
+        ("/v1/images/generations", "image"),
+        ("/v1/images/edits", "image"),
+    ],
+)
+def test_kinds_without_an_engine_say_so(shared_http: httpx.Client, path: str, noun: str) -> None:
+    response = shared_http.post(path, files={"file": b"x" * 1000}, data={"model": "whisper-1"})
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "model_not_loaded"
+    assert f"No {noun} model is loaded" in response.json()["error"]["message"]
