@@ -32,6 +32,9 @@ class Settings:
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
     """The port that `ominix serve` listens on."""
 
+    simultaneous_downloads: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2
+    """How many models are downloaded at once; the others wait."""
+
     guard: GuardLevel = "balanced"
     """How much memory is kept free for everything else: safe, balanced, aggressive, or off."""
 
