@@ -42,10 +42,17 @@ class StateBoard:
             except Exception:  # one bad subscriber must not cost the others their event
                 logger.exception("a subscriber failed on %r", event)
 
-    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Call `subscriber` with every event from now on; returns the function that ends it."""
+    def subscribe(self, subscriber: Subscriber, *, replay: bool = False) -> Callable[[], None]:
+        """Call `subscriber` with every event from now on; returns the function that ends it.
+
+        Args:
+            replay: First tell the states that were set before, so that a late subscriber has missed nothing.
+        """
         with self._lock:
             self._subscribers.append(subscriber)
+            before = list(self._states.items()) if replay else []
+        for model_id, state in before:
+            subscriber(ModelStateChanged(model_id, state))
 
         def unsubscribe() -> None:
             with self._lock:

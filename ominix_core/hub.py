@@ -8,7 +8,10 @@ from pathlib import Path
 
 from ominix_core import prompt_caches
 from ominix_core.board import StateBoard, Subscriber
+from ominix_core.downloads.download import QueueItem
 from ominix_core.downloads.manager import DownloadManager
+from ominix_core.downloads.store import Usage
+from ominix_core.downloads.verification import Verification
 from ominix_core.engines.base import LoadOptions
 from ominix_core.errors import NotReadyError
 from ominix_core.events import RegistryChanged
@@ -22,7 +25,7 @@ from ominix_core.registry.entry import RegistryEntry
 from ominix_core.registry.update import Update, difference, update_in_background
 from ominix_core.runtime import Runtime
 from ominix_core.settings import Settings
-from ominix_core.states import Downloaded, Loaded, ModelState, NotDownloaded, Unsupported
+from ominix_core.states import Downloaded, Downloading, Loaded, ModelState, NotDownloaded, Unsupported
 from ominix_core.stream import Generation
 from ominix_core.workers.host import convert_in_worker
 from ominix_core.workers.protocol import Convert
@@ -48,7 +51,7 @@ class Hub:
         self.settings = settings or Settings.load(self.home)
         self.registry = registry or Registry.load(self.home, self.settings.registry_key)
         self._board = StateBoard()
-        self._downloads = DownloadManager(self.home, self._board, self._convert)
+        self._downloads = DownloadManager(self.home, self._board, self.settings, self._convert)
         guard = MemoryGuard(self.settings)
         self._runtime = Runtime(self.home, self._board, self.settings, guard)
         self._housekeeper = Housekeeper(self._runtime, guard, self.settings)
@@ -81,9 +84,13 @@ class Hub:
                 return entry
         return None
 
-    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Call `subscriber` with every HubEvent, on the Hub's threads; returns the function that ends it."""
-        return self._board.subscribe(subscriber)
+    def subscribe(self, subscriber: Subscriber, *, replay: bool = False) -> Callable[[], None]:
+        """Call `subscriber` with every HubEvent, on the Hub's threads; returns the function that ends it.
+
+        Args:
+            replay: First tell the state of every model as it is now.
+        """
+        return self._board.subscribe(subscriber, replay=replay)
 
     def update_registry(self) -> Future[Update]:
         """Fetch a newer registry; new models are there at once, with their states. The future raises RegistryError."""
@@ -104,11 +111,50 @@ class Hub:
     # -- downloads ----------------------------------------------------------------------------------------------
 
     def download(self, model_id: str) -> Future[None]:
-        """Fetch, verify and convert a model; a second call joins the first. The future raises DownloadError."""
+        """Fetch, verify and convert a model, or go on with it if it is paused; a second call joins the first.
+
+        The future ends when the download does: a pause leaves it open. It raises DownloadError or Cancelled.
+        """
         return self._downloads.start(self.resolve(model_id))
 
-    def cancel_download(self, model_id: str) -> None:
-        self._downloads.cancel(model_id)
+    def repair(self, model_id: str) -> Future[None]:
+        """Check every file of a model and fetch again what is missing or damaged. The future is as of `download`."""
+        entry = self.resolve(model_id)
+        self._runtime.unload(entry.id)  # its files may change under it
+        return self._downloads.repair(entry)
+
+    def resume_downloads(self) -> None:
+        """Start what was on its way when the last program that shares this home ended. For long-lived programs."""
+        self._downloads.resume_queue(self.registry.get)
+
+    def pause_download(self, model_id: str) -> None:
+        """Stop a download within moments, keeping its place and its bytes; `download` goes on with it."""
+        self._downloads.pause(self.resolve(model_id).id)
+
+    def cancel_download(self, model_id: str, discard: bool = False) -> None:
+        """Take a download out of the queue within moments. Its bytes are kept unless they are to be discarded."""
+        self._downloads.cancel(self.resolve(model_id).id, discard)
+
+    def download_queue(self) -> tuple[QueueItem, ...]:
+        """The downloads that were asked for in this program and have not ended, in their order."""
+        return self._downloads.queue()
+
+    def verify(self, model_id: str, report: Callable[[Downloading], None] = lambda _: None) -> Verification:
+        """Compare every file of a model with its checksum; takes as long as reading them does. Raises DownloadError."""
+        return self._downloads.verify(self.resolve(model_id), report)
+
+    def remove(self, model_id: str) -> int:
+        """Free a model's memory, delete its files under `OMINIX_HOME`, and return the bytes that the disk got back.
+
+        Raises DownloadError if its files are not Ominix's own, or another program is downloading them.
+        """
+        entry = self.resolve(model_id)
+        self._runtime.unload(entry.id)
+        return self._downloads.remove(entry)
+
+    def disk_usage(self) -> list[Usage]:
+        """What every model under `OMINIX_HOME` takes on disk, the largest first."""
+        return self._downloads.usage()
 
     # -- the loaded models --------------------------------------------------------------------------------------
 

@@ -53,6 +53,9 @@ class Settings:
     max_requests_per_model: Annotated[int, _Positive] = 64
     """How many API requests one model may have in work; further ones are asked to come back."""
 
+    simultaneous_downloads: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2
+    """How many models are downloaded at once; the others wait."""
+
     guard: GuardLevel = "balanced"
     """How much memory is kept free for everything else: safe, balanced, aggressive, or off."""
 

@@ -32,6 +32,23 @@ class Downloading:
     def progress(self) -> float:
         return min(1.0, self.done_bytes / self.total_bytes) if self.total_bytes else 0.0
 
+    @property
+    def eta(self) -> float | None:
+        """Seconds that are left at this speed; None while unknown."""
+        return (self.total_bytes - self.done_bytes) / self.speed if self.speed and self.total_bytes else None
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Partly on this machine; the download goes on where it stopped when it is asked for again."""
+
+    done_bytes: int = 0
+    total_bytes: int = 0
+
+    @property
+    def progress(self) -> float:
+        return min(1.0, self.done_bytes / self.total_bytes) if self.total_bytes else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
@@ -78,7 +95,7 @@ class Unsupported:
     reason: str
 
 
-ModelState = NotDownloaded | Downloading | Downloaded | Loading | Loaded | Error | Unsupported
+ModelState = NotDownloaded | Downloading | Paused | Downloaded | Loading | Loaded | Error | Unsupported
 
 
 def describe(state: ModelState) -> str:
@@ -88,6 +105,8 @@ def describe(state: ModelState) -> str:
             return "not downloaded"
         case Downloading():
             return f"downloading {state.progress:.0%}"
+        case Paused():
+            return f"paused at {state.progress:.0%}"
         case Downloaded():
             return "downloaded"
         case Loading():

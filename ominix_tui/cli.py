@@ -13,7 +13,7 @@ import typer
 
 from ominix_core import __version__
 from ominix_core.errors import OminixError
-from ominix_tui.commands import keys, models, registry, serve, tui
+from ominix_tui.commands import downloads, keys, models, registry, serve, tui
 
 app = typer.Typer(
     name="ominix",
@@ -25,7 +25,10 @@ app = typer.Typer(
 )
 app.command("demo")(tui.demo)
 app.command("list")(registry.list_models)
-app.command("pull")(models.pull)
+app.command("pull")(downloads.pull)
+app.command("rm")(downloads.remove)
+app.command("verify")(downloads.verify)
+app.command("du")(downloads.disk_usage)
 app.command("run")(models.run)
 app.command("serve")(serve.serve)
 app.add_typer(registry.registry_app, name="registry")

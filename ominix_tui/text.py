@@ -13,6 +13,7 @@ from ominix_core.states import (
     Loading,
     ModelState,
     NotDownloaded,
+    Paused,
     Unsupported,
 )
 
@@ -69,6 +70,8 @@ def words_for(state: ModelState) -> StateWords:
         case Downloading():
             share = percent(state.progress) if state.total_bytes else "…"
             return StateWords("↓", share, f"Downloading {share}", "accent")
+        case Paused():
+            return StateWords("‖", "paused", f"Paused at {percent(state.progress)}", "accent")
         case Loading():
             share = percent(state.progress)
             return StateWords("◐", share, f"Loading {share}", "accent")

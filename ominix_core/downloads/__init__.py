@@ -1,1 +1,1 @@
-"""Bringing models onto this machine, whole and verified."""
+"""Downloads: the queue, the segment engine, verification, and the sources that models come from."""

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import Category, RegistryEntry
 from ominix_core.server.errors import NO_RETRY, ApiError
-from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded, Unsupported
+from ominix_core.states import (
+    Downloaded,
+    Downloading,
+    Error,
+    Loaded,
+    Loading,
+    ModelState,
+    NotDownloaded,
+    Paused,
+    Unsupported,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,7 @@ def _not_loaded(entry: RegistryEntry, state: ModelState) -> ApiError:
             message, headers = f"{entry.name} is loading ({state.progress:.0%}).", {"retry-after": "2"}
         case Downloading():
             message = f"{entry.name} is still downloading ({state.progress:.0%})."
-        case NotDownloaded():
+        case NotDownloaded() | Paused():
             message = f"{entry.name} is not on this machine. Get it first: ominix pull {entry.id}"
         case Unsupported():
             message = f"{entry.name} cannot run here: {state.reason}"

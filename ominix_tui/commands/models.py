@@ -1,4 +1,4 @@
-"""Commands on models: pull, run."""
+"""The command that asks a model: run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,6 @@ if TYPE_CHECKING:
     from ominix_core.hub import Hub
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="Its id, API id or repository; see `ominix list`.")]
-
-
-def pull(model: ModelName) -> None:
-    """Download a model."""
-    from ominix_tui.commands.progress import follow
-    from ominix_tui.commands.session import open_hub
-
-    with open_hub() as hub:
-        entry = hub.resolve(model)
-        follow(hub, entry.id, hub.download(entry.id))
-    typer.echo(f'{entry.name} is ready: ominix run {entry.id} "Hello"', err=True)
 
 
 def run(

@@ -13,9 +13,9 @@ def serve(
 ) -> None:
     """Serve the models over an OpenAI-compatible API."""
     from ominix_core.server.run import serve as run_server
-    from ominix_tui.commands.session import open_updating_hub
+    from ominix_tui.commands.session import open_staying_hub
 
-    with open_updating_hub() as hub:
+    with open_staying_hub() as hub:
         run_server(hub, host, port, _tell_the_address)
 
 

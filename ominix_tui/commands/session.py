@@ -39,8 +39,9 @@ def open_hub() -> Hub:
     return Hub(home)
 
 
-def open_updating_hub() -> Hub:
-    """The same, while a newer registry is fetched in the background."""
+def open_staying_hub() -> Hub:
+    """The same for programs that stay: a newer registry is fetched, and a worker gets warm, in the background."""
     hub = open_hub()
     hub.update_registry()
+    hub.warm_up()
     return hub

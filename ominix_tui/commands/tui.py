@@ -19,9 +19,9 @@ def open_hub() -> None:
     """Open the hub on the screen."""
     _require_terminal()
     from ominix_tui.app import OminixApp
-    from ominix_tui.commands.session import open_updating_hub
+    from ominix_tui.commands.session import open_staying_hub
 
-    _run(OminixApp(open_updating_hub))
+    _run(OminixApp(open_staying_hub))
 
 
 def demo() -> None:
@@ -34,7 +34,7 @@ def demo() -> None:
         follow(hub, DEMO_MODEL, hub.download(DEMO_MODEL))
     from ominix_tui.app import OminixApp
 
-    _run(OminixApp(session.open_updating_hub, initial_model=DEMO_MODEL))
+    _run(OminixApp(session.open_staying_hub, initial_model=DEMO_MODEL))
 
 
 def _run(app: OminixApp) -> None:

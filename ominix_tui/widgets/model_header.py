@@ -17,6 +17,7 @@ from ominix_core.states import (
     Loading,
     ModelState,
     NotDownloaded,
+    Paused,
     Unsupported,
 )
 from ominix_tui.text import facts_line, file_size, one_line, percent, words_for
@@ -30,7 +31,7 @@ BUTTONS = {"get": "Get", "load": "Load", "unload": "Unload", "cancel": "Cancel"}
 def actions_for(state: ModelState, on_disk: bool) -> frozenset[str]:
     """What can be done with a model in this state: names from BUTTONS."""
     match state:
-        case NotDownloaded():
+        case NotDownloaded() | Paused():
             return frozenset({"get"})
         case Downloading() | Loading():
             return frozenset({"cancel"})

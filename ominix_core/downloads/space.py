@@ -1,0 +1,55 @@
+"""Disk space: asked for before the first byte, and watched while bytes arrive."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ominix_core.errors import DownloadError
+
+RESERVE_BYTES = 1 << 30
+LOW_BYTES = 256 << 20
+
+
+class DiskFullError(DownloadError):
+    """The disk has no room for the model."""
+
+    code = "disk_full"
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space on the disk that holds `folder`, or will hold it."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def require(folder: Path, missing_bytes: int, promised_bytes: int = 0) -> None:
+    """Raise DiskFullError unless the missing bytes fit, with a reserve for the rest of the system.
+
+    Args:
+        promised_bytes: What the other running downloads still have to write.
+    """
+    free = free_bytes(folder) - promised_bytes
+    if missing_bytes and free < missing_bytes + RESERVE_BYTES:
+        others = f" ({gigabytes(promised_bytes)} are promised to other downloads)" if promised_bytes else ""
+        raise DiskFullError(
+            f"Not enough disk space: needs {gigabytes(missing_bytes)} and {gigabytes(RESERVE_BYTES)} in reserve, only "
+            f"{gigabytes(max(0, free))} free{others}. Remove a model (`ominix rm`) or free some space."
+        )
+
+
+def watch(folder: Path) -> None:
+    """Raise DiskFullError when hardly anything is left, before the system itself suffers."""
+    if free_bytes(folder) < LOW_BYTES:
+        raise disk_is_full(folder)
+
+
+def disk_is_full(folder: Path) -> DiskFullError:
+    free = gigabytes(free_bytes(folder))
+    return DiskFullError(f"The disk is full ({free} left). What has arrived is kept; free some space and go on.")
+
+
+def gigabytes(count: int) -> str:
+    """Decimal units, as disks are sold: "9.5 GB", "340 MB"."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

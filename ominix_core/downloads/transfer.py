@@ -1,0 +1,292 @@
+"""The segment engine: many ranges of many files at once, verified as they complete."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import queue
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ominix_core.downloads import space
+from ominix_core.downloads.files import PRIVATE_FOLDER, RemoteFile
+from ominix_core.downloads.partial import PartialFile, arrived_bytes
+from ominix_core.downloads.progress import SHORTEST_INTERVAL, Meter
+from ominix_core.downloads.retry import Attempts, TransientError
+from ominix_core.downloads.store import is_present
+from ominix_core.downloads.target import Target
+from ominix_core.downloads.web import RefusedError, Web
+from ominix_core.errors import DownloadError
+from ominix_core.states import Downloading
+
+if TYPE_CHECKING:
+    import httpx
+
+logger = logging.getLogger(__name__)
+
+SEGMENT_BYTES = 32 << 20
+CONNECTIONS = 8
+SPACE_SECONDS = 2.0
+STOP_SECONDS = 0.1
+TRIES_BEFORE_BACKUP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A segment to fetch; without one, only what has arrived before is hashed."""
+
+    target: Target
+    segment: int | None
+
+
+class Transfer:
+    """Fetches files into a folder. Call `run` once; stop it by stopping its `Web`.
+
+    Worker threads fetch segments, hash what is complete, install files that match, and fetch those that do not once
+    more. The calling thread reports progress at most ten times a second and watches the disk.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        files: Sequence[RemoteFile],
+        web: Web,
+        report: Callable[[Downloading], None],
+        *,
+        connections: int = CONNECTIONS,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> None:
+        self._folder = folder
+        self._files = files
+        self._web = web
+        self._report = report
+        self._connections = connections
+        self._segment_bytes = segment_bytes
+        self._lock = threading.Condition()
+        self._waiting: deque[tuple[RemoteFile, int]] = deque()
+        self._work: deque[_Work] = deque()
+        self._news: queue.SimpleQueue[Target | BaseException] = queue.SimpleQueue()
+        self._targets: list[Target] = []
+        self._ended = False
+        self._threads_inside = 0
+        self._all_left = threading.Event()
+        self._meter = Meter()
+        self._installed_bytes = 0
+        self._total_bytes = sum(file.size for file in files)
+        self._next_space = 0.0
+
+    def run(self) -> None:
+        """Fetch what is missing. On any failure all bytes that arrived are kept.
+
+        Raises:
+            DownloadError: With what to do next.
+            Cancelled: When the `Web` is stopped.
+        """
+        try:
+            self._survey()
+            self._start_workers()
+            self._supervise()
+        except OSError as error:
+            self._web.stop()
+            if error.errno == errno.ENOSPC:
+                raise space.disk_is_full(self._folder) from error
+            raise DownloadError(f"Cannot write to {self._folder}: {error.strerror}.") from error
+        except BaseException:
+            self._web.stop()
+            raise
+        finally:
+            self._leave()
+
+    # -- the calling thread -------------------------------------------------------------------------------------
+
+    def _survey(self) -> None:
+        """Find the files that are missing, the small ones first, and what has arrived of each."""
+        (self._folder / PRIVATE_FOLDER).mkdir(parents=True, exist_ok=True)
+        for file in sorted(self._files, key=lambda file: file.size):
+            if is_present(self._folder, file):
+                self._installed_bytes += file.size
+            else:
+                journal = PartialFile.journal_of(self._base_of(file))
+                self._waiting.append((file, arrived_bytes(journal)))
+
+    def _base_of(self, file: RemoteFile) -> Path:
+        return self._folder / PRIVATE_FOLDER / hashlib.sha256(file.path.encode()).hexdigest()[:16]
+
+    def _start_workers(self) -> None:
+        self._threads_inside = self._connections if self._waiting else 0
+        for index in range(self._threads_inside):
+            threading.Thread(target=self._worker, name=f"download-{index}", daemon=True).start()
+
+    def _supervise(self) -> None:
+        while self._is_unfinished():
+            try:
+                news = self._news.get(timeout=SHORTEST_INTERVAL)
+            except queue.Empty:
+                news = None
+            if isinstance(news, BaseException):
+                raise news
+            if news is not None:
+                with self._lock:
+                    self._targets.remove(news)
+                news.part.close()
+                self._installed_bytes += news.file.size
+            self._web.waits.check()
+            if self._meter.due():
+                self._look_around()
+
+    def _is_unfinished(self) -> bool:
+        with self._lock:
+            return bool(self._waiting or self._targets)
+
+    def _look_around(self) -> None:
+        with self._lock:
+            targets, resting = list(self._targets), sum(arrived for _, arrived in self._waiting)
+        done = self._installed_bytes + resting + sum(target.part.done_bytes for target in targets)
+        self._meter.measure(done)
+        note = self._web.waits.note() if self._meter.is_quiet else ""
+        self._report(Downloading(done, self._total_bytes, _current(targets), self._meter.speed, note))
+        if time.monotonic() >= self._next_space:
+            self._next_space = time.monotonic() + SPACE_SECONDS
+            space.watch(self._folder)
+
+    def _leave(self) -> None:
+        """End the workers and close the files; a worker that hangs in a connect is left to do so when it returns."""
+        with self._lock:
+            self._ended = True
+            self._lock.notify_all()
+            nobody_inside = self._threads_inside == 0
+        if nobody_inside:
+            self._close_parts()
+        else:
+            self._all_left.wait(STOP_SECONDS if self._web.stopped else None)
+
+    def _close_parts(self) -> None:
+        for target in self._targets:
+            target.part.close()
+
+    # -- worker threads -----------------------------------------------------------------------------------------
+
+    def _worker(self) -> None:
+        try:
+            while (work := self._next_work()) is not None:
+                if work.segment is not None:
+                    self._fetch(work.target, work.segment)
+                if work.target.hash_ahead(self._web.waits):
+                    self._finish(work.target)
+        except BaseException as error:  # the calling thread raises it
+            self._news.put(error)
+        with self._lock:
+            self._threads_inside -= 1
+            if self._threads_inside == 0:
+                if self._ended:
+                    self._close_parts()
+                self._all_left.set()
+
+    def _next_work(self) -> _Work | None:
+        with self._lock:
+            while not self._ended:
+                if self._work:
+                    return self._work.popleft()
+                if self._waiting:
+                    self._begin(self._waiting.popleft()[0])
+                else:
+                    self._lock.wait()
+        return None
+
+    def _begin(self, file: RemoteFile) -> None:
+        """Open a file only when somebody has time for it: a system may allow no more than 256 open files."""
+        identity = file.digest.value if file.digest else " ".join(file.urls)
+        target = Target(file, PartialFile(self._base_of(file), file.size, identity, self._segment_bytes))
+        self._targets.append(target)
+        self._queue_missing(target)
+
+    def _queue_missing(self, target: Target) -> None:
+        part = target.part
+        missing = [_Work(target, index) for index in range(part.segments) if not part.is_full(index)]
+        with self._lock:
+            self._work.extend(missing or [_Work(target, None)])
+            self._lock.notify_all()
+
+    def _fetch(self, target: Target, segment: int) -> None:
+        """Fetch a segment to its end, or the whole file if the server knows no ranges."""
+        retry = self._web.retry
+        attempts = Attempts(retry, retry.patience)
+        while target.needs(segment):
+            self._web.waits.turn()
+            before, (number, url) = target.part.done_bytes, target.address
+            try:
+                self._stream(target, segment, url)
+            except TransientError as error:
+                wait = attempts.failed(error, target.part.done_bytes - before)
+                if attempts.in_a_row >= TRIES_BEFORE_BACKUP:
+                    target.leave_address(number, for_good=False)
+                self._web.waits.nap(wait, error.reason)
+            except RefusedError:
+                if not target.leave_address(number, for_good=True):
+                    raise
+
+    def _stream(self, target: Target, segment: int, url: str) -> None:
+        part = target.part
+        if target.is_streaming:
+            segment = part.first_missing or 0
+        start, end = part.position(segment), part.end_of(segment)
+        with self._web.open(url, {"Range": f"bytes={start}-{end - 1}"}) as response:
+            offset = start
+            if is_whole := response.status_code == 200:
+                if not target.claim_whole():
+                    return
+                offset, end = 0, part.size
+            _check_extent(response, target.file, start, whole=is_whole)
+            for chunk in response.iter_raw():
+                self._web.waits.check()
+                offset = part.write(offset, chunk if offset + len(chunk) <= end else chunk[: end - offset])
+                if offset >= end:
+                    return
+        raise TransientError("the server sent less than it was asked for", tries=5)
+
+    def _finish(self, target: Target) -> None:
+        """Install a file that matches; start one that does not over, and refuse it the second time."""
+        if target.matches():
+            target.part.install(self._folder / target.file.path)
+            self._news.put(target)
+        elif target.start_over():
+            logger.warning("%s does not match its checksum and is fetched again", target.file.path)
+            self._queue_missing(target)
+        else:
+            target.part.clear()
+            raise DownloadError(
+                f"{target.file.path} does not match the checksum that its source declares; it was fetched again and is "
+                "still wrong, so it was thrown away. The file on the server may be damaged: try again later."
+            )
+
+
+def _current(targets: list[Target]) -> str:
+    """The file that is being fetched, or "verifying FILE" once all bytes are there."""
+    for target in targets:
+        if target.part.first_missing is not None:
+            return target.file.path
+    return f"verifying {targets[0].file.path}" if targets else ""
+
+
+def _check_extent(response: httpx.Response, file: RemoteFile, start: int, *, whole: bool) -> None:
+    """Raise RefusedError if the answer is of a file of another size, TransientError if it is of another range."""
+    if whole:
+        length = response.headers.get("content-length")
+        total = int(length) if length is not None else file.size
+    else:
+        extent = re.fullmatch(r"bytes (\d{1,16})-(\d{1,16})/(\d{1,16})", response.headers.get("content-range", ""))
+        if extent is None or int(extent[1]) != start:
+            raise TransientError(f"{response.url.host} answers with another range than it was asked for", tries=5)
+        total = int(extent[3])
+    if total != file.size:
+        raise RefusedError(
+            f"{response.url.host} offers {total} bytes of {file.path}, where {file.size} are expected. "
+            "The file may have changed: remove the model and get it again."
+        )
