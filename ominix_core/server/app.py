@@ -33,6 +33,7 @@ from ominix_core.server.live import LiveRequests
 from ominix_core.server.metrics import Metrics
 from ominix_core.server.origin import OriginGate, is_loopback
 from ominix_core.server.response_store import ResponseStore
+from ominix_core.server.schemas.base import ErrorBody
 from ominix_core.settings import Settings
 
 _RESOURCES = (
@@ -56,6 +57,10 @@ def create_app(hub: Hub, settings: Settings | None = None, local_secret: str | N
         title="Ominix",
         version=ominix_core.__version__,
         redirect_slashes=False,
+        responses={
+            "4XX": {"model": ErrorBody, "description": "What is wrong with the request"},
+            "5XX": {"model": ErrorBody, "description": "Why it cannot be answered"},
+        },
         middleware=_gates(hub, settings, measures, local_secret or new_secret()),
     )
     app.state.hub = hub

@@ -157,6 +157,13 @@ def test_the_file_of_a_later_server_is_left_alone(hub: Hub) -> None:
     assert hub.home.server_file.read_text() == "{}"
 
 
+def test_the_api_describes_itself(shared_http: httpx.Client) -> None:
+    description = shared_http.get("/openapi.json").json()
+    chat = description["paths"]["/v1/chat/completions"]["post"]["responses"]
+    assert set(chat) == {"200", "4XX", "5XX"}
+    assert "/openapi.json" in shared_http.get("/docs").text
+
+
 @pytest.mark.parametrize(
     ("path", "noun"),
     [
