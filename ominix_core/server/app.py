@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -52,11 +54,18 @@ def create_app(hub: Hub, settings: Settings | None = None, local_secret: str | N
     """
     settings = settings or hub.settings
     measures = Metrics()
-    measures.watch(hub)
+
+    @contextlib.asynccontextmanager
+    async def measuring(app: FastAPI) -> AsyncIterator[None]:
+        stop = measures.watch(hub)
+        yield
+        stop()
+
     app = FastAPI(
         title="Ominix",
         version=ominix_core.__version__,
         redirect_slashes=False,
+        lifespan=measuring,
         responses={
             "4XX": {"model": ErrorBody, "description": "What is wrong with the request"},
             "5XX": {"model": ErrorBody, "description": "Why it cannot be answered"},

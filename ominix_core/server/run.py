@@ -62,7 +62,7 @@ class ApiServer:
             loop="asyncio",
             http=GuardedH11Protocol,
             ws="none",
-            lifespan="off",
+            lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,

@@ -68,6 +68,12 @@ def test_a_model_takes_only_so_many_requests(hub: Hub, loaded: str) -> None:
         assert int(refused.headers["retry-after"]) > 0
 
 
+def test_health_needs_no_key_and_tells_nothing(http: httpx.Client, hub: Hub, loaded: str) -> None:
+    KeyStore(hub.home.api_keys).create("editor")
+    assert http.get("/health/live").json() == {"status": "ok"}
+    assert http.get("/health/ready").json() == {"status": "ready"}
+
+
 def test_the_machine(shared_http: httpx.Client) -> None:
     system = shared_http.get("/v1/system").json()
     assert 0 < system["memory"]["available"] < system["memory"]["total"]
