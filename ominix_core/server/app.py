@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -33,6 +35,7 @@ from ominix_core.server.live import LiveRequests
 from ominix_core.server.metrics import Metrics
 from ominix_core.server.origin import OriginGate, is_loopback
 from ominix_core.server.response_store import ResponseStore
+from ominix_core.server.schemas.base import ErrorBody
 from ominix_core.settings import Settings
 
 _RESOURCES = (
@@ -51,11 +54,22 @@ def create_app(hub: Hub, settings: Settings | None = None, local_secret: str | N
     """
     settings = settings or hub.settings
     measures = Metrics()
-    measures.watch(hub)
+
+    @contextlib.asynccontextmanager
+    async def measuring(app: FastAPI) -> AsyncIterator[None]:
+        stop = measures.watch(hub)
+        yield
+        stop()
+
     app = FastAPI(
         title="Ominix",
         version=ominix_core.__version__,
         redirect_slashes=False,
+        lifespan=measuring,
+        responses={
+            "4XX": {"model": ErrorBody, "description": "What is wrong with the request"},
+            "5XX": {"model": ErrorBody, "description": "Why it cannot be answered"},
+        },
         middleware=_gates(hub, settings, measures, local_secret or new_secret()),
     )
     app.state.hub = hub

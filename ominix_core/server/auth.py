@@ -42,7 +42,7 @@ class KeyGate:
 
     def _admit(self, headers: Headers) -> ApiKey | None:
         try:
-            if not self._required and not self._keys.keys():
+            if not self._required and not self._keys.all():
                 return None
             secret = _presented(headers)
             if secrets.compare_digest(secret.encode(), self._local_secret):

@@ -20,12 +20,12 @@ from ominix_core.server.dependencies import TheHub, TheLiveRequests
 from ominix_core.server.live import Answer, LiveRequest
 from ominix_core.server.schemas import chat_answers as schema
 from ominix_core.server.schemas.chat import ChatCompletionRequest
-from ominix_core.server.sse import DONE, KEEP_ALIVE_SECONDS, EventStream, comment, event, json_response
+from ominix_core.server.sse import DONE, KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, comment, event, json_response
 
 router = APIRouter(tags=["text"])
 
 
-@router.post("/v1/chat/completions", response_model=schema.ChatCompletion)
+@router.post("/v1/chat/completions", response_model=schema.ChatCompletion, responses=MAY_STREAM)
 async def chat_completions(
     body: ChatCompletionRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests
 ) -> Response:

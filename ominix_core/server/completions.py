@@ -14,12 +14,12 @@ from ominix_core.server.dependencies import TheHub, TheLiveRequests
 from ominix_core.server.live import Answer, LiveRequest
 from ominix_core.server.schemas import completions as schema
 from ominix_core.server.schemas.chat_answers import Usage
-from ominix_core.server.sse import DONE, KEEP_ALIVE_SECONDS, EventStream, comment, event, json_response
+from ominix_core.server.sse import DONE, KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, comment, event, json_response
 
 router = APIRouter(tags=["text"])
 
 
-@router.post("/v1/completions", response_model=schema.Completion)
+@router.post("/v1/completions", response_model=schema.Completion, responses=MAY_STREAM)
 async def completions(
     body: schema.CompletionRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests
 ) -> Response:

@@ -55,7 +55,7 @@ class KeyStore:
         self._seen: tuple[int, int] | None = None
         self._by_hash: dict[str, ApiKey] = {}
 
-    def keys(self) -> list[ApiKey]:
+    def all(self) -> list[ApiKey]:
         """Every key. Raises KeyStoreError if the file is broken."""
         self._refresh()
         return list(self._by_hash.values())
@@ -69,12 +69,12 @@ class KeyStore:
         """Make and keep a key; returns it with its secret, which nothing can show again."""
         secret = new_secret()
         key = ApiKey(secrets.token_hex(4), name, scopes, _hash(secret), int(time.time()))
-        self._write([*self.keys(), key])
+        self._write([*self.all(), key])
         return key, secret
 
     def revoke(self, key_id: str) -> ApiKey:
         """Remove the key with this id. Raises KeyStoreError if there is none."""
-        keys = self.keys()
+        keys = self.all()
         revoked = next((key for key in keys if key.id == key_id), None)
         if revoked is None:
             raise KeyStoreError(f"There is no API key '{key_id}'. `ominix keys list` shows them.")

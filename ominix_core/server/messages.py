@@ -14,12 +14,12 @@ from ominix_core.server.live import Answer, LiveRequest
 from ominix_core.server.message_writer import MessageWriter
 from ominix_core.server.schemas import message_objects as schema
 from ominix_core.server.schemas.messages import CountTokensRequest, MessageRequest
-from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, event
+from ominix_core.server.sse import KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, event
 
 router = APIRouter(tags=["anthropic"])
 
 
-@router.post("/v1/messages", response_model=schema.MessageObject)
+@router.post("/v1/messages", response_model=schema.MessageObject, responses=MAY_STREAM)
 async def create_message(
     body: MessageRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests
 ) -> Response:

@@ -71,11 +71,11 @@ class Metrics:
         if usage.decode_tps:
             self._next.labels(model).observe(1 / usage.decode_tps)
 
-    def watch(self, hub: Hub) -> None:
-        """Take what the hub tells of its models, from now on."""
+    def watch(self, hub: Hub) -> Callable[[], None]:
+        """Take what the hub tells of its models, from now on; returns the function that ends it."""
         for entry in hub.registry.entries:
             self._on_hub_event(ModelStateChanged(entry.id, hub.state(entry.id)))
-        hub.subscribe(self._on_hub_event)
+        return hub.subscribe(self._on_hub_event)
 
     def _on_hub_event(self, event: HubEvent) -> None:
         match event:

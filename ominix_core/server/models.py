@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import Future
 
 from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
 
 from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.hub import Hub
@@ -34,7 +35,12 @@ async def get_model(model: str, hub: TheHub) -> Model:
     return _model(hub, hub.resolve(model))
 
 
-@router.post("/v1/models/{model:path}/load", response_class=EventStream, dependencies=[Depends(may_manage)])
+@router.post(
+    "/v1/models/{model:path}/load",
+    dependencies=[Depends(may_manage)],
+    response_class=Response,
+    responses={200: {"model": LoadProgress, "content": {"text/event-stream": {}}, "description": "Progress"}},
+)
 async def load_model(model: str, request: Request, hub: TheHub) -> EventStream:
     """Bring a model into memory. Progress comes as server-sent events; the load goes on if the client leaves."""
     load = _Load(hub, hub.resolve(model))

@@ -19,12 +19,12 @@ from ominix_core.server.response_store import StoredResponse
 from ominix_core.server.response_writer import ResponseWriter
 from ominix_core.server.schemas import response_objects as schema
 from ominix_core.server.schemas.responses import ResponseRequest, conversation_of
-from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, comment, event
+from ominix_core.server.sse import KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, comment, event
 
 router = APIRouter(tags=["responses"])
 
 
-@router.post("/v1/responses", response_model=schema.ResponseObject)
+@router.post("/v1/responses", response_model=schema.ResponseObject, responses=MAY_STREAM)
 async def create_response(
     body: ResponseRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests, store: TheResponseStore
 ) -> Response:

@@ -49,7 +49,7 @@ class ApiServer:
     def __init__(self, hub: Hub, settings: Settings | None = None) -> None:
         self._settings = settings or hub.settings
         host, certfile = self._settings.host, self._settings.certfile
-        if not is_loopback(host) and not KeyStore(hub.home.api_keys).keys():
+        if not is_loopback(host) and not KeyStore(hub.home.api_keys).all():
             raise ServerError(
                 f"On {host} other machines could use these models, so it takes an API key. "
                 "Make one: ominix keys create NAME"
@@ -62,7 +62,7 @@ class ApiServer:
             loop="asyncio",
             http=GuardedH11Protocol,
             ws="none",
-            lifespan="off",
+            lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,

@@ -17,6 +17,10 @@ DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE_SECONDS = 10.0
 
 
+MAY_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
+"""For the documentation of routes that answer whole or streamed."""
+
+
 def event(data: BaseModel | dict[str, Any], name: str | None = None) -> bytes:
     """One event. Of a pydantic model only the fields that were set are sent."""
     text = data.model_dump_json(exclude_unset=True) if isinstance(data, BaseModel) else json.dumps(data)

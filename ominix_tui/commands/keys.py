@@ -28,7 +28,7 @@ def list_keys() -> None:
     """Every key's id, scopes, day of making and name."""
     import datetime
 
-    for key in _store().keys():  # noqa: SIM118  a store, not a dict
+    for key in _store().all():
         day = datetime.date.fromtimestamp(key.created).isoformat()
         typer.echo(f"{key.id}  {'+'.join(key.scopes):10}  {day}  {key.name}")
 

@@ -81,6 +81,7 @@ def test_the_body_conforms(embedder: openai.OpenAI) -> None:
         ({"input": [10**6]}, "invalid_input"),
         ({"input": "x" * 5000}, "context_length_exceeded"),
         ({"dimensions": 0}, "invalid_value"),
+        ({"dimensions": 2**40}, "invalid_value"),
         ({"model": "tiny"}, "wrong_kind_of_model"),
     ],
 )

@@ -68,6 +68,12 @@ def test_a_model_takes_only_so_many_requests(hub: Hub, loaded: str) -> None:
         assert int(refused.headers["retry-after"]) > 0
 
 
+def test_health_needs_no_key_and_tells_nothing(http: httpx.Client, hub: Hub, loaded: str) -> None:
+    KeyStore(hub.home.api_keys).create("editor")
+    assert http.get("/health/live").json() == {"status": "ok"}
+    assert http.get("/health/ready").json() == {"status": "ready"}
+
+
 def test_the_machine(shared_http: httpx.Client) -> None:
     system = shared_http.get("/v1/system").json()
     assert 0 < system["memory"]["available"] < system["memory"]["total"]
@@ -155,6 +161,13 @@ def test_the_file_of_a_later_server_is_left_alone(hub: Hub) -> None:
     with running(api_server(hub)):
         hub.home.server_file.write_text("{}")
     assert hub.home.server_file.read_text() == "{}"
+
+
+def test_the_api_describes_itself(shared_http: httpx.Client) -> None:
+    description = shared_http.get("/openapi.json").json()
+    chat = description["paths"]["/v1/chat/completions"]["post"]["responses"]
+    assert set(chat) == {"200", "4XX", "5XX"}
+    assert "/openapi.json" in shared_http.get("/docs").text
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,18 @@ class ApiObject(BaseModel):
     """A response body."""
 
     model_config = ConfigDict(protected_namespaces=())
+
+
+class ErrorDetail(ApiObject):
+    """What went wrong; `param` is the parameter at fault, `code` a name that programs can rely on."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorBody(ApiObject):
+    """Every failure's body."""
+
+    error: ErrorDetail

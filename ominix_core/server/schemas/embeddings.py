@@ -31,7 +31,7 @@ class EmbeddingRequest(ApiRequest):
 
     model: str = ""
     input: Input
-    dimensions: int | None = Field(default=None, ge=1)
+    dimensions: int | None = Field(default=None, ge=1, le=65_536)
     encoding_format: Literal["float", "base64"] = "float"
     user: str | None = None
 

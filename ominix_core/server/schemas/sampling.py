@@ -34,7 +34,7 @@ class SampledRequest(ApiRequest):
     top_p: float | None = Field(default=None, ge=0, le=1)
     top_k: int | None = Field(default=None, ge=0)
     min_p: float | None = Field(default=None, ge=0, le=1)
-    repetition_penalty: float | None = Field(default=None, gt=0, le=2)
+    repetition_penalty: float | None = Field(default=None, ge=0.1, le=10)
 
     def sampling(self, entry: RegistryEntry) -> Sampling:
         """This request's sampling for the model of `entry`."""
