@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING
 from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.loading import LanguageModel, load_language_model
 from ominix_core.errors import RequestError
-from ominix_core.generation import EmbeddingRequest, Embeddings, Finished, GenerationEvent, Request, Usage
+from ominix_core.generation import EmbeddingRequest, Embeddings, Failed, Finished, GenerationEvent, Request, Usage
 
 if TYPE_CHECKING:
     import mlx.core as mx
+
+logger = logging.getLogger(__name__)
 
 # How many tokens one step reads, padding included, so that a cancel is noticed soon.
 TOKENS_PER_STEP = 2048
@@ -96,9 +99,15 @@ class EmbeddingEngine:
         if not self._queue:
             return
         running = self._queue[0]
-        chunk = self._next_chunk(running)
-        for index, vector in zip(chunk, self._embed([running.texts[index] for index in chunk]), strict=True):
-            running.vectors[index] = _as_bytes(vector, running.dimensions)
+        try:
+            chunk = self._next_chunk(running)
+            for index, vector in zip(chunk, self._embed([running.texts[index] for index in chunk]), strict=True):
+                running.vectors[index] = _as_bytes(vector, running.dimensions)
+        except Exception as error:  # this request is lost, the model is not
+            logger.exception("an embedding step failed")
+            self._queue.popleft()
+            yield running.request_id, Failed(f"The model failed on these texts: {error}.")
+            return
         if not running.unread:
             self._queue.popleft()
             yield running.request_id, Embeddings(tuple(running.vectors[index] for index in range(len(running.texts))))

@@ -45,5 +45,5 @@ class TokenTexts:
 
     def _entry(self, token: int, logprob: float, top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
         raw = self.raw(token)
-        # -9999 stands for "impossible" on the wire, where infinity is not allowed
-        return TokenLogprob(raw.decode("utf-8", "replace"), raw, max(logprob, -9999.0), top)
+        # -9999 stands for "impossible" on the wire, where infinity and NaN are not allowed
+        return TokenLogprob(raw.decode("utf-8", "replace"), raw, logprob if logprob > -9999 else -9999.0, top)
