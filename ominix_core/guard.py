@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ominix_core import memory
@@ -16,11 +17,18 @@ class MemoryGuard:
     """Weighs models by their files, never by the registry's word alone.
 
     Args:
+        known: Tells the models that could be offered instead of one that does not fit.
         read_machine: Tells what this machine has now.
     """
 
-    def __init__(self, settings: Settings, read_machine: Callable[[], Machine] = memory.read_machine) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        known: Callable[[], Iterable[RegistryEntry]] = tuple,
+        read_machine: Callable[[], Machine] = memory.read_machine,
+    ) -> None:
         self._settings = settings
+        self._known = known
         self.read_machine = read_machine
 
     def weigh(self, entry: RegistryEntry, folder: Path, used_by_models: int, freed: int = 0) -> Verdict:
@@ -34,16 +42,31 @@ class MemoryGuard:
         machine = self.read_machine()
         machine = Machine(machine.total, machine.available + freed, machine.gpu_limit)
         room = memory.room_on(machine, used_by_models - freed, self._settings.guard)
-        return memory.judge(
-            need,
-            room,
-            self._settings.guard,
-            memory.kv_cache_of(config, 4 if on_cpu else 2),
-            others_loaded=used_by_models > freed,
-        )
+        kv_cache = memory.kv_cache_of(config, 4 if on_cpu else 2)
+        verdict = memory.judge(need, room, self._settings.guard, kv_cache, others_loaded=used_by_models > freed)
+        other = None if verdict.fits else _smaller_sibling(entry, self._known(), room)
+        if other is None:
+            return verdict
+        offer = f"{other.name} ({other.id}) would fit: it needs {other.runtime.memory_gb:.1f} GB."
+        return dataclasses.replace(verdict, advice=f"{verdict.advice} {offer}")
 
     def room_for_caches(self, verdict: Verdict) -> int | None:
         """Bytes that the model's KV caches may take once it is loaded; None if the guard is off."""
         if verdict.level == "off":
             return None
         return max(verdict.need.kv_cache, verdict.available - verdict.need.weights - verdict.need.activations)
+
+
+def _smaller_sibling(entry: RegistryEntry, known: Iterable[RegistryEntry], room: int) -> RegistryEntry | None:
+    """The model of the same family that fits best: the same size in fewer bits if there is one, else a smaller one."""
+
+    def is_sibling(other: RegistryEntry) -> bool:
+        same_family = other.name.split()[0] == entry.name.split()[0]
+        needs = int((other.runtime.memory_gb or 0) * GB)
+        fits = 0 < needs <= room and other.id != entry.id and other.category == entry.category
+        return fits and same_family and other.unsupported_reason() is None
+
+    def closeness(other: RegistryEntry) -> tuple[bool, float]:
+        return other.runtime.parameters == entry.runtime.parameters, other.runtime.memory_gb or 0.0
+
+    return max(filter(is_sibling, known), key=closeness, default=None)

@@ -52,7 +52,7 @@ class Hub:
         self.registry = registry or Registry.load(self.home, self.settings.registry_key)
         self._board = StateBoard()
         self._downloads = DownloadManager(self.home, self._board, self.settings, self._convert)
-        guard = MemoryGuard(self.settings)
+        guard = MemoryGuard(self.settings, lambda: self.registry.entries)
         self._runtime = Runtime(self.home, self._board, self.settings, guard)
         self._housekeeper = Housekeeper(self._runtime, guard, self.settings)
         for entry in self.registry.entries:

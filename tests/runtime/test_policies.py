@@ -64,6 +64,19 @@ class TestGuard:
         with_memory(hub, GIB // 4)
         assert not hub.weigh("one").fits
 
+    def test_a_refusal_names_a_smaller_quantization_that_would_fit(
+        self, home: Home, add_models: Callable[..., None], tiny_llm: Path
+    ) -> None:
+        def of(bits: int, gigabytes: float) -> dict[str, Any]:
+            runtime = {"engine": "mlx-lm", "memory_gb": gigabytes, "parameters": "8B", "quantization": f"{bits}-bit"}
+            return local_entry(f"qwen-8b-{bits}bit", tiny_llm, name=f"Qwen 8B {bits}-bit", runtime=runtime)
+
+        add_models(of(8, 9.5), of(4, 5.5), of(3, 4.5), local_entry("other", tiny_llm))
+        with Hub(home, Settings(isolation="thread")) as hub:
+            with_memory(hub, 6 * GIB)
+            with pytest.raises(LoadError, match=r"Qwen 8B 4-bit \(qwen-8b-4bit\) would fit: it needs 5\.5 GB"):
+                hub.load("qwen-8b-8bit").result(60)
+
     def test_force_loads_all_the_same(self, make_hub: MakeHub) -> None:
         hub = make_hub()
         with_memory(hub, GIB // 4)
