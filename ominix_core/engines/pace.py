@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 FIRST_CHUNK_TOKENS = 64
-SMALLEST_CHUNK_TOKENS = 16
+SMALLEST_CHUNK_TOKENS = 32
 LARGEST_CHUNK_TOKENS = 2048
 # How long running answers may stand still while another prompt is read, in seconds.
 STALL_WHILE_DECODING = 0.2

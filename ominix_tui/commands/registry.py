@@ -32,7 +32,7 @@ def list_models(
     search: Annotated[str, typer.Option(help="Only models that match these words, the likeliest first.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every field of the entries.")] = False,
 ) -> None:
-    """Every model of the registry, with its state."""
+    """Every model of the registry, with its state. The exit code is 1 if a registry file has faults."""
     from ominix_core.registry.dialects import canonical_category
     from ominix_tui.commands.session import open_hub
 
@@ -48,6 +48,8 @@ def list_models(
         else:
             typer.echo("No model matches.", err=True)
         _complain_of_problems(hub)
+        if hub.registry.problems:  # the rest is listed all the same
+            raise typer.Exit(1)
 
 
 @registry_app.command()

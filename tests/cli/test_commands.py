@@ -53,6 +53,16 @@ def test_list_shows_the_state_of_each_model(tiny: str) -> None:
     assert "not downloaded" not in lines[tiny]
 
 
+def test_a_broken_registry_file_is_told_and_costs_nothing_else(home: Home) -> None:
+    home.registry_override.write_text('{"models": [')
+    result = ominix("list")
+    assert result.returncode == 1
+    assert "smollm2-135m" in result.stdout
+    (line,) = result.stderr.strip().splitlines()
+    assert str(home.registry_override) in line
+    assert "line 1" in line
+
+
 class TestRun:
     def test_the_answer_is_all_of_standard_output(self, tiny: str) -> None:
         first = ominix("run", tiny, "hello", "--temperature", "0", "--max-tokens", "12")
