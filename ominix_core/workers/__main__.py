@@ -29,10 +29,13 @@ def main() -> None:
 
 
 def _receive(link: Link, inbox: inference.Inbox) -> None:
-    while (command := link.receive()) is not None:
-        if isinstance(command, Load):
-            _write_to(command.log)
-        inbox.put(command)
+    try:
+        while (command := link.receive()) is not None:
+            if isinstance(command, Load):
+                _write_to(command.log)
+            inbox.put(command)
+    except Exception:  # a command that cannot be read: no later one can be trusted either
+        logging.getLogger(__name__).exception("the connection to the hub is broken")
     # The Hub closed this worker or died. Leave at once, even from the middle of a long computation: the system
     # takes the memory back faster than any orderly end would.
     os._exit(0)

@@ -103,9 +103,13 @@ class ProcessWorker:
             logger.info("worker %d is gone; dropped %s", self.pid, type(command).__name__)
 
     def _receive(self) -> None:
-        while (report := self._link.receive()) is not None:
-            if self._listener is not None:
-                self._listener.on_report(report)
+        try:
+            while (report := self._link.receive()) is not None:
+                if self._listener is not None:
+                    self._listener.on_report(report)
+        except Exception:  # a report that cannot be read: no later one can be trusted either
+            logger.exception("the connection to worker %d is broken", self.pid)
+            self._process.kill()
         if self._listener is not None and not self._closing.is_set():
             self._listener.on_death(self._death())
 

@@ -336,3 +336,13 @@ class TestCode:
         add_models(local_entry("mapped", folder))
         with Hub(home, Settings(isolation="thread")) as hub:
             hub.load("mapped").result(60)
+
+
+def test_a_worker_that_gets_nonsense_ends_instead_of_staying_behind(make_hub: MakeHub) -> None:
+    hub = make_hub(isolation="process", warm_spare=False)
+    hub.load("one").result(60)
+    (worker,) = psutil.Process(os.getpid()).children(recursive=True)
+    (resident,) = hub._runtime.residents
+    resident.worker._link._connection.sendall(b"\x00\x00\x00\x04oops")  # type: ignore[union-attr]
+    psutil.wait_procs([worker], timeout=10)
+    assert not worker.is_running()
