@@ -27,6 +27,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     for variable in ("OMINIX_ISOLATION", "OMINIX_HOST", "OMINIX_PORT"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("OMINIX_REGISTRY_URL", "off")
+    # Nobody listens there: a test that reaches for a hub without making one fails at once, and offline.
+    for variable in ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
     home = Home.from_environment()
     home.root.mkdir()
     return home

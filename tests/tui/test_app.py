@@ -31,6 +31,7 @@ from ominix_tui.screens.hub import HubScreen
 from ominix_tui.widgets.prompt_area import PromptArea
 from ominix_tui.widgets.registry_tree import RegistryTree
 from tests.conftest import local_entry
+from tests.support.fixture_hub import FixtureHub
 from tests.tui.support import screen_text, set_state, until, until_connected, visible_panel
 
 ROOT = Path(__file__).parents[2]
@@ -107,12 +108,18 @@ class TestModels:
             assert "[red]x[/red][2J" in screen_text(pilot)
             assert "\x1b" not in screen_text(pilot)
 
-    async def test_an_action_that_cannot_be_done_is_told(self, catalogue_hub: Hub) -> None:
+    async def test_an_action_that_cannot_be_done_is_told(
+        self, catalogue_hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         app = OminixApp(lambda: catalogue_hub, "qwen3-235b-moe")
-        async with app.run_test(size=(120, 40)) as pilot:
-            await until_connected(pilot)
-            await pilot.press("g")
-            await until(pilot, lambda: "cannot download from" in screen_text(pilot))
+        (tmp_path / "no-repositories").mkdir()
+        with FixtureHub(tmp_path / "no-repositories") as web:
+            monkeypatch.setenv("HF_ENDPOINT", web.url)
+            async with app.run_test(size=(120, 40)) as pilot:
+                await until_connected(pilot)
+                await pilot.press("g")
+                await until(pilot, lambda: "! Error" in screen_text(pilot))
+                assert "mlx/qwen3-235b-moe" in screen_text(pilot)
 
     async def test_looking_through_the_list_leaves_no_panels_behind(self, catalogue_hub: Hub) -> None:
         app = OminixApp(lambda: catalogue_hub, "qwen3-8b", load_initial=False)
