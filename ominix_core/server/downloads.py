@@ -14,7 +14,7 @@ from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.auth import may_manage
-from ominix_core.server.dependencies import TheHub
+from ominix_core.server.dependencies import TheHub, takes_work
 from ominix_core.server.errors import ApiError
 from ominix_core.server.schemas.downloads import Download, DownloadList
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, comment, event
@@ -43,7 +43,12 @@ async def follow_download(model: str, request: Request, hub: TheHub) -> EventStr
     return EventStream(request, follower.events(), follower.close)
 
 
-@router.post("/{model:path}/start", dependencies=_MANAGE, response_class=Response, responses=_PROGRESS)
+@router.post(
+    "/{model:path}/start",
+    dependencies=[*_MANAGE, Depends(takes_work)],
+    response_class=Response,
+    responses=_PROGRESS,
+)
 async def start_download(model: str, request: Request, hub: TheHub) -> EventStream:
     """Get a model, or go on with it. Progress comes as events; the download goes on if the client leaves."""
     entry = hub.resolve(model)

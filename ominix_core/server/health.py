@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from ominix_core.server.dependencies import TheLiveRequests
-from ominix_core.server.errors import ApiError
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -19,6 +18,5 @@ async def live() -> dict[str, str]:
 @router.get("/ready")
 async def ready(live_requests: TheLiveRequests) -> dict[str, str]:
     """Whether requests are taken."""
-    if live_requests.stopping:
-        raise ApiError(503, "The server is stopping.", code="server_stopping")
+    live_requests.check_open()
     return {"status": "ready"}
