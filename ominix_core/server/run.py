@@ -135,6 +135,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._live_requests = live_requests
         self._drain_seconds = drain_seconds
+        self._hurried = False
         self.on_ready: Callable[[], None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -144,13 +145,14 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:
-            self.force_exit = True
-        super().handle_exit(sig, frame)
+            self._hurried = True  # uvicorn's own way would cut streams before they can say why
+        else:
+            super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._live_requests.refuse()
         deadline = time.monotonic() + self._drain_seconds
-        while self._live_requests.all() and not self.force_exit and time.monotonic() < deadline:
+        while self._live_requests.all() and not self._hurried and time.monotonic() < deadline:
             await asyncio.sleep(DRAIN_LOOK_SECONDS)  # a signal handler could not wake a longer wait
         self._live_requests.cancel()
         await super().shutdown(sockets)
