@@ -77,6 +77,9 @@ class Settings:
     warm_spare: bool = True
     """Keep a worker with its libraries imported ready, so that a load starts at once."""
 
+    preload: tuple[str, ...] = ()
+    """Models that `ominix serve` loads when it starts."""
+
     jit: bool = False
     """Let the server load a downloaded model when a request names it."""
 
