@@ -13,7 +13,7 @@ import typer
 
 from ominix_core import __version__
 from ominix_core.errors import OminixError
-from ominix_tui.commands import downloads, keys, logs, models, registry, remote, serve, tui
+from ominix_tui.commands import downloads, keys, logs, models, registry, remote, serve, service, tui
 
 app = typer.Typer(
     name="ominix",
@@ -38,6 +38,7 @@ app.command("stop")(remote.stop)
 app.command("logs")(logs.logs)
 app.add_typer(registry.registry_app, name="registry")
 app.add_typer(keys.app, name="keys")
+app.add_typer(service.app, name="service")
 
 
 def _print_version(wanted: bool) -> None:
