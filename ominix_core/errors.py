@@ -43,6 +43,12 @@ class LoadError(OminixError):
     code = "load_failed"
 
 
+class InsufficientMemoryError(LoadError):
+    """The memory guard refused a load; the text has its numbers and what would help."""
+
+    code = "insufficient_memory"
+
+
 class NotReadyError(OminixError):
     """The request needs a model in another state (not downloaded, not loaded, unsupported here)."""
 

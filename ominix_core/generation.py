@@ -89,11 +89,13 @@ class ChatRequest(GenerationRequest, frozen=True, tag="chat", omit_defaults=True
 
     Attributes:
         tools: Functions that the model may call, as OpenAI describes them.
+        must_call: Names of those of which the answer must be a call of one; with none the model decides.
         template_options: Extra arguments of the chat template, such as `enable_thinking`.
     """
 
     messages: list[ChatMessage]
     tools: list[dict[str, Any]] = []
+    must_call: tuple[str, ...] = ()
     template_options: dict[str, Any] = {}
 
 

@@ -207,6 +207,13 @@ class Hub:
         """Keep a loaded model in memory whatever else happens, or no longer. Raises NotReadyError."""
         self._runtime.pin(self.resolve(model_id).id, pinned)
 
+    def stalled(self) -> tuple[str, ...]:
+        """Ids of the models that should answer but do not: their worker hangs, or died and they were not loaded again.
+
+        Unloading such a model, or loading it again, settles the matter.
+        """
+        return self._runtime.stalled()
+
     def generate(self, model_id: str, request: Request) -> Generation:
         """Hand a request to a loaded model. Raises NotReadyError or BusyError."""
         return self._runtime.submit(self.resolve(model_id), request)

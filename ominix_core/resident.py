@@ -19,6 +19,11 @@ from ominix_core.stream import Generation
 from ominix_core.workers.host import Worker
 from ominix_core.workers.protocol import Cancel, Done, Heartbeat, Output, Submit
 
+# A worker beats once a second and splits its work into short steps: beyond these it is not to be counted on. It may
+# still come back; housekeeping ends it much later.
+OVERDUE_SECONDS = 5.0
+STUCK_SECONDS = 30.0
+
 
 @dataclass(eq=False)
 class Resident:
@@ -54,6 +59,11 @@ class Resident:
     @property
     def busy(self) -> bool:
         return bool(self._generations)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether its worker is overdue with a sign of life, or stuck in one step."""
+        return time.monotonic() - self.last_beat > OVERDUE_SECONDS or self.step_seconds > STUCK_SECONDS
 
     def give_room(self, room: int | None) -> None:
         """Set how many bytes its KV caches may take."""

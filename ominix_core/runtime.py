@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ominix_core.board import StateBoard
 from ominix_core.engines.base import LoadOptions
-from ominix_core.errors import BusyError, Cancelled, LoadError, NotReadyError
+from ominix_core.errors import BusyError, Cancelled, InsufficientMemoryError, LoadError, NotReadyError
 from ominix_core.events import ModelActivity
 from ominix_core.generation import Request
 from ominix_core.guard import MemoryGuard
@@ -46,6 +46,7 @@ class Runtime:
         self._residents: dict[str, Resident] = {}
         self._loads: dict[str, Future[None]] = {}
         self._swaps: dict[str, threading.Lock] = {}
+        self._fallen: set[str] = set()
         self._closed = False
         self.refusing = False
         """Whether new requests are refused because memory is short."""
@@ -56,6 +57,12 @@ class Runtime:
         """The models in memory or on their way there."""
         with self._lock:
             return tuple(self._residents.values())
+
+    def stalled(self) -> tuple[str, ...]:
+        """Ids of the models that should answer but do not; see Hub.stalled."""
+        hung = [resident.entry.id for resident in self.residents if resident.is_loaded and resident.stalled]
+        with self._lock:
+            return (*hung, *sorted(self._fallen))
 
     def warm_up(self) -> None:
         """Keep a worker ready for the next load from now on; returns at once."""
@@ -84,6 +91,7 @@ class Runtime:
         if self._closed:
             raise Cancelled(f"Loading {resident.entry.name} was cancelled.")
         self._residents[resident.entry.id] = resident
+        self._fallen.discard(resident.entry.id)
         return resident
 
     def _swap_in(self, resident: Resident, swap: threading.Lock, force: bool) -> None:
@@ -122,7 +130,7 @@ class Runtime:
     def _check_memory(self, resident: Resident, evicted: list[Resident], force: bool) -> None:
         verdict = self.weigh(resident.entry, resident.folder, evicted)
         if not verdict.fits and not force:
-            raise LoadError(verdict.message)
+            raise InsufficientMemoryError(verdict.message)
         resident.give_room(self._guard.room_for_caches(verdict))
 
     def weigh(self, entry: RegistryEntry, folder: Path, evicted: list[Resident] | None = None) -> Verdict:
@@ -168,6 +176,7 @@ class Runtime:
         """End the model's worker; a load that is under way ends with Cancelled."""
         with self._lock:
             resident = self._residents.get(model_id)
+            self._fallen.discard(model_id)
         if resident is None:
             return
         if not resident.cancel(f"Loading {resident.entry.name} was cancelled."):
@@ -222,6 +231,8 @@ class Runtime:
         if resident.fail_load(message):
             return
         resident.fail_requests(message)
+        with self._lock:
+            self._fallen.add(resident.entry.id)
         self._end(resident, Error(message))
 
     def trim(self) -> None:

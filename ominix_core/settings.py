@@ -53,6 +53,9 @@ class Settings:
     max_requests_per_model: Annotated[int, _Positive] = 64
     """How many API requests one model may have in work; further ones are asked to come back."""
 
+    drain_seconds: Annotated[float, _NotNegative] = 5.0
+    """How long answers in work may take to end when the server is told to stop; a second signal ends them at once."""
+
     simultaneous_downloads: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2
     """How many models are downloaded at once; the others wait."""
 
@@ -73,6 +76,9 @@ class Settings:
 
     warm_spare: bool = True
     """Keep a worker with its libraries imported ready, so that a load starts at once."""
+
+    preload: tuple[str, ...] = ()
+    """Models that `ominix serve` loads when it starts."""
 
     jit: bool = False
     """Let the server load a downloaded model when a request names it."""

@@ -13,7 +13,7 @@ import typer
 
 from ominix_core import __version__
 from ominix_core.errors import OminixError
-from ominix_tui.commands import downloads, keys, models, registry, serve, tui
+from ominix_tui.commands import downloads, keys, logs, models, registry, remote, serve, service, tui
 
 app = typer.Typer(
     name="ominix",
@@ -31,8 +31,14 @@ app.command("verify")(downloads.verify)
 app.command("du")(downloads.disk_usage)
 app.command("run")(models.run)
 app.command("serve")(serve.serve)
+app.command("ps")(remote.ps)
+app.command("load")(remote.load)
+app.command("unload")(remote.unload)
+app.command("stop")(remote.stop)
+app.command("logs")(logs.logs)
 app.add_typer(registry.registry_app, name="registry")
 app.add_typer(keys.app, name="keys")
+app.add_typer(service.app, name="service")
 
 
 def _print_version(wanted: bool) -> None:

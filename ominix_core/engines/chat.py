@@ -139,8 +139,9 @@ class ChatEngine:
         max_tokens = self._length_of(len(prompt.tokens), request.max_tokens)
         reserved = self._reserve(len(prompt.tokens) + max_tokens)
         processors = make_logits_processors(request.sampling)
-        if request.grammar is not None:
-            processors.append(self._constraints.make(request.grammar, after_reasoning=prompt.opens_reasoning))
+        constraint = self._constraints.of(request, after_reasoning=prompt.opens_reasoning)
+        if constraint is not None:
+            processors.append(constraint)
         prefix = self._prefixes.take(prompt.tokens)
         (uid,) = self._batch.insert(
             [prefix.rest],

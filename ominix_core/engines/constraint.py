@@ -1,4 +1,6 @@
-"""Answers that keep to a grammar: JSON of a schema, any JSON object, or a regular expression (llguidance)."""
+"""Answers that keep to a grammar: JSON of a schema, any JSON object, a regular expression, or the call of a function
+(llguidance).
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ominix_core.errors import RequestError
-from ominix_core.generation import Grammar
+from ominix_core.generation import ChatRequest, Grammar, TextRequest
 
 if TYPE_CHECKING:
     import mlx.core as mx
+
+# Free whitespace between the parts would let a model go on with it for ever.
+_COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
 class ConstraintFactory:
@@ -20,17 +25,24 @@ class ConstraintFactory:
         self._tokenizer = tokenizer
         self._vocabulary: Any = None
 
-    def make(self, grammar: Grammar, *, after_reasoning: bool) -> Constraint:
-        """Raises RequestError if the grammar is wrong, naming what is."""
+    def of(self, request: TextRequest, *, after_reasoning: bool) -> Constraint | None:
+        """What holds the answer to what the request asks of it; None if it asks for nothing. Raises RequestError."""
+        if isinstance(request, ChatRequest) and request.must_call:
+            return self._make(_call_grammar(self._tokenizer, request), "A tool's parameters are", after_reasoning)
+        if request.grammar is not None:
+            return self._make(_compile(request.grammar), "The response format is", after_reasoning)
+        return None
+
+    def _make(self, grammar: str, what_is: str, after_reasoning: bool) -> Constraint:
         import llguidance
         import llguidance.hf
 
         if self._vocabulary is None:
             fast = self._tokenizer._tokenizer  # mlx-lm's wrapper hides the tokenizer that llguidance needs
             self._vocabulary = llguidance.hf.from_tokenizer(fast, eos_token=sorted(self._tokenizer.eos_token_ids))
-        matcher = llguidance.LLMatcher(self._vocabulary, _compile(grammar))
+        matcher = llguidance.LLMatcher(self._vocabulary, grammar)
         if fault := matcher.get_error():
-            raise RequestError(f"The response format is not usable: {fault.splitlines()[0]}", "invalid_response_format")
+            raise RequestError(f"{what_is} not usable: {fault.splitlines()[0]}", "invalid_response_format")
         waits_for = self._tokenizer.think_end_tokens if after_reasoning else ()
         return Constraint(matcher, self._vocabulary.vocab_size, sorted(self._tokenizer.eos_token_ids), waits_for or ())
 
@@ -97,3 +109,27 @@ def _compile(grammar: Grammar) -> str:
         return llguidance.LLMatcher.grammar_from_json_schema(schema, defaults={"whitespace_flexible": True})
     except (ValueError, TypeError) as error:
         raise RequestError(f"The response format is not usable: {error}", "invalid_response_format") from error
+
+
+def _call_grammar(tokenizer: Any, request: ChatRequest) -> str:
+    """One call, written as the `json_tools` family of chat templates writes it: a JSON object between two markers."""
+    import llguidance
+
+    if not tokenizer.tool_parser.__module__.endswith(".json_tools"):
+        raise RequestError(
+            "This model writes tool calls in a form of its own, to which it cannot be held: 'tool_choice' can only be "
+            "'auto' or 'none' for it.",
+            "unsupported_tool_choice",
+        )
+    begin, end = (
+        " ".join(f"<[{token}]>" for token in tokens)
+        for tokens in (tokenizer.tool_call_start_tokens, tokenizer.tool_call_end_tokens)
+    )
+    functions = [tool["function"] for tool in request.tools if tool["function"]["name"] in request.must_call]
+    rules = [f'start: {begin} "\\n" ({" | ".join(f"call{n}" for n in range(len(functions)))}) "\\n" {end}']
+    for number, function in enumerate(functions):
+        head = json.dumps(f'{{"name": {json.dumps(function["name"])}, "arguments": ')
+        # A JSON grammar of its own for each, because a schema's references count from its own root.
+        schema = (function.get("parameters") or {"type": "object"}) | {"x-guidance": _COMPACT}
+        rules += [f'call{number}: {head} arguments{number} "}}"', f"arguments{number}: %json {json.dumps(schema)}"]
+    return llguidance.LLMatcher.grammar_from_lark("\n".join(rules))

@@ -40,7 +40,7 @@ def _apply_template(tokenizer: Any, request: ChatRequest) -> list[int]:
     if request.tools and not tokenizer.has_tool_calling:
         raise RequestError("This model cannot call tools: its chat template has no place for them.", "no_tool_calling")
     options = dict(request.template_options)
-    if request.grammar is not None:
+    if request.grammar is not None or request.must_call:
         # A thought would come before the form that the answer must have.
         options.setdefault("enable_thinking", False)
     try:

@@ -16,6 +16,7 @@ from ominix_core.server import (
     absent,
     chat,
     completions,
+    downloads,
     embeddings,
     health,
     messages,
@@ -40,7 +41,7 @@ from ominix_core.settings import Settings
 
 _RESOURCES = (
     *(chat, completions, responses, messages, embeddings),
-    *(models, registry, absent),
+    *(models, registry, downloads, absent),
     *(requests, system, metrics, health),
 )
 

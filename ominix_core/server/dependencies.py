@@ -26,6 +26,11 @@ async def _response_store(request: Request) -> ResponseStore:
     return store
 
 
+async def takes_work(live_requests: Annotated[LiveRequests, Depends(_live_requests)]) -> None:
+    """Refuse to begin what a server that is going down cannot end."""
+    live_requests.check_open()
+
+
 TheHub = Annotated[Hub, Depends(_hub)]
 TheLiveRequests = Annotated[LiveRequests, Depends(_live_requests)]
 TheResponseStore = Annotated[ResponseStore, Depends(_response_store)]

@@ -6,16 +6,45 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import ominix_core
+from ominix_core.errors import OminixError
 from ominix_core.server.private_file import write_private
+
+
+class ServerNotRunningError(OminixError):
+    """No server of this user runs on this machine."""
+
+    code = "server_not_running"
+
+    def __init__(self) -> None:
+        super().__init__("No Ominix server is running here. Start one: ominix serve")
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A running server; `key` lets the user's own programs in."""
+
+    url: str
+    key: str
+    pid: int
+    version: str
+
+
+def find_server(path: Path) -> Announcement:
+    """The server that `path` announces, which may have died since. Raises ServerNotRunningError."""
+    try:
+        return Announcement(**json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ServerNotRunningError from error
 
 
 @contextlib.contextmanager
 def announced_in(path: Path, url: str, key: str) -> Iterator[None]:
     """Say in `path` where the server is while the block runs; `key` lets the user's own programs in."""
-    text = json.dumps({"url": url, "key": key, "pid": os.getpid(), "version": ominix_core.__version__})
+    text = json.dumps(asdict(Announcement(url, key, os.getpid(), ominix_core.__version__)))
     write_private(path, text)
     try:
         yield

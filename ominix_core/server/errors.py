@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
-from ominix_core.errors import BusyError, OminixError
+from ominix_core.errors import OminixError
 from ominix_core.server.access import request_id
 
 logger = logging.getLogger(__name__)
@@ -32,12 +32,18 @@ _STATUS = {
     "invalid_response_format": 400,
     "no_chat_template": 400,
     "no_tool_calling": 400,
+    "unsupported_tool_choice": 400,
     "busy": 503,
+    "kv_cache_full": 503,
     "load_failed": 503,
+    "insufficient_memory": 503,
+    "worker_gone": 503,
     "invalid_input": 400,
     "wrong_kind_of_model": 400,
     "download_failed": 502,
 }
+_PARAMS = {"model_not_found": "model", "unsupported_tool_choice": "tool_choice"}
+_PASSING = ("busy", "kv_cache_full")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w~/.:])/(?!v1/|health/)(?:[^\s/'\"`]+/)+([^\s/'\"`]*)")
 _ANTHROPIC_TYPES = {
     404: "not_found_error",
@@ -87,8 +93,8 @@ def public_error(error: BaseException, app: FastAPI) -> ApiError:
     """What a client may know of `error`. An unforeseen one goes to the log whole, and to the client as a sentence."""
     if isinstance(error, OminixError):
         status = _STATUS.get(error.code, 500)
-        param = "model" if error.code == "model_not_found" else None
-        headers = RETRY_SOON if isinstance(error, BusyError) else NO_RETRY if status >= 409 else None
+        param = _PARAMS.get(error.code)
+        headers = RETRY_SOON if error.code in _PASSING else NO_RETRY if status >= 409 else None
         error = ApiError(status, str(error), code=error.code, param=param, headers=headers)
     if not isinstance(error, ApiError):
         name = request_id.get()

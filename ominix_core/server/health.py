@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from ominix_core.server.dependencies import TheLiveRequests
-from ominix_core.server.errors import ApiError
+from ominix_core.server.dependencies import TheHub, TheLiveRequests
+from ominix_core.server.errors import RETRY_SOON, ApiError
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -17,8 +17,9 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/ready")
-async def ready(live_requests: TheLiveRequests) -> dict[str, str]:
-    """Whether requests are taken."""
-    if live_requests.stopping:
-        raise ApiError(503, "The server is stopping.", code="server_stopping")
+async def ready(hub: TheHub, live_requests: TheLiveRequests) -> dict[str, str]:
+    """Whether requests are taken, and every model that is loaded can answer them."""
+    live_requests.check_open()
+    if hub.stalled():
+        raise ApiError(503, "A model's worker hangs or has died.", code="model_stalled", headers=RETRY_SOON)
     return {"status": "ready"}

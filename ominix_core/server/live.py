@@ -174,12 +174,11 @@ class LiveRequests:
         self._metrics = metrics
         self._limit = limit
         self._by_id: dict[str, LiveRequest] = {}
-        self._stopping: ApiError | None = None
+        self._open = True
 
     async def start(self, request: Request, prefix: str, entry: RegistryEntry, asked: HubRequest) -> LiveRequest:
         """Hand `asked` to the model. Raises OminixError, or ApiError if the model has too many or the server stops."""
-        if self._stopping is not None:
-            raise self._stopping
+        self.check_open()
         if self.count(entry.id) >= self._limit:
             message = f"{entry.name} has {self._limit} requests in work, which is all it may. Try again in a moment."
             raise ApiError(503, message, code="busy", headers=RETRY_SOON)
@@ -212,15 +211,23 @@ class LiveRequests:
         """How many requests a model has."""
         return sum(live.entry.id == model_id for live in self._by_id.values())
 
-    def stop(self) -> None:
-        """Refuse new requests and cancel the running ones: the server is going down."""
-        self._stopping = ApiError(503, "The server is stopping.", code="server_stopping", headers=NO_RETRY)
-        for live in self.all():
-            live.cancel(self._stopping)
+    def refuse(self) -> None:
+        """Take no new requests: the server is going down."""
+        self._open = False
 
-    @property
-    def stopping(self) -> bool:
-        return self._stopping is not None
+    def cancel(self) -> None:
+        """Cancel the running requests, whose clients are told that the server is going down."""
+        for live in self.all():
+            live.cancel(_stopping())
+
+    def check_open(self) -> None:
+        """Raises ApiError if the server is going down."""
+        if not self._open:
+            raise _stopping()
+
+
+def _stopping() -> ApiError:
+    return ApiError(503, "The server is stopping.", code="server_stopping", headers=RETRY_SOON)
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -14,7 +14,7 @@ from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.auth import may_manage
-from ominix_core.server.dependencies import TheHub
+from ominix_core.server.dependencies import TheHub, takes_work
 from ominix_core.server.schemas.models import STATUS, LoadProgress, Model, ModelList
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, comment, event
 from ominix_core.states import Downloaded, Loaded, Loading
@@ -37,7 +37,7 @@ async def get_model(model: str, hub: TheHub) -> Model:
 
 @router.post(
     "/v1/models/{model:path}/load",
-    dependencies=[Depends(may_manage)],
+    dependencies=[Depends(may_manage), Depends(takes_work)],
     response_class=Response,
     responses={200: {"model": LoadProgress, "content": {"text/event-stream": {}}, "description": "Progress"}},
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import errno
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -25,7 +27,8 @@ from ominix_core.server.origin import is_loopback
 from ominix_core.settings import Settings
 
 LAST_WORDS_SECONDS = 1
-"""How long streams have to tell their clients that the server stops."""
+"""How long streams that were cut short have to tell their clients that the server stops."""
+DRAIN_LOOK_SECONDS = 0.05
 
 
 class ServerError(OminixError):
@@ -76,7 +79,7 @@ class ApiServer:
         except OSError as error:
             raise ServerError(f"The certificate {certfile} cannot be used: {error}") from error
         self._socket = _bind(host, self._settings.port)
-        self._server = _Server(config, app.state.live)
+        self._server = _Server(config, app.state.live, self._settings.drain_seconds)
 
     @property
     def url(self) -> str:
@@ -95,7 +98,11 @@ class ApiServer:
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     def run(self, on_ready: Callable[[], None] | None = None) -> None:
-        """Serve until SIGINT, SIGTERM or `stop`, which end it within two seconds."""
+        """Serve until SIGINT, SIGTERM or `stop`.
+
+        Answers that are in work then have `drain_seconds` to end, and new requests are refused; a second signal cuts
+        them short. Without any it ends at once.
+        """
         self._server.on_ready = on_ready
         with (
             _signals_that_only_stop_the_server(),
@@ -124,9 +131,11 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, live_requests: LiveRequests) -> None:
+    def __init__(self, config: uvicorn.Config, live_requests: LiveRequests, drain_seconds: float) -> None:
         super().__init__(config)
         self._live_requests = live_requests
+        self._drain_seconds = drain_seconds
+        self._hurried = False
         self.on_ready: Callable[[], None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -134,8 +143,18 @@ class _Server(uvicorn.Server):
         if self.on_ready is not None:
             self.on_ready()
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            self._hurried = True  # uvicorn's own way would cut streams before they can say why
+        else:
+            super().handle_exit(sig, frame)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._live_requests.stop()
+        self._live_requests.refuse()
+        deadline = time.monotonic() + self._drain_seconds
+        while self._live_requests.all() and not self._hurried and time.monotonic() < deadline:
+            await asyncio.sleep(DRAIN_LOOK_SECONDS)  # a signal handler could not wake a longer wait
+        self._live_requests.cancel()
         await super().shutdown(sockets)
 
 

@@ -33,16 +33,17 @@ def follow(hub: Hub, model_id: str, work: Future[None]) -> None:
     unsubscribe = hub.subscribe(on_event)
     work.add_done_callback(lambda _: states.put(None))
     try:
-        with _display(hub.resolve(model_id).name) as display:
+        with display(hub.resolve(model_id).name) as shown:
             while (state := states.get()) is not None:
-                display.show(state)
+                shown.show(state)
     finally:
         unsubscribe()
     work.result()
 
 
 @contextmanager
-def _display(name: str) -> Iterator[_Display]:
+def display(name: str) -> Iterator[_Display]:
+    """Shows the states that it is given: a bar on a terminal, otherwise one line per stage."""
     if not sys.stderr.isatty():
         yield _Lines(name)
         return

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import logging.handlers
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ominix_core.errors import OminixError
 from ominix_core.paths import Home
@@ -30,18 +31,19 @@ def open_log(home: Home) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
-def open_hub() -> Hub:
-    """A Hub on the user's home, with the log open."""
+def open_hub(**settings: Any) -> Hub:
+    """A Hub on the user's home, with the log open; `settings` override what the user's file says."""
     home = Home.from_environment()
     open_log(home)
     from ominix_core.hub import Hub
+    from ominix_core.settings import Settings
 
-    return Hub(home)
+    return Hub(home, dataclasses.replace(Settings.load(home), **settings))
 
 
-def open_staying_hub() -> Hub:
+def open_staying_hub(**settings: Any) -> Hub:
     """The same for programs that stay: a newer registry is fetched, and a worker gets warm, in the background."""
-    hub = open_hub()
+    hub = open_hub(**settings)
     hub.update_registry()
     hub.warm_up()
     return hub

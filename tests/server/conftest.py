@@ -27,8 +27,8 @@ from tests.support.tiny_models import scripted_llm
 
 
 def api_server(hub: Hub, **settings: Any) -> ApiServer:
-    """The API on a free port, with these settings."""
-    return ApiServer(hub, dataclasses.replace(hub.settings, **{"port": 0, **settings}))
+    """The API on a free port, with these settings; it cuts answers short when it stops."""
+    return ApiServer(hub, dataclasses.replace(hub.settings, **{"port": 0, "drain_seconds": 0.0, **settings}))
 
 
 @contextlib.contextmanager

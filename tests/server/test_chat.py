@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -11,7 +13,12 @@ import openai
 import pydantic
 import pytest
 
+from ominix_core.hub import Hub
+from ominix_core.paths import Home
 from ominix_core.server.run import ApiServer
+from ominix_core.settings import Settings
+from tests.conftest import local_entry
+from tests.server.conftest import api_server, running
 
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 
@@ -183,6 +190,8 @@ def test_an_unsupported_parameter_is_refused_by_name(
         ({"response_format": {"type": "yaml"}}, "response_format"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
         ({"tool_choice": "required"}, "tool_choice"),
+        ({"tool_choice": "sometimes"}, "tool_choice.type"),
+        ({"tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice"),
         ({"tools": [{"type": "function", "function": {"name": "no spaces"}}]}, "tools[0].function.name"),
         ({"messages": [{"role": "assistant"}]}, "messages[0]"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0]"),
@@ -310,6 +319,72 @@ def test_tools_that_may_not_be_called_stay_unknown_to_the_model(weather_client: 
     ).choices[0]
     assert choice.message.tool_calls is None
     assert choice.message.content == CALLS_WEATHER
+
+
+CLOCK: Any = {
+    "type": "function",
+    "function": {
+        "name": "clock",
+        "parameters": {
+            "type": "object",
+            "properties": {"zone": {"enum": ["UTC", "CET"]}, "seconds": {"type": "boolean"}},
+            "required": ["zone", "seconds"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("temperature", [0, 2])
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "clock"}}])
+def test_a_tool_must_be_called(shared_client: openai.OpenAI, choice: Any, temperature: float) -> None:
+    """ "tiny" writes noise: only the grammar makes it a call."""
+    other: Any = {"type": "function", "function": {"name": "stop", "parameters": CLOCK["function"]["parameters"]}}
+    tools = [CLOCK, other]
+    answer = shared_client.chat.completions.create(
+        model="tiny", messages=HELLO, tools=tools, tool_choice=choice, temperature=temperature, max_tokens=200, seed=1
+    ).choices[0]
+    (call,) = answer.message.tool_calls or []
+    assert call.type == "function"
+    assert call.function.name in (["clock", "stop"] if choice == "required" else ["clock"])
+    arguments = json.loads(call.function.arguments)
+    assert arguments["zone"] in ("UTC", "CET")
+    assert isinstance(arguments["seconds"], bool)
+    assert (answer.message.content, answer.finish_reason) == (None, "tool_calls")
+
+
+def test_parameters_may_refer_to_their_own_definitions(shared_client: openai.OpenAI) -> None:
+    kind = {"properties": {"kind": {"$ref": "#/$defs/Kind"}}, "required": ["kind"], "additionalProperties": False}
+    parameters = {"type": "object", "$defs": {"Kind": {"enum": ["cat"]}}, **kind}
+    tool: Any = {"type": "function", "function": {"name": "pet", "parameters": parameters}}
+    answer = shared_client.chat.completions.create(
+        model="tiny", messages=HELLO, tools=[tool], tool_choice="required", max_tokens=100
+    ).choices[0]
+    (call,) = answer.message.tool_calls or []
+    assert call.type == "function"
+    assert json.loads(call.function.arguments) == {"kind": "cat"}
+
+
+def test_parameters_that_are_no_schema(shared_client: openai.OpenAI) -> None:
+    tool: Any = {"type": "function", "function": {"name": "pet", "parameters": {"type": "animal"}}}
+    with pytest.raises(openai.BadRequestError, match="A tool's parameters are not usable"):
+        shared_client.chat.completions.create(model="tiny", messages=HELLO, tools=[tool], tool_choice="required")
+
+
+def test_calls_of_another_form_cannot_be_forced(
+    home: Home, add_models: Callable[..., None], tiny_llm: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_llm, tmp_path / "other")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | {"tool_parser_type": "qwen3_coder"}))
+    add_models(local_entry("other", folder))
+    body = {"model": "other", "messages": HELLO, "tools": [CLOCK], "tool_choice": "required"}
+    with Hub(home, Settings(isolation="thread")) as hub:
+        hub.load("other").result(60)
+        with running(api_server(hub)) as server:
+            refused = httpx.post(f"{server.url}/v1/chat/completions", json=body)
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["param"]) == (400, "unsupported_tool_choice", "tool_choice")
 
 
 @pytest.mark.parametrize("stream", [False, True])

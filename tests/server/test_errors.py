@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from ominix_core.errors import LoadError
+from ominix_core.errors import BusyError, InsufficientMemoryError, LoadError, OminixError, RequestError
 from ominix_core.hub import Hub
 
 JSON = {"content-type": "application/json"}
@@ -76,3 +76,24 @@ def test_paths_of_this_machine_stay_on_it(http: httpx.Client, hub: Hub, monkeypa
     monkeypatch.setattr(hub, "resolve", fail)
     message = error_of(http.get("/v1/models/tiny"))["message"]
     assert message == "OMINIX_HOME/models/tiny/model.safetensors and …/y.bin are broken, see /v1/models/x"
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "passes"),
+    [
+        (BusyError("short of memory"), "busy", True),
+        (RequestError("the caches are full", "kv_cache_full"), "kv_cache_full", True),
+        (InsufficientMemoryError("Needs 9 GB"), "insufficient_memory", False),
+        (LoadError("broken"), "load_failed", False),
+    ],
+)
+def test_what_passes_by_itself_is_to_be_tried_again(
+    http: httpx.Client, hub: Hub, monkeypatch: pytest.MonkeyPatch, failure: OminixError, code: str, passes: bool
+) -> None:
+    def fail(name: str) -> None:
+        raise failure
+
+    monkeypatch.setattr(hub, "resolve", fail)
+    response = http.get("/v1/models/tiny")
+    assert (response.status_code, error_of(response)["code"]) == (503, code)
+    assert ("retry-after" in response.headers, "x-should-retry" in response.headers) == (passes, not passes)

@@ -13,6 +13,7 @@ import openai
 import pytest
 
 from ominix_core.hub import Hub
+from ominix_core.memory import Machine
 from ominix_core.paths import Home
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Loaded
@@ -95,6 +96,13 @@ def test_a_broken_model_fails_in_the_stream_without_its_path(
         assert error["code"] == "load_failed"
         assert str(tmp_path) not in error["message"]
         assert http.get("/v1/models/tiny").json()["status"] == "error"
+
+
+def test_the_memory_guard_s_refusal_has_a_code_and_its_words(http: httpx.Client, hub: Hub) -> None:
+    hub._runtime._guard.read_machine = lambda: Machine(1 << 36, 1 << 28)
+    error = load(http, "tiny")[-1]["error"]
+    assert error["code"] == "insufficient_memory"
+    assert error["message"].startswith("Needs 0.5 GB, only 0.3 GB available.")
 
 
 def test_a_model_that_is_not_here_cannot_be_loaded(http: httpx.Client, hub: Hub) -> None:

@@ -7,12 +7,14 @@ import stat
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ominix_core.hub import Hub
 from ominix_core.server.keys import KeyStore
 from ominix_core.server.run import ApiServer
+from ominix_core.states import Error
 from tests.server.conftest import api_server, running
 
 LONG: Any = {
@@ -72,6 +74,35 @@ def test_health_needs_no_key_and_tells_nothing(http: httpx.Client, hub: Hub, loa
     KeyStore(hub.home.api_keys).create("editor")
     assert http.get("/health/live").json() == {"status": "ok"}
     assert http.get("/health/ready").json() == {"status": "ready"}
+
+
+def test_a_stalled_worker_makes_the_server_not_ready(process_hub: Hub) -> None:
+    process_hub.load("tiny").result(60)
+    (resident,) = process_hub._runtime.residents
+    (worker,) = psutil.Process().children()
+    with running(api_server(process_hub)) as server, httpx.Client(base_url=server.url) as http:
+        worker.suspend()
+        resident.last_beat -= 10
+        response = http.get("/health/ready")
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "model_stalled")
+        assert int(response.headers["retry-after"]) > 0
+        assert http.get("/health/live").status_code == 200
+        worker.resume()
+        while process_hub.stalled():
+            pass
+        assert http.get("/health/ready").status_code == 200
+
+
+def test_a_dead_worker_makes_the_server_not_ready_until_its_model_is_unloaded(process_hub: Hub) -> None:
+    process_hub.load("tiny").result(60)
+    (worker,) = psutil.Process().children()
+    with running(api_server(process_hub)) as server, httpx.Client(base_url=server.url) as http:
+        worker.kill()
+        while not isinstance(process_hub.state("tiny"), Error):
+            pass
+        assert http.get("/health/ready").json()["error"]["code"] == "model_stalled"
+        assert http.post("/v1/models/tiny/unload").status_code == 200
+        assert http.get("/health/ready").status_code == 200
 
 
 def test_the_machine(shared_http: httpx.Client) -> None:

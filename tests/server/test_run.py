@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import httpx
 import psutil
@@ -52,30 +54,89 @@ def test_a_restart_gets_the_port_back(hub: Hub) -> None:
         assert httpx.get(f"{second.url}/health/live").status_code == 200
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_during_a_stream_ends_it_within_two_seconds_without_orphans(
-    number: int, home: Home, process_hub: Hub
-) -> None:
-    """`process_hub` only writes the registry that the program reads."""
+LONG = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4000, "stream": True, "temperature": 0}
+
+
+@pytest.fixture
+def program(home: Home, process_hub: Hub) -> Iterator[subprocess.Popen[str]]:
+    """A server in a process of its own; `process_hub` only writes the registry that it reads."""
     program = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True)
     assert program.stdout is not None
     try:
-        url = program.stdout.readline().strip()
-        children = psutil.Process(program.pid).children(recursive=True)
-        assert children
-        body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4000, "stream": True, "temperature": 0}
-        with httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=10) as response:
-            lines = response.iter_lines()
-            next(lines)
-            program.send_signal(number)
-            sent = time.monotonic()
-            last = [line for line in lines if line][-1]
-        assert "server_stopping" in last
-        assert program.wait(5) == 0
-        assert time.monotonic() - sent < 2
-        assert program.stdout.read() == "the hub is closed\n"
-        assert psutil.wait_procs(children, timeout=1)[1] == []
+        yield program
     finally:
         program.kill()
         program.wait()
         program.stdout.close()
+
+
+@contextlib.contextmanager
+def ends_within(seconds: float, program: subprocess.Popen[str]) -> Iterator[None]:
+    """The program ends well in this time from the block's beginning, and leaves no process behind."""
+    children = psutil.Process(program.pid).children(recursive=True)
+    assert children
+    begin = time.monotonic()
+    yield
+    assert program.wait(seconds + 5) == 0
+    assert time.monotonic() - begin < seconds
+    assert program.stdout is not None
+    assert program.stdout.read() == "the hub is closed\n"
+    assert psutil.wait_procs(children, timeout=1)[1] == []
+
+
+def wait_until_not_ready(url: str) -> None:
+    while httpx.get(f"{url}/health/ready").status_code == 200:
+        pass
+
+
+class TestSignals:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_ends_at_once_without_work(self, number: int, program: subprocess.Popen[str]) -> None:
+        assert program.stdout is not None
+        program.stdout.readline()
+        with ends_within(2, program):
+            program.send_signal(number)
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_second_one_cuts_a_stream_short(self, number: int, program: subprocess.Popen[str]) -> None:
+        assert program.stdout is not None
+        url = program.stdout.readline().strip()
+        with httpx.stream("POST", f"{url}/v1/chat/completions", json=LONG, timeout=10) as response:
+            lines = response.iter_lines()
+            next(lines)
+            program.send_signal(number)
+            wait_until_not_ready(url)
+            assert next(line for line in lines if line.startswith("data: ")), "the stream goes on"
+            with ends_within(2, program):
+                program.send_signal(number)
+                assert "server_stopping" in [line for line in lines if line][-1]
+
+    def test_a_stream_that_takes_too_long_is_cut_short(
+        self, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    ) -> None:
+        monkeypatch.setenv("OMINIX_DRAIN_SECONDS", "0.3")
+        program: subprocess.Popen[str] = request.getfixturevalue("program")
+        assert program.stdout is not None
+        url = program.stdout.readline().strip()
+        with httpx.stream("POST", f"{url}/v1/chat/completions", json=LONG, timeout=10) as response:
+            lines = response.iter_lines()
+            next(lines)
+            with ends_within(2.3, program):
+                program.send_signal(signal.SIGTERM)
+                assert "server_stopping" in [line for line in lines if line][-1]
+
+
+def test_answers_in_work_may_end_and_new_requests_are_sent_away(hub: Hub) -> None:
+    hub.load("tiny").result(60)
+    with running(api_server(hub, drain_seconds=60.0)) as server:
+        body = LONG | {"max_tokens": 400}
+        with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=body, timeout=30) as response:
+            lines = response.iter_lines()
+            next(lines)
+            server.stop()
+            wait_until_not_ready(server.url)
+            for path in ("/v1/chat/completions", "/v1/models/tiny/load", "/v1/downloads/tiny/start"):
+                refused = httpx.post(f"{server.url}{path}", json=LONG)
+                assert (refused.status_code, refused.json()["error"]["code"]) == (503, "server_stopping")
+                assert int(refused.headers["retry-after"]) > 0
+            assert [line for line in lines if line][-1] == "data: [DONE]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from ominix_core.generation import ChatMessage, ChatRequest, Role, ToolCall
 from ominix_core.registry.entry import RegistryEntry
@@ -91,6 +91,29 @@ class Tool(ApiRequest):
     function: Function
 
 
+class NamedFunction(ApiRequest):
+    """The name of one of the request's tools."""
+
+    name: str
+
+
+class ToolChoice(ApiRequest):
+    """Whether the answer may or must be the call of a tool, and of which."""
+
+    type: Literal["none", "auto", "required", "function"]
+    function: NamedFunction | None = None
+
+    def must_call(self, tools: list[Tool]) -> tuple[str, ...]:
+        """Names of the functions of which the answer must call one."""
+        if self.function is not None:
+            return (self.function.name,)
+        return tuple(tool.function.name for tool in tools) if self.type == "required" else ()
+
+
+def _as_choice(choice: Any) -> Any:
+    return {"type": choice} if isinstance(choice, str) else choice
+
+
 class StreamOptions(ApiRequest):
     """What a stream carries besides the answer."""
 
@@ -126,7 +149,7 @@ class ChatCompletionRequest(PenalizedRequest):
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     response_format: ResponseFormat | None = None
     tools: list[Tool] = Field([], max_length=128)
-    tool_choice: Literal["none", "auto"] = "auto"
+    tool_choice: Annotated[ToolChoice, BeforeValidator(_as_choice, str | ToolChoice)] = ToolChoice(type="auto")
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     chat_template_kwargs: dict[str, Any] = Field(default={})
     stream: bool = False
@@ -135,6 +158,18 @@ class ChatCompletionRequest(PenalizedRequest):
     user: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
+
+    @field_validator("tool_choice")
+    @classmethod
+    def _is_among_the_tools(cls, choice: ToolChoice, info: ValidationInfo) -> ToolChoice:
+        tools: list[Tool] = info.data.get("tools", [])
+        if (choice.type == "function") != (choice.function is not None):
+            raise ValueError("needs function exactly if its type is function")
+        if choice.type == "required" and not tools:
+            raise ValueError("needs tools")
+        if choice.function is not None and choice.function.name not in {tool.function.name for tool in tools}:
+            raise ValueError(f"names '{choice.function.name}', which is not among the tools")
+        return choice
 
     @model_validator(mode="after")
     def _asks_for_logprobs_at_all(self) -> ChatCompletionRequest:
@@ -150,7 +185,8 @@ class ChatCompletionRequest(PenalizedRequest):
             stop=tuple(self.stop),
             logprobs=(self.top_logprobs or 0) if self.logprobs else None,
             grammar=grammar(self.response_format),
-            tools=[tool.model_dump(exclude_none=True) for tool in self.tools if self.tool_choice == "auto"],
+            tools=[tool.model_dump(exclude_none=True) for tool in self.tools if self.tool_choice.type != "none"],
+            must_call=self.tool_choice.must_call(self.tools),
             template_options=reasoning_options(self.reasoning_effort) | self.chat_template_kwargs,
         )
 

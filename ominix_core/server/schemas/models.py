@@ -13,14 +13,16 @@ from ominix_core.states import (
     Loading,
     ModelState,
     NotDownloaded,
+    Paused,
     Unsupported,
 )
 
-Status = Literal["not_downloaded", "downloading", "downloaded", "loading", "loaded", "error", "unsupported"]
+Status = Literal["not_downloaded", "downloading", "paused", "downloaded", "loading", "loaded", "error", "unsupported"]
 
 STATUS: dict[type[ModelState], Status] = {
     NotDownloaded: "not_downloaded",
     Downloading: "downloading",
+    Paused: "paused",
     Downloaded: "downloaded",
     Loading: "loading",
     Loaded: "loaded",

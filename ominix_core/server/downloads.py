@@ -1,0 +1,126 @@
+"""Downloads: list, start, pause, cancel, and their progress."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from ominix_core.events import HubEvent, ModelStateChanged
+from ominix_core.hub import Hub
+from ominix_core.registry.entry import RegistryEntry
+from ominix_core.server.auth import may_manage
+from ominix_core.server.dependencies import TheHub, takes_work
+from ominix_core.server.errors import ApiError
+from ominix_core.server.schemas.downloads import Download, DownloadList
+from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, comment, event
+from ominix_core.states import Downloading, Error, Paused
+
+router = APIRouter(prefix="/v1/downloads", tags=["downloads"])
+
+_MANAGE = [Depends(may_manage)]
+_PROGRESS: dict[int | str, dict[str, Any]] = {
+    200: {"model": Download, "content": {"text/event-stream": {}}, "description": "Progress"}
+}
+
+
+@router.get("")
+async def list_downloads(hub: TheHub) -> DownloadList:
+    """What is being downloaded, waits or is paused, in the queue's order; then what other programs download."""
+    ids = [item.model_id for item in hub.download_queue()]
+    ids += [entry.id for entry in hub.registry.entries if entry.id not in ids and _is_unfinished(hub, entry)]
+    return DownloadList(data=[_download(hub, model_id) for model_id in ids])
+
+
+@router.get("/{model:path}/progress", response_class=Response, responses=_PROGRESS)
+async def follow_download(model: str, request: Request, hub: TheHub) -> EventStream:
+    """Server-sent events about a download, until it ends or is paused."""
+    follower = _Follower(hub, hub.resolve(model))
+    return EventStream(request, follower.events(), follower.close)
+
+
+@router.post(
+    "/{model:path}/start",
+    dependencies=[*_MANAGE, Depends(takes_work)],
+    response_class=Response,
+    responses=_PROGRESS,
+)
+async def start_download(model: str, request: Request, hub: TheHub) -> EventStream:
+    """Get a model, or go on with it. Progress comes as events; the download goes on if the client leaves."""
+    entry = hub.resolve(model)
+    await asyncio.to_thread(hub.download, entry.id)
+    return await follow_download(entry.id, request, hub)
+
+
+@router.post("/{model:path}/pause", dependencies=_MANAGE)
+async def pause_download(model: str, hub: TheHub) -> Download:
+    """Stop a download within moments, keeping its place and its bytes."""
+    entry = _in_queue(hub, model)
+    await asyncio.to_thread(hub.pause_download, entry.id)
+    return _download(hub, entry.id)
+
+
+@router.post("/{model:path}/cancel", dependencies=_MANAGE)
+async def cancel_download(model: str, hub: TheHub, discard: bool = False) -> Download:
+    """Take a download out of the queue within moments. Its bytes are kept unless they are to be discarded."""
+    entry = _in_queue(hub, model)
+    await asyncio.to_thread(hub.cancel_download, entry.id, discard)
+    return _download(hub, entry.id)
+
+
+class _Follower:
+    """A download, watched from the event loop."""
+
+    def __init__(self, hub: Hub, entry: RegistryEntry) -> None:
+        self._hub = hub
+        self._entry = entry
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self.close = hub.subscribe(self._on_event)
+
+    def _on_event(self, change: HubEvent) -> None:
+        if isinstance(change, ModelStateChanged) and change.model_id == self._entry.id:
+            with contextlib.suppress(RuntimeError):  # the loop may be closed before the download ends
+                self._loop.call_soon_threadsafe(self._changed.set)
+
+    async def events(self) -> AsyncIterator[bytes]:
+        """The state as it is whenever the client is ready for it; those in between are passed over."""
+        while True:
+            self._changed.clear()
+            download = _download(self._hub, self._entry.id)
+            state = self._hub.state(self._entry.id)
+            if isinstance(state, Error):
+                raise ApiError(502, state.message, code="download_failed")
+            yield event(download.model_dump())
+            if download.status not in ("waiting", "running"):
+                return
+            while not await self._change():
+                yield comment("keep-alive")
+
+    async def _change(self) -> bool:
+        try:
+            async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                return await self._changed.wait()
+        except TimeoutError:
+            return False
+
+
+def _is_unfinished(hub: Hub, entry: RegistryEntry) -> bool:
+    return isinstance(hub.state(entry.id), Downloading | Paused)
+
+
+def _in_queue(hub: Hub, model: str) -> RegistryEntry:
+    entry = hub.resolve(model)
+    if entry.id not in {item.model_id for item in hub.download_queue()}:
+        message = f"{entry.name} is not among this server's downloads. GET /v1/downloads lists them."
+        raise ApiError(404, message, code="download_not_found", param="model")
+    return entry
+
+
+def _download(hub: Hub, model_id: str) -> Download:
+    stages = {item.model_id: str(item.stage) for item in hub.download_queue()}
+    return Download.of(model_id, hub.state(model_id), stages.get(model_id))

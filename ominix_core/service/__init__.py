@@ -1,0 +1,1 @@
+"""Keeping `ominix serve` running: a job of the system's own service manager."""
