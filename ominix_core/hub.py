@@ -27,6 +27,7 @@ from ominix_core.runtime import Runtime
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Downloading, Loaded, ModelState, NotDownloaded, Unsupported
 from ominix_core.stream import Generation
+from ominix_core.system import System, disk_under
 from ominix_core.workers.host import convert_in_worker
 from ominix_core.workers.protocol import Convert
 
@@ -52,9 +53,9 @@ class Hub:
         self.registry = registry or Registry.load(self.home, self.settings.registry_key)
         self._board = StateBoard()
         self._downloads = DownloadManager(self.home, self._board, self.settings, self._convert)
-        guard = MemoryGuard(self.settings, lambda: self.registry.entries)
-        self._runtime = Runtime(self.home, self._board, self.settings, guard)
-        self._housekeeper = Housekeeper(self._runtime, guard, self.settings)
+        self._guard = MemoryGuard(self.settings, lambda: self.registry.entries)
+        self._runtime = Runtime(self.home, self._board, self.settings, self._guard)
+        self._housekeeper = Housekeeper(self._runtime, self._guard, self.settings)
         for entry in self.registry.entries:
             self._board.set(entry.id, self._state_before_use(entry))
 
@@ -83,6 +84,14 @@ class Hub:
             if entry.category == category and isinstance(self.state(entry.id), Loaded):
                 return entry
         return None
+
+    def system(self) -> System:
+        """Memory and disk of this machine, asked now; takes a few milliseconds."""
+        models = {
+            resident.entry.id: resident.memory_bytes for resident in self._runtime.residents if resident.is_loaded
+        }
+        disk_total, disk_free = disk_under(self.home.root)
+        return System(self._guard.read_machine(), models, disk_total, disk_free, self.settings.guard)
 
     def subscribe(self, subscriber: Subscriber, *, replay: bool = False) -> Callable[[], None]:
         """Call `subscriber` with every HubEvent, on the Hub's threads; returns the function that ends it.

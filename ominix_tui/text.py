@@ -18,7 +18,11 @@ from ominix_core.states import (
 )
 
 if TYPE_CHECKING:
+    from ominix_core.events import RegistryChanged
+    from ominix_core.registry.catalogue import Registry
     from ominix_core.registry.entry import RegistryEntry
+
+MOST_NAMES = 3
 
 # Registry files and models are not trusted with the terminal: an escape sequence in their text would reach it.
 _CONTROL_CODES = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
@@ -89,3 +93,18 @@ def facts_line(entry: RegistryEntry) -> str:
     memory = f"{runtime.memory_gb:.1f} GB RAM" if runtime.memory_gb else ""
     parts = (entry.category, runtime.parameters, runtime.quantization, memory)
     return " · ".join(one_line(str(part)) for part in parts if part)
+
+
+def change_words(change: RegistryChanged, registry: Registry) -> str:
+    """What an update of the registry brought, with the names of new models."""
+    names = [entry.name for model_id in change.added[:MOST_NAMES] if (entry := registry.get(model_id))]
+    if len(change.added) > MOST_NAMES:
+        names.append("…")
+    parts = []
+    if change.added:
+        parts.append(f"{len(change.added):,} new ({', '.join(map(one_line, names))})")
+    if change.changed:
+        parts.append(f"{len(change.changed):,} changed")
+    if change.removed:
+        parts.append(f"{len(change.removed):,} gone")
+    return " · ".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -12,14 +13,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, Label, Static
+from textual.widgets import Button, Footer, Label, Static
 
 from ominix_core.errors import Cancelled, OminixError
 from ominix_core.events import HubEvent, ModelStateChanged, RegistryChanged
 from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState
+from ominix_tui.model_filter import VIEWS
 from ominix_tui.panels import panel_class
+from ominix_tui.text import change_words
 from ominix_tui.widgets.model_header import ModelHeader, actions_for
 from ominix_tui.widgets.registry_tree import RegistryTree
+from ominix_tui.widgets.sidebar import Sidebar
 
 if TYPE_CHECKING:
     from ominix_core.hub import Hub
@@ -27,6 +31,12 @@ if TYPE_CHECKING:
     from ominix_tui.app import OminixApp
     from ominix_tui.panels.base import ModelPanel
 
+VIEW_TIPS = {
+    "all": "List every model",
+    "here": "List the models on this machine",
+    "loaded": "List the models in memory",
+    "fits": "List the models that fit into this machine's memory",
+}
 WIDTHS = [(0, "-narrow"), (100, "-wide")]
 
 
@@ -35,18 +45,27 @@ class HubScreen(Screen[None]):
 
     app: OminixApp
     CSS_PATH = "hub.tcss"
+    AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = WIDTHS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("g", "get_model", "Get", id="hub.get", tooltip="Download the selected model"),
         Binding("l", "load_model", "Load", id="hub.load", tooltip="Bring the selected model into memory"),
         Binding("u", "unload_model", "Unload", id="hub.unload", tooltip="Free the selected model's memory"),
         Binding("c", "cancel_model", "Cancel", id="hub.cancel", tooltip="Stop the download or the load"),
+        Binding("slash", "find", "Find", id="hub.find", tooltip="Search the models", key_display="/"),
+        *(
+            Binding(str(number), f"view('{view}')", word, id=f"hub.view_{view}", tooltip=VIEW_TIPS[view], show=False)
+            for number, (view, word) in enumerate(VIEWS.items(), 1)
+        ),
+        Binding("f", "next_kind", "Kind", id="hub.kind", tooltip="List the next kind of model", show=False),
+        Binding("r", "update_registry", "Update", id="hub.update", tooltip="Fetch a newer list of models", show=False),
         Binding("escape", "focus_models", "Models", id="hub.models", tooltip="Go back to the list of models"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self._hub: Hub | None = None
+        self._awaited: str | None = None
         self._entry: RegistryEntry | None = None
         self._states: dict[str, ModelState] = {}
         self._actions: frozenset[str] = frozenset()
@@ -57,10 +76,9 @@ class HubScreen(Screen[None]):
             yield Label("Ominix", id="brand")
             yield Label("Model Hub", id="place")
             yield Label(id="tally", markup=False)
+            yield Button("Update", id="update", compact=True, action="screen.update_registry", disabled=True)
         with Horizontal(id="body"):
-            with Container(id="sidebar", classes="box") as sidebar:
-                sidebar.border_title = "Models"
-                yield RegistryTree(id="models")
+            yield Sidebar(id="sidebar", classes="box")
             with Vertical(id="main"), Container(id="panel"):
                 yield Static("Reading the registry …", id="empty", markup=False)
         yield Footer(show_command_palette=False)
@@ -74,43 +92,61 @@ class HubScreen(Screen[None]):
         """Show the hub's models, and select one. Raises UnknownModelError if there is no `initial_model`."""
         initial = hub.resolve(initial_model) if initial_model else _first_choice(hub)
         self._hub = hub
-        tree = self._show_models(hub)
+        self.query_one("#update").disabled = False
+        sidebar = await self._show_models(hub)
         if initial is None:
             self.query_one("#empty", Static).update("The registry holds no models.")
             return
         await self.query_one("#main").mount(ModelHeader(), before=0)
         await self._select(initial)
-        tree.choose(initial.id)
-        tree.focus()
-        if initial_model and load_initial and isinstance(hub.state(initial.id), Downloaded):
-            self.action_load_model()
+        sidebar.choose(initial.id)
+        if self.focused is None:
+            self.query_one(RegistryTree).focus()
+        if initial_model and load_initial:
+            self._awaited = initial.id
+            if isinstance(hub.state(initial.id), Downloaded):
+                self.action_load_model()
+            self._enter_awaited()
 
-    def _show_models(self, hub: Hub) -> RegistryTree:
+    def _enter_awaited(self) -> None:
+        """Go to the panel of the model that the program was started for, once it is loaded."""
+        if self._awaited is None or not isinstance(self._states.get(self._awaited), Loaded):
+            return
+        if self._entry is not None and self._entry.id == self._awaited and self.query_one(RegistryTree).has_focus:
+            self._panels[self._awaited].focus_first()
+        self._awaited = None
+
+    async def _show_models(self, hub: Hub) -> Sidebar:
         self._states = {entry.id: hub.state(entry.id) for entry in hub.registry.entries}
-        tree = self.query_one(RegistryTree)
-        tree.fill(hub.registry.entries, self._states)
+        sidebar = self.query_one(Sidebar)
+        await sidebar.show_models(hub, self._states)
         self._show_tally()
-        return tree
+        return sidebar
 
     def _on_hub_event(self, event: HubEvent) -> None:
         if self._hub is None:
             return
         if isinstance(event, RegistryChanged):
-            tree = self._show_models(self._hub)
-            if self._entry is not None:
-                tree.choose(self._entry.id)
+            self._on_registry_changed(event)
         if not isinstance(event, ModelStateChanged):
             return
         model_id, state = event.model_id, event.state
         new_kind = type(state) is not type(self._states.get(model_id))
         self._states[model_id] = state
-        self.query_one(RegistryTree).refresh_model(model_id)
+        self.query_one(Sidebar).show_state(model_id, new_kind)
         if panel := self._panels.get(model_id):
             panel.show_state(state)
         if new_kind:
             self._show_tally()
         if self._entry is not None and model_id == self._entry.id:
             self._show_header(new_kind)
+        self._enter_awaited()
+
+    @work
+    async def _on_registry_changed(self, change: RegistryChanged) -> None:
+        if self._hub is not None:
+            await self._show_models(self._hub)
+            self.app.notify(change_words(change, self._hub.registry), title="Models", markup=False)
 
     def _show_tally(self) -> None:
         kinds = Counter(type(state) for state in self._states.values())
@@ -160,6 +196,35 @@ class HubScreen(Screen[None]):
             await container.mount(self._panels[entry.id])
             self._panels[entry.id].show_state(self._states[entry.id])
         self._panels[entry.id].display = True
+
+    # -- finding and updating -----------------------------------------------------------------------------------
+
+    def action_find(self) -> None:
+        self.query_one(Sidebar).focus_search()
+
+    def action_view(self, view: str) -> None:
+        self.query_one(Sidebar).choose_view(view)
+
+    def action_next_kind(self) -> None:
+        self.query_one(Sidebar).next_kind()
+
+    @work(exclusive=True, group="update")
+    async def action_update_registry(self) -> None:
+        if self._hub is None:
+            return
+        button = self.query_one("#update", Button)
+        button.disabled, button.label = True, "Updating"
+        try:
+            update = await asyncio.wrap_future(self._hub.update_registry())
+        except OminixError as error:
+            self.app.notify(str(error), severity="error", markup=False)
+        else:
+            for warning in update.warnings:
+                self.app.notify(warning, severity="warning", markup=False)
+            if not update.changed:
+                self.app.notify("The list of models is up to date.", markup=False)
+        finally:
+            button.disabled, button.label = False, "Update"
 
     # -- actions ------------------------------------------------------------------------------------------------
 

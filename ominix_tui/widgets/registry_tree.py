@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
 
 CATEGORY_ORDER = ("LLM", "VLM", "ASR", "TTS", "ImageGen")
+MOST_LINES = 200
 
 
 class RegistryTree(Tree[str]):
@@ -53,19 +53,45 @@ class RegistryTree(Tree[str]):
         self.guide_depth = 2
         self._model_nodes: dict[str, TreeNode[str]] = {}
         self._states: Mapping[str, ModelState] = {}
+        self._members: dict[int, list[RegistryEntry]] = {}
 
-    def fill(self, entries: Iterable[RegistryEntry], states: Mapping[str, ModelState]) -> None:
-        """Show these models; `states` by id is read whenever a line is drawn."""
+    def fill(
+        self, entries: Sequence[RegistryEntry], states: Mapping[str, ModelState], *, by_rank: bool = False
+    ) -> None:
+        """Show these models; `states` by id is read whenever a line is drawn.
+
+        More than MOST_LINES stay folded: a category's lines are made when it is opened.
+
+        Args:
+            by_rank: The first entry's category comes first, not the usual one.
+        """
         self.clear()
+        self.cursor_line = -1  # where it stood is another model's line now
         self._states = states
         self._model_nodes.clear()
-        for category, members in groupby(sorted(entries, key=_order), key=lambda entry: entry.category):
-            group = self.root.add(Text(one_line(category)), expand=True)
-            for entry in members:
+        self._members.clear()
+        for category, members in _grouped(entries, by_rank).items():
+            group = self.root.add(Text(one_line(category)))
+            self._members[group.id] = members
+            if len(entries) <= MOST_LINES:
+                self._open(group)
+
+    def _open(self, group: TreeNode[str]) -> None:
+        members = self._members[group.id]
+        if not group.children:
+            for entry in members[:MOST_LINES]:
                 self._model_nodes[entry.id] = group.add_leaf(Text(one_line(entry.name)), entry.id)
+            if len(members) > MOST_LINES:
+                group.add_leaf(Text(f"… {len(members) - MOST_LINES:,} more: search"))
+        if not group.is_expanded:
+            group.expand()
 
     def choose(self, model_id: str) -> None:
-        """Move the cursor to a model."""
+        """Move the cursor to a model, if it is listed."""
+        if model_id not in self._model_nodes:
+            for group in self.root.children:
+                if any(entry.id == model_id for entry in self._members[group.id][:MOST_LINES]):
+                    self._open(group)
         if node := self._model_nodes.get(model_id):
             self.get_node_at_line(0)  # numbers the lines, which a tree that was just filled leaves to its next paint
             self.move_cursor(node)
@@ -80,7 +106,7 @@ class RegistryTree(Tree[str]):
         if node.is_root:  # measured before the styles are there, never shown
             return Text()
         if node.data is None:
-            return self._render_group(node, style)
+            return self._render_group(node, style) if node.allow_expand else Text(str(node.label), style=style)
         words = words_for(self._states[node.data])
         tone = self._tone(words.tone)
         room = max(width - cell_len(words.short) - 3, 4)
@@ -89,13 +115,19 @@ class RegistryTree(Tree[str]):
 
     def _render_group(self, node: TreeNode[str], style: Style) -> Text:
         arrow = "▾" if node.is_expanded else "▸"
-        return Text.assemble(f"{arrow} {node.label} ", (str(len(node.children)), self._tone("muted")), style=style)
+        return Text.assemble(
+            f"{arrow} {node.label} ", (f"{len(self._members[node.id]):,}", self._tone("muted")), style=style
+        )
 
     def _tone(self, name: str) -> Style:
         """The theme's colour of this tone; Rich knows no transparency, so that it is blended here."""
         _, background = self.background_colors
         color = self.get_component_styles(f"registry-tree--{name}").color
         return Style(color=(background + color).rich_color)
+
+    def on_tree_node_expanded(self, event: Tree.NodeExpanded[str]) -> None:
+        if event.node.id in self._members:
+            self._open(event.node)
 
     def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[str]) -> None:
         if event.node.data is not None:
@@ -106,9 +138,16 @@ class RegistryTree(Tree[str]):
             self.post_message(self.Entered(event.node.data))
 
 
-def _order(entry: RegistryEntry) -> tuple[int, str]:
-    known = entry.category in CATEGORY_ORDER
-    return (CATEGORY_ORDER.index(entry.category) if known else len(CATEGORY_ORDER), entry.category)
+def _grouped(entries: Sequence[RegistryEntry], by_rank: bool) -> dict[str, list[RegistryEntry]]:
+    groups: dict[str, list[RegistryEntry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.category, []).append(entry)
+    return groups if by_rank else {category: groups[category] for category in sorted(groups, key=_order)}
+
+
+def _order(category: str) -> tuple[int, str]:
+    known = category in CATEGORY_ORDER
+    return (CATEGORY_ORDER.index(category) if known else len(CATEGORY_ORDER), category)
 
 
 def _fitted(name: str, width: int) -> str:

@@ -1,0 +1,136 @@
+"""The list of models with what narrows it down: search, quick views, categories."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Input, Label
+
+from ominix_core.states import ModelState
+from ominix_tui.model_filter import KINDS, MOST_HITS, VIEWS, ModelFilter
+from ominix_tui.text import one_line
+from ominix_tui.widgets.choice_row import ChoiceRow
+from ominix_tui.widgets.registry_tree import RegistryTree
+
+if TYPE_CHECKING:
+    from ominix_core.hub import Hub
+
+
+class SearchField(Input):
+    """Enter and Down lead to the hits, Escape clears what was typed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,down", "screen.focus_models", "Hits", id="search.hits", tooltip="Go to the models found"),
+        Binding("escape", "clear_or_leave", "Clear", id="search.clear", tooltip="Forget what was typed"),
+    ]
+
+    def action_clear_or_leave(self) -> None:
+        if self.value:
+            self.value = ""
+        else:
+            self.screen.query_one(RegistryTree).focus()
+
+
+class Sidebar(Vertical):
+    """Shows the Hub's models as they match its search field, view and category."""
+
+    DEFAULT_CSS = """
+    Sidebar {
+        SearchField { background: $foreground 4%; }
+        SearchField:focus { background: $foreground 10%; background-tint: transparent; }
+        RegistryTree { height: 1fr; }
+        #none { display: none; padding: 1; width: 1fr; color: $text-muted; }
+    }
+    """
+
+    def __init__(self, *, id: str, classes: str) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self.border_title = "Models"
+        self._hub: Hub | None = None
+        self._states: Mapping[str, ModelState] = {}
+        self._current: str | None = None
+
+    def compose(self) -> ComposeResult:
+        yield SearchField(placeholder="/ to search", compact=True, id="search")
+        yield ChoiceRow(VIEWS.items(), id="view")
+        yield ChoiceRow(KINDS.items(), id="kind")
+        yield Label(id="none", markup=False)
+        yield RegistryTree(id="models")
+
+    @property
+    def filter(self) -> ModelFilter:
+        """What is typed and chosen now."""
+        view, kind = (self.query_one(name, ChoiceRow).chosen for name in ("#view", "#kind"))
+        return ModelFilter(self.query_one(SearchField).value, view, kind)
+
+    async def show_models(self, hub: Hub, states: Mapping[str, ModelState]) -> None:
+        """Show the Hub's models; `states` by id is read whenever a line is drawn or the filter needs it."""
+        self._hub, self._states = hub, states
+        await self._apply()
+
+    def choose(self, model_id: str) -> None:
+        """Move the cursor to a model, now and whenever the list is filled again."""
+        self._current = model_id
+        self.query_one(RegistryTree).choose(model_id)
+
+    def show_state(self, model_id: str, new_kind: bool) -> None:
+        """A model's state has changed; `new_kind` if it is another one, not only its progress."""
+        self.query_one(RegistryTree).refresh_model(model_id)
+        if new_kind and self.filter.depends_on_states:
+            self._apply_soon()
+
+    def focus_search(self) -> None:
+        self.query_one(SearchField).focus()
+
+    def choose_view(self, view: str) -> None:
+        self.query_one("#view", ChoiceRow).chosen = view
+
+    def next_kind(self) -> None:
+        self.query_one("#kind", ChoiceRow).action_move(1)
+
+    @on(Input.Changed)
+    @on(ChoiceRow.Changed)
+    def _on_changed(self) -> None:
+        self._apply_soon()
+
+    @on(RegistryTree.Chosen)
+    def _on_chosen(self, event: RegistryTree.Chosen) -> None:
+        self._current = event.model_id
+
+    @work(exclusive=True)
+    async def _apply_soon(self) -> None:
+        await self._apply()
+
+    async def _apply(self) -> None:
+        if self._hub is None:
+            return
+        wanted = self.filter
+        entries = await asyncio.to_thread(wanted.apply, self._hub, self._states)
+        tree = self.query_one(RegistryTree)
+        tree.fill(entries, self._states, by_rank=bool(wanted.text.strip()))
+        none = self.query_one("#none", Label)
+        none.display = not entries
+        none.update(_nothing_found(wanted))
+        self.border_subtitle = _count(len(entries), len(self._hub.registry.entries))
+        if self._current is not None:
+            tree.choose(self._current)
+
+
+def _count(shown: int, total: int) -> str:
+    if shown == total:
+        return f"{total:,}"
+    more = "+" if shown == MOST_HITS else ""
+    return f"{shown:,}{more} of {total:,}"
+
+
+def _nothing_found(wanted: ModelFilter) -> str:
+    what = f"No model matches “{one_line(wanted.text)}”" if wanted.text.strip() else "No model"
+    where = {"here": " on this machine", "loaded": " in memory", "fits": " that fits this Mac"}.get(wanted.view, "")
+    kind = f" among {KINDS[wanted.category]} models" if wanted.category else ""
+    return f"{what}{where}{kind}."
