@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -51,6 +52,12 @@ def export(chat: Chat, file: Path) -> Path:
     except OSError as error:
         raise ChatsError(f"The conversation cannot be written to {file}: {error.strerror}.") from error
     return file
+
+
+def suggested_file(title: str) -> str:
+    """A name for the exported file, in the user's own folder."""
+    words = re.sub(r"[^\w]+", "-", title).strip("-")[:60]
+    return f"~/{words or 'conversation'}.md"
 
 
 def _moment(seconds: float) -> str:

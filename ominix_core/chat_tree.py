@@ -102,7 +102,7 @@ class Chat:
             message = children[-1]
         return message
 
-    def request_messages(self, head: int) -> list[ChatMessage]:
+    def request_messages(self, head: int | None) -> list[ChatMessage]:
         """What a model is given to continue the branch that ends with `head`."""
         system = self.conversation.system_prompt.strip()
         turns = [ChatMessage(message.role, message.content) for message in self.branch_to(head)]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ominix_tui.app import OminixApp
     from ominix_tui.panels.base import ModelPanel
 
+CHATTING = ("LLM", "VLM")
 WIDTHS = [(0, "-narrow"), (100, "-wide")]
 
 
@@ -41,6 +42,7 @@ class HubScreen(Screen[None]):
         Binding("l", "load_model", "Load", id="hub.load", tooltip="Bring the selected model into memory"),
         Binding("u", "unload_model", "Unload", id="hub.unload", tooltip="Free the selected model's memory"),
         Binding("c", "cancel_model", "Cancel", id="hub.cancel", tooltip="Stop the download or the load"),
+        Binding("ctrl+t", "open_chat", "Open in Chat ▸", id="hub.chat", tooltip="Talk to the selected model"),
         Binding("escape", "focus_models", "Models", id="hub.models", tooltip="Go back to the list of models"),
     ]
 
@@ -171,6 +173,12 @@ class HubScreen(Screen[None]):
 
     def action_focus_models(self) -> None:
         self.query_one(RegistryTree).focus()
+
+    def action_open_chat(self) -> None:
+        """Go to the chat screen, with the selected model if it can talk and is on this machine."""
+        if self._entry is not None:
+            here = isinstance(self._states[self._entry.id], Loaded | Loading | Downloaded)
+            self.app.open_chat(self._entry.id if here and self._entry.category in CHATTING else None)
 
     def action_get_model(self) -> None:
         if self._hub is not None and self._entry is not None:
