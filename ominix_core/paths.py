@@ -42,6 +42,10 @@ class Home:
         return self.root / "cache" / "prompts"
 
     @property
+    def chats(self) -> Path:
+        return self.root / "chats.sqlite"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

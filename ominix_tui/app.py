@@ -8,7 +8,7 @@ import gc
 import logging
 import signal
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
 from textual import work
@@ -25,8 +25,16 @@ from ominix_tui.screens.hub import HubScreen
 
 if TYPE_CHECKING:
     from ominix_core.hub import Hub
+    from ominix_tui.screens.chat import ChatScreen
 
 logger = logging.getLogger(__name__)
+
+
+def _chat_screen() -> ChatScreen:
+    """Made when it is first shown: what it imports would delay the first paint."""
+    from ominix_tui.screens.chat import ChatScreen
+
+    return ChatScreen()
 
 
 class OminixApp(App[None]):
@@ -43,7 +51,7 @@ class OminixApp(App[None]):
     """
 
     TITLE = "Ominix"
-    MODES: ClassVar = {"hub": HubScreen}
+    MODES: ClassVar = {"hub": HubScreen, "chat": _chat_screen}
     DEFAULT_MODE = "hub"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Unload every model and leave", priority=True),
@@ -92,6 +100,25 @@ class OminixApp(App[None]):
         screen = self.screen_stack[0]
         assert isinstance(screen, HubScreen)
         return screen
+
+    def action_show_hub(self) -> None:
+        self.switch_mode("hub")
+
+    @work
+    async def open_chat(self, model_id: str | None) -> None:
+        """Go to the chat screen; with a model, begin a conversation with it."""
+        if self._opening is None:
+            return
+        hub = await self._opening
+        await self.switch_mode("chat")
+        screen = cast("ChatScreen", self.screen)
+        try:
+            await screen.connect(hub)
+        except OminixError as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
+        if model_id is not None:
+            await screen.begin_with(model_id)
 
     def on_ominix_app_hub_events_waiting(self) -> None:
         for event in self._bridge.take():

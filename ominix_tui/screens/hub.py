@@ -37,6 +37,7 @@ VIEW_TIPS = {
     "loaded": "List the models in memory",
     "fits": "List the models that fit into this machine's memory",
 }
+CHATTING = ("LLM", "VLM")
 WIDTHS = [(0, "-narrow"), (100, "-wide")]
 
 
@@ -59,6 +60,7 @@ class HubScreen(Screen[None]):
         ),
         Binding("f", "next_kind", "Kind", id="hub.kind", tooltip="List the next kind of model", show=False),
         Binding("r", "update_registry", "Update", id="hub.update", tooltip="Fetch a newer list of models", show=False),
+        Binding("ctrl+t", "open_chat", "Open in Chat ▸", id="hub.chat", tooltip="Talk to the selected model"),
         Binding("escape", "focus_models", "Models", id="hub.models", tooltip="Go back to the list of models"),
     ]
 
@@ -236,6 +238,12 @@ class HubScreen(Screen[None]):
 
     def action_focus_models(self) -> None:
         self.query_one(RegistryTree).focus()
+
+    def action_open_chat(self) -> None:
+        """Go to the chat screen, with the selected model if it can talk and is on this machine."""
+        if self._entry is not None:
+            here = isinstance(self._states[self._entry.id], Loaded | Loading | Downloaded)
+            self.app.open_chat(self._entry.id if here and self._entry.category in CHATTING else None)
 
     def action_get_model(self) -> None:
         if self._hub is not None and self._entry is not None:

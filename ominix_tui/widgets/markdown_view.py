@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from markdown_it.token import Token
 from textual.content import Content
 from textual.geometry import Size
-from textual.strip import Strip
-from textual.visual import Visual
-from textual.widget import Widget
 
 from ominix_tui.text import printable
+from ominix_tui.widgets.content_lines import ContentLines
 from ominix_tui.widgets.markdown_lines import parser, render_markdown, render_tokens, warm_up
-
-if TYPE_CHECKING:
-    from textual.selection import Selection
 
 LIVE_CODE_LINES = 12
 SETTLED_CODE_LINES = 8
@@ -24,15 +18,11 @@ LIVE_CHARACTERS = 2000
 SETTLED_CHARACTERS = 1000
 
 
-class MarkdownView(Widget):
+class MarkdownView(ContentLines):
     """Markdown that grows by `append` and is drawn anew, as a whole, by `finish`.
 
     Textual's Markdown keeps a widget per block and stalls the event loop for 150 to 550 ms on lists and code at
     200 tokens/s. Here only the last block is rendered again; what lies before it has settled into lines.
-    """
-
-    DEFAULT_CSS = """
-    MarkdownView { height: auto; width: 1fr; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  the name that every Textual widget uses
@@ -41,9 +31,7 @@ class MarkdownView(Widget):
         self._settled: list[Content] = []
         self._tail = ""
         self._tail_continues = False
-        self._lines: list[Content] = []
         self._width = 0
-        self._strips: dict[int, tuple[Content, Strip]] = {}
 
     def on_mount(self) -> None:
         self.run_worker(warm_up, thread=True)
@@ -84,31 +72,6 @@ class MarkdownView(Widget):
             self._settled, self._tail, self._tail_continues = [], self._source, False
             self._draw_tail(parser().parse(self._tail))
         return len(self._lines)
-
-    def render_line(self, y: int) -> Strip:
-        line = self._lines[y] if y < len(self._lines) else Content()
-        selected = self.text_selection.get_span(y) if self.text_selection is not None else None
-        if selected is not None:
-            start, end = selected
-            style = self.screen.get_visual_style("screen--selection")
-            return self._strip_of(line.stylize(style, start, len(line) if end == -1 else end), y)
-        known, strip = self._strips.get(y, (None, Strip.blank(0)))
-        if known is not line:
-            strip = self._strip_of(line, y)
-            self._strips[y] = (line, strip)
-        return strip
-
-    def notify_style_update(self) -> None:
-        self._strips.clear()
-        super().notify_style_update()
-
-    def _strip_of(self, line: Content, y: int) -> Strip:
-        width = max(self.size.width, 1)
-        strips = Visual.to_strips(self, line, width, 1, self.visual_style, apply_selection=False)
-        return strips[0].extend_cell_length(width, self.rich_style).apply_offsets(0, y)
-
-    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        return selection.extract("\n".join(line.plain.rstrip() for line in self._lines)), "\n"
 
     def _draw_tail(self, tokens: list[Token]) -> None:
         tail = render_tokens(tokens, self._width)

@@ -44,17 +44,21 @@ class Response(VerticalScroll):
     class Ended(Message):
         """The generation has ended, well or badly."""
 
+        def __init__(self, last: Finished | Failed) -> None:
+            super().__init__()
+            self.last = last
+
     def __init__(self, *, id: str, classes: str = "") -> None:  # noqa: A002  the name that every widget uses
         super().__init__(id=id, classes=classes)
         self._generation: Generation | None = None
         self._started = 0.0
         self._activity = ""
+        self._views = {name: MarkdownView(id=name) for name in ("reasoning", "answer")}
 
     def compose(self) -> ComposeResult:
         with Vertical(id="page"):
             yield Label(id="hint", markup=False)
-            yield MarkdownView(id="reasoning")
-            yield MarkdownView(id="answer")
+            yield from self._views.values()
             yield Label(id="failure", markup=False)
 
     def on_mount(self) -> None:
@@ -73,7 +77,12 @@ class Response(VerticalScroll):
     @property
     def answer(self) -> str:
         """The text of the answer so far."""
-        return self._view("answer").source
+        return self._views["answer"].source
+
+    @property
+    def reasoning(self) -> str:
+        """What the model has thought before it answered."""
+        return self._views["reasoning"].source
 
     def show_hint(self, text: str) -> None:
         """What to say as long as there is no answer."""
@@ -86,8 +95,7 @@ class Response(VerticalScroll):
         self._activity = "waiting for the first token"
         self.query_one("#hint").display = False
         self._show_failure("")
-        for name in ("reasoning", "answer"):
-            view = self._view(name)
+        for view in self._views.values():
             view.clear()
             view.display = False
         self.anchor()
@@ -98,9 +106,6 @@ class Response(VerticalScroll):
         if self._generation is not None:
             self._generation.cancel()
             self._activity = "stopping"
-
-    def _view(self, name: str) -> MarkdownView:
-        return self.query_one(f"#{name}", MarkdownView)
 
     def _drain(self) -> None:
         if self._generation is None:
@@ -116,7 +121,7 @@ class Response(VerticalScroll):
 
     def _append(self, name: str, text: str) -> None:
         if text:
-            view = self._view(name)
+            view = self._views[name]
             view.display = True
             view.append(text)
 
@@ -141,12 +146,12 @@ class Response(VerticalScroll):
             self._show_status("", "broke off")
             self._show_failure(f"! {last.message}")
         self._draw_finally()
-        self.post_message(self.Ended())
+        self.post_message(self.Ended(last))
 
     @work(exclusive=True)
     async def _draw_finally(self) -> None:
-        for name in ("reasoning", "answer"):
-            await self._view(name).finish()
+        for view in self._views.values():
+            await view.finish()
 
     def _show_status(self, figures: str, ending: str = "") -> None:
         self.border_title = f"Response · {ending}" if ending else "Response"

@@ -27,7 +27,12 @@ from ominix_core.registry.entry import RegistryEntry
 from ominix_core.states import Loaded, Loading
 from ominix_tui.app import OminixApp
 from ominix_tui.panels.llm_chat import LLMChatPanel
+from ominix_tui.screens.chat import ChatScreen
 from ominix_tui.screens.hub import HubScreen
+from ominix_tui.widgets.chat_dialogs import ModelDialog, TextDialog
+from ominix_tui.widgets.chat_list import Titles
+from ominix_tui.widgets.chat_pane import ChatPane
+from ominix_tui.widgets.chat_transcript import ChatTranscript
 from ominix_tui.widgets.prompt_area import PromptArea
 from ominix_tui.widgets.registry_tree import RegistryTree
 from tests.conftest import local_entry
@@ -132,11 +137,13 @@ class TestModels:
 
 class TestKeys:
     def test_every_key_is_named_and_explained(self) -> None:
-        classes = (OminixApp, HubScreen, LLMChatPanel, PromptArea, RegistryTree)
-        bindings = [binding for cls in classes for binding in cls.BINDINGS]
+        hub = (OminixApp, HubScreen, LLMChatPanel, PromptArea, RegistryTree)
+        chat = (ChatScreen, ChatPane, ChatTranscript, Titles, TextDialog, ModelDialog)
+        bindings = [binding for cls in (*hub, *chat) for binding in cls.BINDINGS]
         assert all(isinstance(binding, Binding) for binding in bindings)
         assert all(binding.id and binding.description and binding.tooltip for binding in bindings)  # type: ignore[union-attr]
         ids = [binding.id for binding in bindings]  # type: ignore[union-attr]
+        ids.remove("dialog.cancel")  # both dialogs have it
         assert len(set(ids)) == len(ids)
 
     async def test_q_is_text_in_a_field_and_quits_elsewhere(self, catalogue_app: OminixApp) -> None:

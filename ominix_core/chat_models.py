@@ -1,0 +1,85 @@
+"""Which models can answer in a conversation, and how a request reaches them."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ominix_core.generation import ChatMessage, ChatRequest, Sampling
+from ominix_core.registry.entry import Category
+from ominix_core.states import Downloaded, Loaded, Loading, ModelState
+
+if TYPE_CHECKING:
+    from ominix_core.hub import Hub
+    from ominix_core.registry.entry import RegistryEntry
+    from ominix_core.stream import Generation
+
+LOCAL = "local"
+CHATTING = (Category.LLM, Category.VLM)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatModel:
+    """A model that can answer.
+
+    Attributes:
+        id: What a conversation keeps of it: the registry's id.
+        badge: Where it runs: "local" for this machine.
+        state: Of a local model; None for the others, which are always ready.
+        context: The longest conversation in tokens, if it is known.
+    """
+
+    id: str
+    name: str
+    badge: str = LOCAL
+    state: ModelState | None = None
+    context: int | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.state is None or isinstance(self.state, Loaded)
+
+
+class ChatModels:
+    """The models of a Hub that can chat. Thread-safe; calls may wait for the disk, so make them on a thread."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def available(self) -> list[ChatModel]:
+        """The loaded ones first, then those on this machine."""
+        models = [self._local(entry) for entry in self._hub.registry.entries if entry.category in CHATTING]
+        kinds = (Loaded, Loading, Downloaded)
+        return [model for kind in kinds for model in models if isinstance(model.state, kind)]
+
+    def default(self) -> ChatModel | None:
+        """The one that is chosen before the user chooses: the first that is ready, else the first."""
+        models = self.available()
+        return next((model for model in models if model.ready), models[0] if models else None)
+
+    def find(self, model_id: str) -> ChatModel:
+        """The model of this id; one that is gone from the registry keeps its id as its name."""
+        entry = self._hub.registry.get(model_id)
+        return self._local(entry) if entry else ChatModel(model_id, model_id, badge="gone")
+
+    def load(self, model_id: str) -> Future[None]:
+        """Make the model ready. Raises NotReadyError or UnknownModelError; the future raises LoadError or Cancelled."""
+        return self._hub.load(model_id)
+
+    def generate(self, model_id: str, messages: list[ChatMessage]) -> Generation:
+        """Ask the model to continue a conversation. Raises NotReadyError, BusyError or UnknownModelError."""
+        entry = self._hub.resolve(model_id)
+        return self._hub.generate(
+            entry.id, ChatRequest(messages=messages, max_tokens=None, sampling=_sampling(entry.defaults))
+        )
+
+    def _local(self, entry: RegistryEntry) -> ChatModel:
+        state = self._hub.state(entry.id)
+        return ChatModel(entry.id, entry.name, state=state, context=entry.runtime.context)
+
+
+def _sampling(defaults: dict[str, float]) -> Sampling:
+    """What the registry recommends for a model."""
+    names = ("temperature", "top_p", "top_k", "min_p")
+    return Sampling(**{name: defaults[name] for name in names if defaults.get(name) is not None})  # type: ignore[arg-type]

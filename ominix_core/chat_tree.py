@@ -1,0 +1,117 @@
+"""What a kept conversation is: its messages as a tree, in which every edit or new answer opens a branch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ominix_core.generation import ChatMessage, Usage
+
+TITLE_LENGTH = 60
+
+Ending = Literal["", "length", "cancelled", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The head data of a conversation.
+
+    Attributes:
+        model_id: The model that answers, as `ominix_core.chat_models` names it; empty before one was chosen.
+        head: The last message of the branch that is shown; None while there is no message.
+        created: Seconds since 1970, as is `updated`, the time of the newest message.
+    """
+
+    id: int
+    title: str
+    system_prompt: str
+    model_id: str
+    head: int | None
+    created: float
+    updated: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model has answered.
+
+    Attributes:
+        ending: Why it is not complete, or empty.
+    """
+
+    text: str
+    model_id: str = ""
+    reasoning: str = ""
+    ending: Ending = ""
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the user or a model.
+
+    Attributes:
+        parent: The message that it follows; None for the first of a branch.
+        ending: Why an answer is not complete, or empty.
+        usage: Token counts and speed of an answer, if they are known.
+    """
+
+    id: int
+    parent: int | None
+    role: Literal["user", "assistant"]
+    content: str
+    created: float
+    model_id: str = ""
+    reasoning: str = ""
+    ending: Ending = ""
+    usage: Usage | None = None
+
+
+class Chat:
+    """A conversation with all its messages, which are in the order of their ids."""
+
+    def __init__(self, conversation: Conversation, messages: Sequence[Message]) -> None:
+        self.conversation = conversation
+        self.messages = {message.id: message for message in messages}
+        self._children: dict[int | None, list[Message]] = defaultdict(list)
+        for message in messages:
+            self._children[message.parent].append(message)
+
+    @property
+    def branch(self) -> list[Message]:
+        """The messages that are shown, the first one first."""
+        return self.branch_to(self.conversation.head)
+
+    def branch_to(self, message_id: int | None) -> list[Message]:
+        """The messages from the first one to this one."""
+        branch: list[Message] = []
+        while message_id is not None:
+            branch.append(self.messages[message_id])
+            message_id = branch[-1].parent
+        return branch[::-1]
+
+    def alternatives(self, message: Message) -> Sequence[Message]:
+        """The messages in the same place of the tree, oldest first; `message` is one of them."""
+        return self._children[message.parent]
+
+    def end_below(self, message: Message) -> Message:
+        """The end of the newest branch that goes through `message`."""
+        while children := self._children.get(message.id):
+            message = children[-1]
+        return message
+
+    def request_messages(self, head: int | None) -> list[ChatMessage]:
+        """What a model is given to continue the branch that ends with `head`."""
+        system = self.conversation.system_prompt.strip()
+        turns = [ChatMessage(message.role, message.content) for message in self.branch_to(head)]
+        return [ChatMessage("system", system), *turns] if system else turns
+
+
+def title_from(text: str) -> str:
+    """A title for a conversation that begins with this text: its first words, on one line."""
+    words = " ".join(text[: 10 * TITLE_LENGTH].split())
+    if len(words) <= TITLE_LENGTH:
+        return words
+    return words[: TITLE_LENGTH - 1].rsplit(" ", 1)[0].rstrip(",.;:") + "…"

@@ -1,0 +1,135 @@
+"""The messages of a conversation as Markdown, rendered off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.message import Message as TextualMessage
+
+from ominix_core.chat_tree import Chat, Message
+from ominix_tui.text import one_line, printable
+from ominix_tui.widgets.content_lines import ContentLines
+from ominix_tui.widgets.markdown_lines import render_markdown
+
+LAST_MESSAGES = 20
+"""What is rendered and shown first when a long conversation is opened: more than a screen of it."""
+
+GUTTER = Content("  ")
+BAR = Content.styled("▌ ", "$text-accent")
+FAINT = "$foreground 60%"
+ENDINGS = {"length": "cut at max tokens", "cancelled": "stopped", "failed": "broke off"}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One message and the lines that it takes."""
+
+    message: Message
+    start: int
+    stop: int
+
+
+class ChatHistory(ContentLines):
+    """The branch of a conversation that is shown; one of its messages can be chosen, and then has a bar."""
+
+    class Drawn(TextualMessage):
+        """The lines are new."""
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._chat: Chat | None = None
+        self._name_of: Callable[[str], str] = str
+        self._width = 0
+        self._bodies: dict[tuple[int, int], list[Content]] = {}
+        self._blocks: list[Block] = []
+        self._chosen: int | None = None
+
+    async def show(self, chat: Chat | None, name_of: Callable[[str], str]) -> None:
+        """Show the conversation; `name_of` gives a model's name for its id. Nothing is chosen then."""
+        if chat is None or self._chat is None or chat.conversation.id != self._chat.conversation.id:
+            self._bodies = {}
+        self._chat, self._name_of, self._chosen = chat, name_of, None
+        await self._draw()
+
+    @property
+    def chosen(self) -> Message | None:
+        """The message that the user has chosen."""
+        block = self._block(self._chosen)
+        return block.message if block else None
+
+    def choose(self, step: int) -> Block | None:
+        """Choose the message `step` places after the chosen one (the last, if there is none) and return its place."""
+        if not self._blocks:
+            return None
+        places = [block.message.id for block in self._blocks]
+        place = places.index(self._chosen) + step if self._chosen in places else len(places) - 1
+        return self.choose_message(places[max(0, min(place, len(places) - 1))])
+
+    def choose_message(self, message_id: int | None) -> Block | None:
+        """Choose this message, or none, and return its place."""
+        self._mark(False)
+        self._chosen = message_id
+        self._mark(True)
+        return self._block(message_id)
+
+    def _block(self, message_id: int | None) -> Block | None:
+        return next((block for block in self._blocks if block.message.id == message_id), None)
+
+    def _mark(self, marked: bool) -> None:
+        if block := self._block(self._chosen):
+            for y in range(block.start, block.stop):
+                self._lines[y] = (BAR if marked else GUTTER) + self._lines[y][len(GUTTER) :]
+            self.refresh()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        if width != self._width:
+            self._width = width
+            self.run_worker(self._draw(), exclusive=True)
+        return len(self._lines)
+
+    async def _draw(self) -> None:
+        """Render what is not rendered yet: the last messages first, so that they are there at once."""
+        chat, width = self._chat, self._width
+        branch = chat.branch if chat else []
+        for part in (branch[-LAST_MESSAGES:], branch) if len(branch) > LAST_MESSAGES else (branch,):
+            lines, blocks = await asyncio.to_thread(self._render_messages, part, width) if width else ([], [])
+            if (chat, width) != (self._chat, self._width):
+                return
+            self._lines, self._blocks = lines, blocks
+            self._strips.clear()
+            self._mark(True)
+            self.refresh(layout=True)
+            self.post_message(self.Drawn())
+
+    def _render_messages(self, messages: Sequence[Message], width: int) -> tuple[list[Content], list[Block]]:
+        lines: list[Content] = []
+        blocks: list[Block] = []
+        for message in messages:
+            key = (message.id, width)
+            if key not in self._bodies:
+                body = render_markdown(printable(message.content), max(width - len(GUTTER), 1))
+                self._bodies[key] = [GUTTER + line for line in body]
+            start = len(lines)
+            lines += [GUTTER + self._heading(message), *self._bodies[key]]
+            blocks.append(Block(message, start, len(lines)))
+            lines.append(Content())
+        return lines, blocks
+
+    def _heading(self, message: Message) -> Content:
+        if message.role == "user":
+            heading = Content.styled("You", "bold $text-primary")
+        else:
+            heading = Content.styled(one_line(self._name_of(message.model_id)) or "Answer", "bold $text-secondary")
+        notes = []
+        alternatives = self._chat.alternatives(message) if self._chat else ()
+        if len(alternatives) > 1:
+            notes.append(f"‹ {alternatives.index(message) + 1}/{len(alternatives)} ›")
+        if message.reasoning:
+            notes.append("thought first")
+        if message.ending:
+            notes.append(ENDINGS.get(message.ending, message.ending))
+        return heading + Content.styled("".join(f"  {note}" for note in notes), FAINT)
