@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ominix_core import providers
 from ominix_core.generation import ChatMessage, ChatRequest, Sampling
 from ominix_core.registry.entry import Category
 from ominix_core.states import Downloaded, Loaded, Loading, ModelState
@@ -25,7 +26,7 @@ class ChatModel:
 
     Attributes:
         id: What a conversation keeps of it: the registry's id.
-        badge: Where it runs: "local" for this machine.
+        badge: Where it runs: "local" for this machine, else the provider's name.
         state: Of a local model; None for the others, which are always ready.
         context: The longest conversation in tokens, if it is known.
     """
@@ -48,10 +49,11 @@ class ChatModels:
         self._hub = hub
 
     def available(self) -> list[ChatModel]:
-        """The loaded ones first, then those on this machine."""
+        """The loaded ones first, then those on this machine, then those of providers."""
+        remote = [ChatModel(f"{name}/{model}", model, name) for name, model in self._offered()]
         models = [self._local(entry) for entry in self._hub.registry.entries if entry.category in CHATTING]
         kinds = (Loaded, Loading, Downloaded)
-        return [model for kind in kinds for model in models if isinstance(model.state, kind)]
+        return [model for kind in kinds for model in models if isinstance(model.state, kind)] + remote
 
     def default(self) -> ChatModel | None:
         """The one that is chosen before the user chooses: the first that is ready, else the first."""
@@ -60,6 +62,9 @@ class ChatModels:
 
     def find(self, model_id: str) -> ChatModel:
         """The model of this id; one that is gone from the registry keeps its id as its name."""
+        name, _, model = model_id.partition("/")
+        if (name, model) in self._offered():
+            return ChatModel(model_id, model, name)
         entry = self._hub.registry.get(model_id)
         return self._local(entry) if entry else ChatModel(model_id, model_id, badge="gone")
 
@@ -69,10 +74,16 @@ class ChatModels:
 
     def generate(self, model_id: str, messages: list[ChatMessage]) -> Generation:
         """Ask the model to continue a conversation. Raises NotReadyError, BusyError or UnknownModelError."""
+        name, _, model = model_id.partition("/")
+        if provider := self._hub.settings.providers.get(name):
+            return providers.generate(name, provider, model, messages)
         entry = self._hub.resolve(model_id)
         return self._hub.generate(
             entry.id, ChatRequest(messages=messages, max_tokens=None, sampling=_sampling(entry.defaults))
         )
+
+    def _offered(self) -> list[tuple[str, str]]:
+        return [(name, model) for name, it in self._hub.settings.providers.items() for model in it.models]
 
     def _local(self, entry: RegistryEntry) -> ChatModel:
         state = self._hub.state(entry.id)

@@ -20,6 +20,21 @@ _NotNegative = msgspec.Meta(ge=0)
 
 
 @dataclass(frozen=True, slots=True)
+class Provider:
+    """An OpenAI-compatible service that may answer in the chat.
+
+    Attributes:
+        base_url: Its address up to "/v1".
+        key_env: The variable that holds its key; empty if it needs none.
+        models: The ids of its models to offer.
+    """
+
+    base_url: str
+    key_env: str = ""
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Every setting with its default. Each field's docstring is its documentation."""
 
@@ -103,6 +118,9 @@ class Settings:
 
     registry_key: str = ""
     """The public key, in base64, of a publisher whose signature a fetched registry must bear."""
+
+    providers: dict[str, Provider] = field(default_factory=dict)
+    """Services for the chat, as tables [providers.NAME] with base_url, key_env and models."""
 
     @classmethod
     def load(cls, home: Home) -> Self:

@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
@@ -110,6 +111,7 @@ class OminixApp(App[None]):
         if self._opening is None:
             return
         hub = await self._opening
+        await asyncio.to_thread(import_module, "ominix_tui.screens.chat")
         await self.switch_mode("chat")
         screen = cast("ChatScreen", self.screen)
         try:

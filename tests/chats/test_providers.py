@@ -1,0 +1,95 @@
+"""Providers, over real connections to a server of this machine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from ominix_core.chat_models import ChatModels
+from ominix_core.errors import NotReadyError
+from ominix_core.generation import ChatMessage, Failed, Finished
+from ominix_core.hub import Hub
+from ominix_core.paths import Home
+from ominix_core.server.run import ApiServer
+from ominix_core.settings import Provider, Settings
+from tests.support.chat import collect
+
+HELLO = [ChatMessage("user", "Hello")]
+
+
+@pytest.fixture
+def url(hub: Hub) -> Iterator[str]:
+    """The address of a server that has "tiny" loaded."""
+    hub.load("tiny").result(60)
+    server, ready = ApiServer(hub, port=0), threading.Event()
+    thread = threading.Thread(target=server.run, args=(ready.set,))
+    thread.start()
+    assert ready.wait(10)
+    yield f"{server.url}/v1"
+    server.stop()
+    thread.join(10)
+
+
+def models_with(hub: Hub, provider: Provider) -> ChatModels:
+    hub.settings = Settings(isolation="thread", providers={"near": provider})
+    return ChatModels(hub)
+
+
+def test_the_settings_name_them(home: Home) -> None:
+    home.config.write_text('[providers.near]\nbase_url = "http://x/v1"\nkey_env = "NEAR_KEY"\nmodels = ["a", "b"]\n')
+    assert Settings.load(home).providers == {"near": Provider("http://x/v1", "NEAR_KEY", ("a", "b"))}
+
+
+def test_an_answer_streams_and_has_its_figures(hub: Hub, url: str) -> None:
+    models = models_with(hub, Provider(url, models=("tiny",)))
+    text, last = collect(models.generate("near/tiny", HELLO))
+    assert isinstance(last, Finished)
+    assert text
+    assert last.usage.prompt_tokens > 0
+    offered = models.find("near/tiny")
+    assert (offered.badge, offered.ready) == ("near", True)
+    assert models.available()[-1] == offered
+
+
+def test_a_missing_key_names_its_variable(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NEAR_KEY", raising=False)
+    with pytest.raises(NotReadyError, match="Set the variable NEAR_KEY"):
+        models_with(hub, Provider("http://127.0.0.1:9", "NEAR_KEY", ("a",))).generate("near/a", HELLO)
+
+
+@pytest.fixture
+def refusing_url() -> Iterator[str]:
+    """The address of a server that refuses every key."""
+
+    class Refuse(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(401)
+            self.end_headers()
+            self.wfile.write(b'{"error": {"message": "Bad key."}}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refuse) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
+def test_a_refused_key_is_told(hub: Hub, refusing_url: str) -> None:
+    _, last = collect(models_with(hub, Provider(refusing_url)).generate("near/a", HELLO))
+    assert isinstance(last, Failed)
+    assert last.message == "near refuses the key. Check it. Bad key."
+
+
+def test_an_unknown_model_and_a_dead_address_are_told(hub: Hub, url: str) -> None:
+    _, last = collect(models_with(hub, Provider(url)).generate("near/nothing", HELLO))
+    assert isinstance(last, Failed)
+    assert last.message.startswith("near has no model 'nothing'")
+    _, last = collect(models_with(hub, Provider("http://127.0.0.1:9/v1")).generate("near/a", HELLO))
+    assert isinstance(last, Failed)
+    assert last.message.startswith("near cannot be reached at http://127.0.0.1:9/v1")
