@@ -43,6 +43,14 @@ def file_size(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
+def time_left(seconds: float) -> str:
+    """How long something will still take, in the unit that says enough."""
+    if seconds < 60:
+        return f"{max(seconds, 1):.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def percent(fraction: float) -> str:
     return f"{int(fraction * 100)} %"
 
@@ -88,10 +96,17 @@ def words_for(state: ModelState) -> StateWords:
 
 
 def facts_line(entry: RegistryEntry) -> str:
-    """Category · parameters · quantization · memory, as far as the registry knows them."""
+    """Category · parameters · quantization · memory · licence, as far as the registry knows them; ✓ if verified."""
     runtime = entry.runtime
     memory = f"{runtime.memory_gb:.1f} GB RAM" if runtime.memory_gb else ""
-    parts = (entry.category, runtime.parameters, runtime.quantization, memory)
+    parts = (
+        entry.category,
+        runtime.parameters,
+        runtime.quantization,
+        memory,
+        entry.license,
+        "✓ verified" if entry.verified else "",
+    )
     return " · ".join(one_line(str(part)) for part in parts if part)
 
 

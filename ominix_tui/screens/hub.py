@@ -24,6 +24,7 @@ from ominix_tui.text import change_words
 from ominix_tui.widgets.model_header import ModelHeader, actions_for
 from ominix_tui.widgets.registry_tree import RegistryTree
 from ominix_tui.widgets.sidebar import Sidebar
+from ominix_tui.widgets.system_line import SystemLine
 
 if TYPE_CHECKING:
     from ominix_core.hub import Hub
@@ -83,6 +84,7 @@ class HubScreen(Screen[None]):
             yield Sidebar(id="sidebar", classes="box")
             with Vertical(id="main"), Container(id="panel"):
                 yield Static("Reading the registry …", id="empty", markup=False)
+        yield SystemLine()
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -95,6 +97,7 @@ class HubScreen(Screen[None]):
         initial = hub.resolve(initial_model) if initial_model else _first_choice(hub)
         self._hub = hub
         self.query_one("#update").disabled = False
+        self.query_one(SystemLine).watch_hub(hub)
         sidebar = await self._show_models(hub)
         if initial is None:
             self.query_one("#empty", Static).update("The registry holds no models.")

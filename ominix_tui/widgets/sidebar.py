@@ -55,6 +55,7 @@ class Sidebar(Vertical):
         self._hub: Hub | None = None
         self._states: Mapping[str, ModelState] = {}
         self._current: str | None = None
+        self._last_asked = 0
 
     def compose(self) -> ComposeResult:
         yield SearchField(placeholder="/ to search", compact=True, id="search")
@@ -111,7 +112,11 @@ class Sidebar(Vertical):
         if self._hub is None:
             return
         wanted = self.filter
+        self._last_asked += 1
+        asked = self._last_asked
         entries = await asyncio.to_thread(wanted.apply, self._hub, self._states)
+        if asked != self._last_asked:  # a later question is on its way; an older answer must not come after its own
+            return
         tree = self.query_one(RegistryTree)
         tree.fill(entries, self._states, by_rank=bool(wanted.text.strip()))
         none = self.query_one("#none", Label)

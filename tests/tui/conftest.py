@@ -13,10 +13,12 @@ from syrupy.location import PyTestLocation
 from textual.widgets import Input, TextArea
 
 from ominix_core.hub import Hub
+from ominix_core.memory import Machine
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.settings import Settings
+from ominix_core.system import System
 from ominix_tui.app import OminixApp
 from tests.conftest import local_entry
 from tests.support.tiny_models import VOCABULARY, make_tiny_llm
@@ -86,7 +88,10 @@ def catalogue_hub(home: Home, tmp_path: Path) -> Iterator[Hub]:
         _entry("gpt-sovits", "GPT-SoVITS TTS", "TTS", 2.0, "", panel_type="TTSSynthesis", color="#f59e0b"),
         _entry("flux-klein", "FLUX.2-klein", "ImageGen", 13.0, "4B", panel_type="ImageGeneration", color="#ec4899"),
     ]
+    machine = Machine(32_000_000_000, 20_400_000_000)
     with Hub(home, Settings(isolation="thread"), Registry(entries)) as hub:
+        system = System(machine, {"glm4-9b": 5_100_000_000}, 1_000_000_000_000, 412_000_000_000, "balanced")
+        hub.system = lambda: system  # type: ignore[method-assign]
         yield hub
 
 
