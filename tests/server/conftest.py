@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,14 @@ from tests.support.tiny_models import scripted_llm
 def api_server(hub: Hub, **settings: Any) -> ApiServer:
     """The API on a free port, with these settings; it cuts answers short when it stops."""
     return ApiServer(hub, dataclasses.replace(hub.settings, **{"port": 0, "drain_seconds": 0.0, **settings}))
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """For what tells nobody when it happens."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
 
 
 @contextlib.contextmanager

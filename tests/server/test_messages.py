@@ -96,6 +96,19 @@ def test_thoughts_and_calls_are_blocks(thinking_claude: anthropic.Anthropic, str
     assert message.stop_reason == "tool_use"
 
 
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "pick"}])
+def test_a_tool_must_be_called(claude: anthropic.Anthropic, choice: Any) -> None:
+    """The model writes noise: only the grammar makes it a call."""
+    schema: Any = {"properties": {"city": {"enum": ["Rome"]}}, "required": ["city"], "additionalProperties": False}
+    tool: Any = {"name": "pick", "input_schema": {"type": "object", **schema}}
+    message: Any = claude.messages.create(
+        model="tiny", max_tokens=100, messages=HELLO, tools=[tool], tool_choice=choice
+    )
+    (call,) = message.content
+    assert (call.type, call.name, call.input) == ("tool_use", "pick", {"city": "Rome"})
+    assert message.stop_reason == "tool_use"
+
+
 def test_a_tool_result_goes_back(thinking_claude: anthropic.Anthropic) -> None:
     first: Any = thinking_claude.messages.create(model="", max_tokens=200, messages=HELLO, tools=[WEATHER])
     result = {"type": "tool_result", "tool_use_id": first.content[-1].id, "content": "sunny"}
@@ -160,7 +173,9 @@ def test_a_stream_that_fails_on_the_way_says_so(http: httpx.Client, hub: Hub, lo
     [
         ({"max_tokens": None}, "max_tokens"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0].type"),
-        ({"tool_choice": {"type": "any"}}, "tool_choice.type"),
+        ({"tool_choice": {"type": "any"}}, "tool_choice"),
+        ({"tool_choice": {"type": "tool", "name": "x"}}, "tool_choice"),
+        ({"tool_choice": {"type": "some"}}, "tool_choice.type"),
         ({"mcp_servers": [{}]}, "mcp_servers"),
         ({"messages": [{"role": "system", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "messages[0].content[0]"),

@@ -15,7 +15,7 @@ from ominix_core.hub import Hub
 from ominix_core.server.keys import KeyStore
 from ominix_core.server.run import ApiServer
 from ominix_core.states import Error
-from tests.server.conftest import api_server, running
+from tests.server.conftest import api_server, running, wait_until
 
 LONG: Any = {
     "model": "tiny",
@@ -88,8 +88,7 @@ def test_a_stalled_worker_makes_the_server_not_ready(process_hub: Hub) -> None:
         assert int(response.headers["retry-after"]) > 0
         assert http.get("/health/live").status_code == 200
         worker.resume()
-        while process_hub.stalled():
-            pass
+        wait_until(lambda: not process_hub.stalled())
         assert http.get("/health/ready").status_code == 200
 
 
@@ -98,8 +97,7 @@ def test_a_dead_worker_makes_the_server_not_ready_until_its_model_is_unloaded(pr
     (worker,) = psutil.Process().children()
     with running(api_server(process_hub)) as server, httpx.Client(base_url=server.url) as http:
         worker.kill()
-        while not isinstance(process_hub.state("tiny"), Error):
-            pass
+        wait_until(lambda: isinstance(process_hub.state("tiny"), Error))
         assert http.get("/health/ready").json()["error"]["code"] == "model_stalled"
         assert http.post("/v1/models/tiny/unload").status_code == 200
         assert http.get("/health/ready").status_code == 200

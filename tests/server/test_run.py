@@ -18,7 +18,7 @@ from ominix_core.hub import Hub
 from ominix_core.paths import Home
 from ominix_core.server.keys import KeyStore
 from ominix_core.server.run import ServerError, serve
-from tests.server.conftest import api_server, running
+from tests.server.conftest import api_server, running, wait_until
 
 PROGRAM = """
 import sys
@@ -85,8 +85,7 @@ def ends_within(seconds: float, program: subprocess.Popen[str]) -> Iterator[None
 
 
 def wait_until_not_ready(url: str) -> None:
-    while httpx.get(f"{url}/health/ready").status_code == 200:
-        pass
+    wait_until(lambda: httpx.get(f"{url}/health/ready").status_code != 200)
 
 
 class TestSignals:
@@ -107,7 +106,7 @@ class TestSignals:
             program.send_signal(number)
             wait_until_not_ready(url)
             assert next(line for line in lines if line.startswith("data: ")), "the stream goes on"
-            with ends_within(2, program):
+            with ends_within(3, program):
                 program.send_signal(number)
                 assert "server_stopping" in [line for line in lines if line][-1]
 
@@ -121,7 +120,7 @@ class TestSignals:
         with httpx.stream("POST", f"{url}/v1/chat/completions", json=LONG, timeout=10) as response:
             lines = response.iter_lines()
             next(lines)
-            with ends_within(2.3, program):
+            with ends_within(4, program):
                 program.send_signal(signal.SIGTERM)
                 assert "server_stopping" in [line for line in lines if line][-1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from ominix_core.generation import ChatMessage, ChatRequest, ToolCall
 from ominix_core.registry.entry import RegistryEntry
@@ -110,11 +110,18 @@ class ToolParam(Block):
 
 
 class ToolChoice(ApiRequest):
-    """Whether the model may call tools."""
+    """Whether the model may or must call tools, and which one."""
 
     neutral: ClassVar[Neutral] = {"disable_parallel_tool_use": (False,)}
 
-    type: Literal["auto", "none"]
+    type: Literal["auto", "none", "any", "tool"]
+    name: Text | None = None
+
+    def must_call(self, tools: list[ToolParam]) -> tuple[str, ...]:
+        """Names of the tools of which the answer must call one."""
+        if self.name is not None:
+            return (self.name,)
+        return tuple(tool.name for tool in tools) if self.type == "any" else ()
 
 
 class Thinking(ApiRequest):
@@ -143,6 +150,18 @@ class CountTokensRequest(SampledRequest):
     tool_choice: ToolChoice = ToolChoice(type="auto")
     thinking: Thinking = Thinking(type="adaptive")
 
+    @field_validator("tool_choice")
+    @classmethod
+    def _is_among_the_tools(cls, choice: ToolChoice, info: ValidationInfo) -> ToolChoice:
+        names = [tool.name for tool in info.data.get("tools", [])]
+        if (choice.type == "tool") != (choice.name is not None):
+            raise ValueError("needs name exactly if its type is tool")
+        if choice.type == "any" and not names:
+            raise ValueError("needs tools")
+        if choice.name is not None and choice.name not in names:
+            raise ValueError(f"names '{choice.name}', which is not among the tools")
+        return choice
+
     def to_hub(self, entry: RegistryEntry, max_tokens: int = 0, stop: tuple[str, ...] = ()) -> ChatRequest:
         """The hub's request; with no `max_tokens` it only counts."""
         system = [ChatMessage("system", _joined(self.system))] if self.system else []
@@ -152,7 +171,8 @@ class CountTokensRequest(SampledRequest):
             max_tokens=max_tokens,
             sampling=self.sampling(entry),
             stop=stop,
-            tools=[tool.to_hub() for tool in self.tools if self.tool_choice.type == "auto"],
+            tools=[tool.to_hub() for tool in self.tools if self.tool_choice.type != "none"],
+            must_call=self.tool_choice.must_call(self.tools),
             template_options=asked[self.thinking.type],
         )
 
