@@ -13,8 +13,8 @@ from ominix_core.errors import NotReadyError
 from ominix_core.generation import ChatMessage, Failed, Finished
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
-from ominix_core.server.run import ApiServer
 from ominix_core.settings import Provider, Settings
+from tests.server.conftest import api_server, running
 from tests.support.chat import collect
 
 HELLO = [ChatMessage("user", "Hello")]
@@ -24,13 +24,8 @@ HELLO = [ChatMessage("user", "Hello")]
 def url(hub: Hub) -> Iterator[str]:
     """The address of a server that has "tiny" loaded."""
     hub.load("tiny").result(60)
-    server, ready = ApiServer(hub, port=0), threading.Event()
-    thread = threading.Thread(target=server.run, args=(ready.set,))
-    thread.start()
-    assert ready.wait(10)
-    yield f"{server.url}/v1"
-    server.stop()
-    thread.join(10)
+    with running(api_server(hub)) as server:
+        yield f"{server.url}/v1"
 
 
 def models_with(hub: Hub, provider: Provider) -> ChatModels:
