@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 
 from ominix_core.downloads.files import RemoteFile
 from ominix_core.downloads.partial import PartialFile
@@ -14,7 +15,12 @@ SYNC_BYTES = 64 << 20
 
 
 class Target:
-    """Thread-safe. Many threads fetch segments of it; one at a time hashes what is complete from the front."""
+    """Thread-safe. Many threads fetch segments of it; one at a time hashes what is complete from the front.
+
+    Attributes:
+        pending: Segments that no thread has taken yet; None stands for one that only hashes what is there.
+        threads: How many work on it. Both are guarded by the transfer's lock.
+    """
 
     def __init__(self, file: RemoteFile, part: PartialFile) -> None:
         self.file = file
@@ -23,9 +29,12 @@ class Target:
         self._url_index = 0
         self._dead_urls: set[int] = set()
         self._tries_left = max(1, len(file.urls) - 1)
+        self.threads = 0
         self._restart()
 
     def _restart(self) -> None:
+        missing = [segment for segment in range(self.part.segments) if not self.part.is_full(segment)]
+        self.pending: deque[int | None] = deque(missing) if missing else deque([None])
         self._streamed_by: int | None = None
         self._is_hashing = False
         self._hashed_segments = 0

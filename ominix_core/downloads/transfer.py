@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import logging
@@ -11,7 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,14 +36,6 @@ CONNECTIONS = 8
 SPACE_SECONDS = 2.0
 STOP_SECONDS = 0.1
 TRIES_BEFORE_BACKUP = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A segment to fetch; without one, only what has arrived before is hashed."""
-
-    target: Target
-    segment: int | None
 
 
 class Transfer:
@@ -71,8 +63,7 @@ class Transfer:
         self._segment_bytes = segment_bytes
         self._lock = threading.Condition()
         self._waiting: deque[tuple[RemoteFile, int]] = deque()
-        self._work: deque[_Work] = deque()
-        self._news: queue.SimpleQueue[Target | BaseException] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._targets: list[Target] = []
         self._ended = False
         self._threads_inside = 0
@@ -126,17 +117,9 @@ class Transfer:
 
     def _supervise(self) -> None:
         while self._is_unfinished():
-            try:
-                news = self._news.get(timeout=SHORTEST_INTERVAL)
-            except queue.Empty:
-                news = None
-            if isinstance(news, BaseException):
-                raise news
-            if news is not None:
-                with self._lock:
-                    self._targets.remove(news)
-                news.part.close()
-                self._installed_bytes += news.file.size
+            with contextlib.suppress(queue.Empty):
+                if error := self._news.get(timeout=SHORTEST_INTERVAL):
+                    raise error
             self._web.waits.check()
             if self._meter.due():
                 self._look_around()
@@ -147,11 +130,12 @@ class Transfer:
 
     def _look_around(self) -> None:
         with self._lock:
-            targets, resting = list(self._targets), sum(arrived for _, arrived in self._waiting)
-        done = self._installed_bytes + resting + sum(target.part.done_bytes for target in targets)
+            resting = sum(arrived for _, arrived in self._waiting)
+            done = self._installed_bytes + resting + sum(target.part.done_bytes for target in self._targets)
+            current = _current(self._targets)
         self._meter.measure(done)
         note = self._web.waits.note() if self._meter.is_quiet else ""
-        self._report(Downloading(done, self._total_bytes, _current(targets), self._meter.speed, note))
+        self._report(Downloading(done, self._total_bytes, current, self._meter.speed, note))
         if time.monotonic() >= self._next_space:
             self._next_space = time.monotonic() + SPACE_SECONDS
             space.watch(self._folder)
@@ -176,10 +160,7 @@ class Transfer:
     def _worker(self) -> None:
         try:
             while (work := self._next_work()) is not None:
-                if work.segment is not None:
-                    self._fetch(work.target, work.segment)
-                if work.target.hash_ahead(self._web.waits):
-                    self._finish(work.target)
+                self._advance(*work)
         except BaseException as error:  # the calling thread raises it
             self._news.put(error)
         with self._lock:
@@ -189,13 +170,21 @@ class Transfer:
                     self._close_parts()
                 self._all_left.set()
 
-    def _next_work(self) -> _Work | None:
+    def _next_work(self) -> tuple[Target, int | None] | None:
+        """A segment of the file that needs this thread most, or None at the end.
+
+        Every file gets one thread before any gets two: a file system lets one thread at a time write to a file, and
+        segments that arrive in order can be hashed at once.
+        """
         with self._lock:
             while not self._ended:
-                if self._work:
-                    return self._work.popleft()
-                if self._waiting:
+                pending = [target for target in self._targets if target.pending]
+                target = min(pending, key=lambda target: target.threads, default=None)
+                if self._waiting and (target is None or target.threads):
                     self._begin(self._waiting.popleft()[0])
+                elif target is not None:
+                    target.threads += 1
+                    return target, target.pending.popleft()
                 else:
                     self._lock.wait()
         return None
@@ -203,16 +192,20 @@ class Transfer:
     def _begin(self, file: RemoteFile) -> None:
         """Open a file only when somebody has time for it: a system may allow no more than 256 open files."""
         identity = file.digest.value if file.digest else " ".join(file.urls)
-        target = Target(file, PartialFile(self._base_of(file), file.size, identity, self._segment_bytes))
-        self._targets.append(target)
-        self._queue_missing(target)
+        part = PartialFile(self._base_of(file), file.size, identity, self._segment_bytes)
+        self._targets.append(Target(file, part))
 
-    def _queue_missing(self, target: Target) -> None:
-        part = target.part
-        missing = [_Work(target, index) for index in range(part.segments) if not part.is_full(index)]
-        with self._lock:
-            self._work.extend(missing or [_Work(target, None)])
-            self._lock.notify_all()
+    def _advance(self, target: Target, segment: int | None) -> None:
+        try:
+            if segment is not None:
+                self._fetch(target, segment)
+            if target.hash_ahead(self._web.waits):
+                self._finish(target)
+        finally:
+            with self._lock:
+                target.threads -= 1
+                if target.threads == 0 and target not in self._targets:
+                    target.part.close()
 
     def _fetch(self, target: Target, segment: int) -> None:
         """Fetch a segment to its end, or the whole file if the server knows no ranges."""
@@ -255,10 +248,14 @@ class Transfer:
         """Install a file that matches; start one that does not over, and refuse it the second time."""
         if target.matches():
             target.part.install(self._folder / target.file.path)
-            self._news.put(target)
+            with self._lock:
+                self._targets.remove(target)
+                self._installed_bytes += target.file.size
+            self._news.put(None)
         elif target.start_over():
             logger.warning("%s does not match its checksum and is fetched again", target.file.path)
-            self._queue_missing(target)
+            with self._lock:
+                self._lock.notify_all()
         else:
             target.part.clear()
             raise DownloadError(

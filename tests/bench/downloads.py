@@ -23,12 +23,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from ominix_core.downloads.transfer import SEGMENT_BYTES
 from tests.support.fixture_hub import FixtureHub
 from tests.support.fixture_repo import make_model
 from tests.support.killed_download import FETCH, fetch_and_kill
 
 REPO = "bench/model"
+QUIET_PERCENT = 10.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,15 @@ class Cost:
     peak: int
 
 
+def wait_until_quiet() -> None:
+    """Wait, for at most two minutes, until nothing else keeps the processors busy."""
+    for _ in range(120):
+        if psutil.cpu_percent(1.0) < QUIET_PERCENT:
+            return
+
+
 def measure(command: list[str], environment: dict[str, str]) -> Cost:
+    wait_until_quiet()
     begin = time.perf_counter()
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         _, status, usage = os.wait4(process.pid, 0)
