@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from typing import Any
 
 import httpx
@@ -82,7 +83,12 @@ def test_a_stalled_worker_makes_the_server_not_ready(process_hub: Hub) -> None:
     (worker,) = psutil.Process().children()
     with running(api_server(process_hub)) as server, httpx.Client(base_url=server.url) as http:
         worker.suspend()
-        resident.last_beat -= 10
+
+        def not_ready() -> bool:
+            resident.last_beat = time.monotonic() - 10  # again, because a beat may still have been on its way
+            return http.get("/health/ready").status_code == 503
+
+        wait_until(not_ready)
         response = http.get("/health/ready")
         assert (response.status_code, response.json()["error"]["code"]) == (503, "model_stalled")
         assert int(response.headers["retry-after"]) > 0
