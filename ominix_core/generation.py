@@ -1,4 +1,4 @@
-"""What a language model is asked and what it answers: the types that cross from UI and server to a worker and back.
+"""What models are asked and what they answer: the types that cross from UI and server to a worker and back.
 
 They are msgspec structs because they travel between processes as MessagePack, validated on arrival.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+
+from ominix_core.media import MediaEvent, MediaRequest
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
@@ -27,12 +29,14 @@ class ChatMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         tool_calls: What an assistant turn called.
         tool_call_id: Which call a tool turn answers.
+        images: Encoded images that belong to a user turn, before its text.
     """
 
     role: Role
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    images: tuple[bytes, ...] = ()
 
 
 class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -113,7 +117,7 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, tag="embedding"):
 
 
 TextRequest = ChatRequest | CompletionRequest
-Request = TextRequest | EmbeddingRequest
+Request = TextRequest | EmbeddingRequest | MediaRequest
 
 
 class TokenLogprob(msgspec.Struct, frozen=True):
@@ -162,7 +166,7 @@ class Embeddings(msgspec.Struct, frozen=True, tag="embeddings"):
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Token counts and timings of one finished request.
+    """Token counts and timings of one finished request; all 0 where a model does not count tokens.
 
     Attributes:
         cached_tokens: Prompt tokens whose KV cache was there already.
@@ -171,10 +175,10 @@ class Usage(msgspec.Struct, frozen=True):
         decode_tps: Tokens per second after the first.
     """
 
-    prompt_tokens: int
-    completion_tokens: int
-    ttft: float
-    decode_tps: float
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    ttft: float = 0.0
+    decode_tps: float = 0.0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
 
@@ -183,7 +187,7 @@ class Finished(msgspec.Struct, frozen=True, tag="finished", omit_defaults=True):
     """The last event of a request that ended well or was cancelled; `stop` is the stop string that ended it, if any."""
 
     reason: FinishReason
-    usage: Usage
+    usage: Usage = Usage()
     stop: str | None = None
 
 
@@ -194,4 +198,5 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     code: str = "request_failed"
 
 
-GenerationEvent = PrefillProgress | TextDelta | ReasoningDelta | ToolCalled | Embeddings | Finished | Failed
+TextEvent = PrefillProgress | TextDelta | ReasoningDelta | ToolCalled
+GenerationEvent = TextEvent | Embeddings | MediaEvent | Finished | Failed

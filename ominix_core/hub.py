@@ -18,6 +18,7 @@ from ominix_core.events import RegistryChanged
 from ominix_core.generation import Request
 from ominix_core.guard import MemoryGuard
 from ominix_core.housekeeping import Housekeeper
+from ominix_core.media import Abilities
 from ominix_core.memory import GB, Verdict
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
@@ -196,6 +197,7 @@ class Hub:
         prompt_caches.prune(self.home, cache_bytes)
         cache_folder = prompt_caches.folder_for(self.home, entry.id, folder, adapter or "", str(settings.kv_bits))
         return LoadOptions(
+            variant=entry.runtime.variant,
             cache_folder=str(cache_folder) if cache_bytes else None,
             cache_bytes=cache_bytes,
             draft_folder=str(self._downloads.folder_of(self._on_disk(draft))) if draft else None,
@@ -222,6 +224,10 @@ class Hub:
         Unloading such a model, or loading it again, settles the matter.
         """
         return self._runtime.stalled()
+
+    def abilities(self, model_id: str) -> Abilities | None:
+        """What a loaded model can do beyond its kind; None if it is not loaded."""
+        return self._runtime.abilities(self.resolve(model_id).id)
 
     def generate(self, model_id: str, request: Request) -> Generation:
         """Hand a request to a loaded model. Raises NotReadyError or BusyError."""

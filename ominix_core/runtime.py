@@ -15,6 +15,7 @@ from ominix_core.errors import BusyError, Cancelled, InsufficientMemoryError, Lo
 from ominix_core.events import ModelActivity
 from ominix_core.generation import Request
 from ominix_core.guard import MemoryGuard
+from ominix_core.media import Abilities
 from ominix_core.memory import Verdict
 from ominix_core.paths import Home
 from ominix_core.registry.entry import RegistryEntry
@@ -209,6 +210,12 @@ class Runtime:
         if resident.worker is not None:
             resident.worker.close(patience)
         self._board.set(resident.entry.id, state)
+
+    def abilities(self, model_id: str) -> Abilities | None:
+        """What a loaded model can do beyond its kind; None if it is not loaded."""
+        with self._lock:
+            resident = self._residents.get(model_id)
+        return resident.loaded.result().abilities if resident is not None and resident.is_loaded else None
 
     # -- what workers tell --------------------------------------------------------------------------------------
 

@@ -9,12 +9,14 @@ from typing import Protocol
 import msgspec
 
 from ominix_core.generation import GenerationEvent, Request
+from ominix_core.media import Abilities
 
 
 class LoadOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a model is to be loaded.
 
     Attributes:
+        variant: The registry's word for what the engine must know beyond the files (`runtime.variant`).
         room: Bytes that KV caches may take beside the weights; None is as much as there is.
         cache_folder: Where prompt caches outlive the worker; None keeps none.
         cache_bytes: How much of the disk they may take.
@@ -24,6 +26,7 @@ class LoadOptions(msgspec.Struct, frozen=True, omit_defaults=True):
         allow_code: Whether the checkpoint's own Python may be run.
     """
 
+    variant: str = ""
     room: int | None = None
     cache_folder: str | None = None
     cache_bytes: int = 0
@@ -54,6 +57,11 @@ class Engine(Protocol):
     @property
     def running(self) -> int:
         """How many requests are being answered."""
+        ...
+
+    @property
+    def abilities(self) -> Abilities:
+        """What the loaded model can do beyond its kind."""
         ...
 
     def load(self, folder: Path, options: LoadOptions, report: LoadReport) -> None:

@@ -23,7 +23,6 @@ from ominix_core.engines.single import SingleStream
 from ominix_core.engines.tokens import TokenTexts
 from ominix_core.errors import RequestError
 from ominix_core.generation import (
-    EmbeddingRequest,
     Failed,
     Finished,
     FinishReason,
@@ -33,6 +32,7 @@ from ominix_core.generation import (
     TextRequest,
     Usage,
 )
+from ominix_core.media import Abilities
 from ominix_core.memory import KVCache, gigabytes
 
 # What an answer without a limit may reach on a model whose context has none, in tokens.
@@ -74,6 +74,7 @@ class _Running:
 class ChatEngine:
     """One language model and the batch of requests that it is answering."""
 
+    abilities = Abilities()
     _model: Any
     _tokenizer: Any
     _context: int | None
@@ -129,8 +130,8 @@ class ChatEngine:
 
     def submit(self, request_id: str, request: Request) -> None:
         """Queue a request. Raises RequestError if the model, its template or its context cannot take it."""
-        if isinstance(request, EmbeddingRequest):
-            raise RequestError("This model writes text; it does not make embeddings.", "wrong_kind_of_model")
+        if not isinstance(request, TextRequest):
+            raise RequestError("This model writes text; it takes conversations and prompts.", "wrong_kind_of_model")
         started = time.perf_counter()
         prompt = encode(self._tokenizer, request)
         if request.max_tokens == 0:

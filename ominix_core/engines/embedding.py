@@ -16,6 +16,7 @@ from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.loading import LanguageModel, load_language_model
 from ominix_core.errors import RequestError
 from ominix_core.generation import EmbeddingRequest, Embeddings, Failed, Finished, GenerationEvent, Request, Usage
+from ominix_core.media import Abilities
 
 if TYPE_CHECKING:
     import mlx.core as mx
@@ -44,6 +45,7 @@ class _Running:
 class EmbeddingEngine:
     """One embedding model; texts of about the same length are read together."""
 
+    abilities = Abilities()
     _loaded: LanguageModel
 
     def __init__(self) -> None:

@@ -37,6 +37,8 @@ def _apply_template(tokenizer: Any, request: ChatRequest) -> list[int]:
         raise RequestError(
             "This model has no chat template: it is a base model, not made for conversations.", "no_chat_template"
         )
+    if any(message.images for message in request.messages):
+        raise RequestError("This model reads text only; it cannot look at images.", "images_not_supported")
     if request.tools and not tokenizer.has_tool_calling:
         raise RequestError("This model cannot call tools: its chat template has no place for them.", "no_tool_calling")
     options = dict(request.template_options)

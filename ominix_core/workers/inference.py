@@ -127,7 +127,7 @@ class _Loop:
         else:
             self._engine = engine
             self._observe(engine)
-            self._send(Done(self._vitals.memory_bytes))
+            self._send(Done(self._vitals.memory_bytes, engine.abilities))
 
     def _convert(self, command: Convert) -> None:
         from ominix_core.conversion import convert

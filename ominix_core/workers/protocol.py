@@ -12,6 +12,7 @@ import msgspec
 
 from ominix_core.engines.base import LoadOptions
 from ominix_core.generation import GenerationEvent, Request
+from ominix_core.media import Abilities
 
 
 class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
@@ -68,6 +69,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     """A load or conversion ended well; `memory_bytes` is what MLX holds now."""
 
     memory_bytes: int = 0
+    abilities: Abilities = Abilities()
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
