@@ -13,9 +13,11 @@ from typing import Any
 
 from ominix_core.engines.answer import Answer
 from ominix_core.engines.base import LoadOptions, LoadReport
+from ominix_core.engines.batch import Batch
 from ominix_core.engines.constraint import ConstraintFactory
+from ominix_core.engines.decoding import Decoded
 from ominix_core.engines.loading import load_language_model
-from ominix_core.engines.pace import LARGEST_CHUNK_TOKENS, PrefillPace
+from ominix_core.engines.pace import PrefillPace
 from ominix_core.engines.prefix_cache import PrefixCache
 from ominix_core.engines.prompt import encode
 from ominix_core.engines.sampling import make_logits_processors, make_sampler
@@ -25,7 +27,6 @@ from ominix_core.errors import RequestError
 from ominix_core.generation import (
     Failed,
     Finished,
-    FinishReason,
     GenerationEvent,
     PrefillProgress,
     Request,
@@ -85,7 +86,7 @@ class ChatEngine:
     _constraints: ConstraintFactory
     _token_texts: TokenTexts
     _prefixes: PrefixCache
-    _batch: Any
+    _batch: Batch | SingleStream
 
     def __init__(self) -> None:
         self._pace = PrefillPace()
@@ -107,18 +108,12 @@ class ChatEngine:
         self._reset_batch()
 
     def _reset_batch(self) -> None:
-        from mlx_lm.generate import BatchGenerator
-
         self._running.clear()
-        stops = self._tokenizer.eos_token_ids
+        stops = frozenset(self._tokenizer.eos_token_ids)
         if self._options.kv_bits or self._draft is not None:
-            self._batch = SingleStream(
-                self._model, frozenset(stops), self._draft, self._options.kv_bits, self._kv_group
-            )
+            self._batch = SingleStream(self._model, stops, self._draft, self._options.kv_bits, self._kv_group)
         else:
-            self._batch = BatchGenerator(
-                self._model, stop_tokens=[(token,) for token in stops], prefill_step_size=LARGEST_CHUNK_TOKENS
-            )
+            self._batch = Batch(self._model, stops)
 
     @property
     def busy(self) -> bool:
@@ -144,13 +139,13 @@ class ChatEngine:
         if constraint is not None:
             processors.append(constraint)
         prefix = self._prefixes.take(prompt.tokens)
-        (uid,) = self._batch.insert(
-            [prefix.rest],
-            max_tokens=[max_tokens],
-            caches=[prefix.cache],
-            all_tokens=[prefix.tokens],
-            samplers=[make_sampler(request.sampling)],
-            logits_processors=[processors],
+        uid = self._batch.insert(
+            prefix.rest,
+            max_tokens=max_tokens,
+            cache=prefix.cache,
+            all_tokens=prefix.tokens,
+            sampler=make_sampler(request.sampling),
+            logits_processors=processors,
         )
         answer = Answer(self._tokenizer, request, opens_reasoning=prompt.opens_reasoning)
         self._running[uid] = _Running(
@@ -211,8 +206,8 @@ class ChatEngine:
         self._ended.clear()
         if not self._running:
             return
-        waiting = sum(1 for running in self._running.values() if not running.first_token)
-        self._batch.prefill_step_size = self._pace.chunk(waiting, decoding=waiting < len(self._running))
+        decoding = any(running.first_token for running in self._running.values())
+        self._batch.prefill_step_size = self._pace.chunk(decoding=decoding)
         try:
             with self._batch.stats() as stats:
                 prefills, tokens = self._batch.next()
@@ -231,9 +226,9 @@ class ChatEngine:
         for response in tokens:
             yield from self._take(response)
 
-    def _take(self, response: Any) -> Events:
+    def _take(self, response: Decoded) -> Events:
         running = self._running[response.uid]
-        finish: FinishReason | None = response.finish_reason
+        finish = response.finish_reason
         running.completion_tokens += 1
         running.first_token = running.first_token or time.perf_counter()
         if finish != "stop":
@@ -242,7 +237,7 @@ class ChatEngine:
             for event in running.answer.add(response.token, logprob):
                 yield running.request_id, event
         if finish is not None:
-            if response.all_tokens:
+            if response.all_tokens and response.prompt_cache:
                 self._prefixes.put(response.all_tokens, response.prompt_cache)
             del self._running[response.uid]
         elif running.answer.stop is not None:
@@ -258,9 +253,8 @@ class ChatEngine:
 
     def _leave(self, uid: int) -> None:
         """Take a request out of the batch before its end, keeping what its KV cache holds."""
-        caches = self._batch.remove([uid], return_prompt_caches=True)
         del self._running[uid]
-        if (kept := caches.get(uid)) and kept[1]:
+        if kept := self._batch.remove(uid):
             cache, tokens = kept
             self._prefixes.put(tokens, cache)
 
