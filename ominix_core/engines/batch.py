@@ -1,14 +1,12 @@
-"""Many answers at once: mlx-lm's BatchGenerator decodes, and prompts are read one by one before they join it.
+"""Many answers at once with mlx-lm's BatchGenerator, which a short prompt joins without a detour.
 
-BatchGenerator by itself reads a new prompt after a decoding step, and begins its answer after another. Read here
-first, the prompt joins at the next step, and a long one does not hold up a short one.
+BatchGenerator reads new prompts together after a decoding step, and begins their answers after another. That suits
+prompts that come in a burst, and long ones; a short one beside running answers is read first and begins a step sooner.
 """
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,18 +14,23 @@ from typing import Any
 
 from ominix_core.engines.decoding import Decoded, Prefilled, StepStats
 
-# How long the first answers wait for prompts that came with theirs, in seconds: a fuller batch decodes faster.
-GATHER_SECONDS = 0.5
+
+def can_batch(model: Any) -> bool:
+    """Whether the KV caches of this model can be put side by side; those that read in chunks (llama4) cannot."""
+    from mlx_lm.models.cache import make_prompt_cache
+
+    return all(hasattr(part, "merge") for part in make_prompt_cache(model))
 
 
 @dataclass(eq=False)
-class _Prompt:
+class _Newcomer:
     uid: int
-    unread: list[int]
-    total: int
-    cache: list[Any]
+    prompt: list[int]
+    max_tokens: int
+    cache: list[Any] | None
     tokens: list[int]
-    decoding: dict[str, list[Any]]
+    sampler: Any
+    logits_processors: list[Any]
 
 
 class Batch:
@@ -37,20 +40,20 @@ class Batch:
         stop_tokens: Ids that end an answer.
 
     Attributes:
-        prefill_step_size: How many tokens of prompts a step may read.
+        prefill_step_size: How many tokens of a prompt a step may read.
     """
 
     def __init__(self, model: Any, stop_tokens: frozenset[int]) -> None:
         from mlx_lm.generate import BatchGenerator
 
-        self.prefill_step_size = 512
         self._model = model
         self._generator = BatchGenerator(model, stop_tokens=[(token,) for token in stop_tokens])
-        self._reading: deque[_Prompt] = deque()
-        self._joined: dict[int, int] = {}
-        self._uids: Iterator[int] = itertools.count()
+        self.prefill_step_size = 512
+        self._newcomers: list[_Newcomer] = []
+        self._uids: dict[int, int] = {}  # BatchGenerator's ids, to ours
+        self._answering: set[int] = set()
+        self._inserted = 0
         self._stats = StepStats()
-        self._gathering_since: float | None = None
 
     def insert(
         self,
@@ -63,100 +66,87 @@ class Batch:
         logits_processors: list[Any],
     ) -> int:
         """Queue a request and return its id. `all_tokens` are those that `cache` holds already."""
-        from mlx_lm.models.cache import make_prompt_cache
-
-        uid = next(self._uids)
-        decoding = {"max_tokens": [max_tokens], "samplers": [sampler], "logits_processors": [logits_processors]}
-        if cache is None:
-            cache = make_prompt_cache(self._model)
-        self._reading.append(_Prompt(uid, list(prompt), len(prompt), cache, list(all_tokens), decoding))
-        return uid
+        self._inserted += 1
+        self._newcomers.append(
+            _Newcomer(
+                self._inserted, list(prompt), max_tokens, cache, list(all_tokens), sampler, list(logits_processors)
+            )
+        )
+        return self._inserted
 
     def remove(self, uid: int) -> tuple[list[Any], list[int]] | None:
         """Take a request out; returns its KV cache and the tokens in it, if it holds any."""
-        for prompt in self._reading:
-            if prompt.uid == uid:
-                self._reading.remove(prompt)
-                return (prompt.cache, prompt.tokens) if prompt.tokens else None
-        inner = next(inner for inner, outer in self._joined.items() if outer == uid)
-        del self._joined[inner]
+        for newcomer in self._newcomers:
+            if newcomer.uid == uid:
+                self._newcomers.remove(newcomer)
+                return (newcomer.cache, newcomer.tokens) if newcomer.cache and newcomer.tokens else None
+        inner = next(inner for inner, outer in self._uids.items() if outer == uid)
+        self._forget(inner)
         kept = self._generator.remove([inner], return_prompt_caches=True).get(inner)
         return kept if kept and kept[1] else None
+
+    def _forget(self, inner: int) -> None:
+        self._answering.discard(self._uids.pop(inner))
 
     @contextmanager
     def stats(self) -> Iterator[StepStats]:
         """Tells, once the block has run, what it read of prompts."""
         self._stats = StepStats()
-        yield self._stats
+        with self._generator.stats() as generator:
+            yield self._stats
+        self._stats.prompt_tokens += generator.prompt_tokens
+        self._stats.prompt_time += generator.prompt_time
 
     def next(self) -> tuple[list[Prefilled], list[Decoded]]:
-        """Read of the prompts in turn, then decode a token of every answer that has begun."""
-        prefilled = self._prefill()
-        if not self._joined or self._is_gathering():
-            return prefilled, []
-        _, responses = self._generator.next()
-        return prefilled, [self._decoded(response) for response in responses]
+        """Read of the prompts, and decode a token of every answer that has begun."""
+        prefilled = self._admit()
+        self._generator.prefill_step_size = self.prefill_step_size
+        prompts, answers = self._generator.next()
+        prefilled += [Prefilled(self._uids[prompt.uid], prompt.progress) for prompt in prompts]
+        return prefilled, [self._decoded(answer) for answer in answers]
 
-    def _is_gathering(self) -> bool:
-        """Whether no answer has begun yet and other prompts are about to be ready."""
-        if self._gathering_since is None:
-            return False
-        if self._reading and time.perf_counter() - self._gathering_since < GATHER_SECONDS:
-            return True
-        self._gathering_since = None
-        return False
-
-    def _prefill(self) -> list[Prefilled]:
-        import mlx.core as mx
-
-        prefilled, left, started = [], self.prefill_step_size, time.perf_counter()
-        with mx.stream(self._generator.stream):
-            while self._reading and left > 0:
-                prompt = self._reading.popleft()
-                left -= self._read(prompt, left)
-                if len(prompt.unread) > 1:
-                    self._reading.append(prompt)
-                    prefilled.append(Prefilled(prompt.uid, (prompt.total - len(prompt.unread), prompt.total)))
-                else:
-                    self._join(prompt)
-                    prefilled.append(Prefilled(prompt.uid, (prompt.total, prompt.total)))
-        self._stats.prompt_tokens += self.prefill_step_size - left
-        self._stats.prompt_time += time.perf_counter() - started
+    def _admit(self) -> list[Prefilled]:
+        """Hand the newcomers to BatchGenerator, those read up to their last token that this step can read."""
+        prefilled, left = [], self.prefill_step_size if self._answering else 0
+        for newcomer in self._newcomers:
+            size = len(newcomer.prompt) - 1
+            if 0 < size <= left:
+                left -= size
+                self._read(newcomer, size)
+                prefilled.append(Prefilled(newcomer.uid, (size, size + 1)))
+            (inner,) = self._generator.insert(
+                [newcomer.prompt],
+                max_tokens=[newcomer.max_tokens],
+                caches=[newcomer.cache],
+                all_tokens=[newcomer.tokens],
+                samplers=[newcomer.sampler],
+                logits_processors=[newcomer.logits_processors],
+            )
+            self._uids[inner] = newcomer.uid
+        self._newcomers.clear()
         return prefilled
 
-    def _read(self, prompt: _Prompt, most: int) -> int:
-        """Read up to `most` tokens, but not the prompt's last one, which decoding begins with."""
+    def _read(self, newcomer: _Newcomer, size: int) -> None:
         import mlx.core as mx
+        from mlx_lm.models.cache import make_prompt_cache
 
-        size = min(most, len(prompt.unread) - 1)
-        if size:
-            self._model(mx.array(prompt.unread[:size])[None], cache=prompt.cache)
-            mx.eval([part.state for part in prompt.cache])
-            mx.clear_cache()
-            prompt.tokens += prompt.unread[:size]
-            del prompt.unread[:size]
-        return size
+        started = time.perf_counter()
+        with mx.stream(self._generator.stream):
+            cache = newcomer.cache or make_prompt_cache(self._model)
+            self._model(mx.array(newcomer.prompt[:size])[None], cache=cache)
+            mx.eval([part.state for part in cache])
+        newcomer.cache = cache
+        newcomer.tokens += newcomer.prompt[:size]
+        newcomer.prompt = newcomer.prompt[size:]
+        self._stats.prompt_tokens += size
+        self._stats.prompt_time += time.perf_counter() - started
 
-    def _join(self, prompt: _Prompt) -> None:
-        if not self._joined:
-            self._gathering_since = time.perf_counter()
-        (inner,) = self._generator.insert(
-            [prompt.unread], caches=[prompt.cache], all_tokens=[prompt.tokens], **prompt.decoding
-        )
-        self._joined[inner] = prompt.uid
-
-    def _decoded(self, response: Any) -> Decoded:
-        uid = self._joined[response.uid]
-        if response.finish_reason is not None:
-            del self._joined[response.uid]
-        return Decoded(
-            uid,
-            response.token,
-            response.logprobs,
-            response.finish_reason,
-            response.prompt_cache,
-            response.all_tokens,
-        )
+    def _decoded(self, answer: Any) -> Decoded:
+        uid = self._uids[answer.uid]
+        self._answering.add(uid)
+        if answer.finish_reason is not None:
+            self._forget(answer.uid)
+        return Decoded(uid, answer.token, answer.logprobs, answer.finish_reason, answer.prompt_cache, answer.all_tokens)
 
     def close(self) -> None:
         self._generator.close()

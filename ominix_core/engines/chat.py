@@ -13,7 +13,7 @@ from typing import Any
 
 from ominix_core.engines.answer import Answer
 from ominix_core.engines.base import LoadOptions, LoadReport
-from ominix_core.engines.batch import Batch
+from ominix_core.engines.batch import Batch, can_batch
 from ominix_core.engines.constraint import ConstraintFactory
 from ominix_core.engines.decoding import Decoded
 from ominix_core.engines.loading import load_language_model
@@ -110,7 +110,7 @@ class ChatEngine:
     def _reset_batch(self) -> None:
         self._running.clear()
         stops = frozenset(self._tokenizer.eos_token_ids)
-        if self._options.kv_bits or self._draft is not None:
+        if self._options.kv_bits or self._draft is not None or not can_batch(self._model):
             self._batch = SingleStream(self._model, stops, self._draft, self._options.kv_bits, self._kv_group)
         else:
             self._batch = Batch(self._model, stops)
@@ -206,8 +206,8 @@ class ChatEngine:
         self._ended.clear()
         if not self._running:
             return
-        decoding = any(running.first_token for running in self._running.values())
-        self._batch.prefill_step_size = self._pace.chunk(decoding=decoding)
+        waiting = sum(1 for running in self._running.values() if not running.first_token)
+        self._batch.prefill_step_size = self._pace.chunk(waiting, decoding=waiting < len(self._running))
         try:
             with self._batch.stats() as stats:
                 prefills, tokens = self._batch.next()

@@ -17,12 +17,12 @@ class PrefillPace:
     def __init__(self) -> None:
         self._tokens_per_second: float | None = None
 
-    def chunk(self, *, decoding: bool) -> int:
-        """Tokens of prompts to read in the next step, while answers are being decoded or not."""
+    def chunk(self, prompts: int, *, decoding: bool) -> int:
+        """Tokens to read of each of `prompts` prompts in the next step."""
         if self._tokens_per_second is None:
             return FIRST_CHUNK_TOKENS
         seconds = STALL_WHILE_DECODING if decoding else STALL_ALONE
-        tokens = int(self._tokens_per_second * seconds)
+        tokens = int(self._tokens_per_second * seconds / max(1, prompts))
         tokens -= tokens % SMALLEST_CHUNK_TOKENS
         return max(SMALLEST_CHUNK_TOKENS, min(LARGEST_CHUNK_TOKENS, tokens))
 

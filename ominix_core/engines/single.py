@@ -1,4 +1,4 @@
-"""One answer at a time, for what a batch cannot do yet: quantized KV caches and draft models.
+"""One answer at a time, for what a batch cannot do yet: quantized KV caches, draft models, caches read in chunks.
 
 It is used as a `Batch` is, so the chat engine treats both alike.
 """
