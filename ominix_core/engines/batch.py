@@ -1,7 +1,8 @@
-"""Many answers at once with mlx-lm's BatchGenerator, which a short prompt joins without a detour.
+"""Many answers at once with mlx-lm's BatchGenerator, which short prompts join with their first token.
 
-BatchGenerator reads new prompts together after a decoding step, and begins their answers after another. That suits
-prompts that come in a burst, and long ones; a short one beside running answers is read first and begins a step sooner.
+BatchGenerator reads new prompts together after a decoding step, takes their last token in a second one, and answers in
+a third. That suits prompts that come in a burst, and long ones. A short one is read here, its first token is out before
+the others' next one, and BatchGenerator goes on from there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ominix_core.engines.decoding import Decoded, Prefilled, StepStats
+from ominix_core.generation import FinishReason
 
 
 def can_batch(model: Any) -> bool:
@@ -47,6 +49,7 @@ class Batch:
         from mlx_lm.generate import BatchGenerator
 
         self._model = model
+        self._stop_tokens = stop_tokens
         self._generator = BatchGenerator(model, stop_tokens=[(token,) for token in stop_tokens])
         self.prefill_step_size = 512
         self._newcomers: list[_Newcomer] = []
@@ -99,47 +102,65 @@ class Batch:
 
     def next(self) -> tuple[list[Prefilled], list[Decoded]]:
         """Read of the prompts, and decode a token of every answer that has begun."""
-        prefilled = self._admit()
+        prefilled: list[Prefilled] = []
+        decoded: list[Decoded] = []
+        left = self.prefill_step_size if self._answering or len(self._newcomers) == 1 else 0
+        for newcomer in self._newcomers:
+            size = len(newcomer.prompt)
+            if size <= left:
+                left -= size
+                prefilled.append(Prefilled(newcomer.uid, (size, size)))
+                decoded.append(self._first_token(newcomer))
+            else:
+                self._join(newcomer)
+        self._newcomers.clear()
+        if decoded or not self._uids:
+            return prefilled, decoded
         self._generator.prefill_step_size = self.prefill_step_size
         prompts, answers = self._generator.next()
-        prefilled += [Prefilled(self._uids[prompt.uid], prompt.progress) for prompt in prompts]
+        known = [prompt for prompt in prompts if self._uids[prompt.uid] not in self._answering]
+        prefilled += [Prefilled(self._uids[prompt.uid], prompt.progress) for prompt in known]
         return prefilled, [self._decoded(answer) for answer in answers]
 
-    def _admit(self) -> list[Prefilled]:
-        """Hand the newcomers to BatchGenerator, those read up to their last token that this step can read."""
-        prefilled, left = [], self.prefill_step_size if self._answering else 0
-        for newcomer in self._newcomers:
-            size = len(newcomer.prompt) - 1
-            if 0 < size <= left:
-                left -= size
-                self._read(newcomer, size)
-                prefilled.append(Prefilled(newcomer.uid, (size, size + 1)))
-            (inner,) = self._generator.insert(
-                [newcomer.prompt],
-                max_tokens=[newcomer.max_tokens],
-                caches=[newcomer.cache],
-                all_tokens=[newcomer.tokens],
-                samplers=[newcomer.sampler],
-                logits_processors=[newcomer.logits_processors],
-            )
-            self._uids[inner] = newcomer.uid
-        self._newcomers.clear()
-        return prefilled
+    def _join(self, newcomer: _Newcomer) -> None:
+        (inner,) = self._generator.insert(
+            [newcomer.prompt],
+            max_tokens=[newcomer.max_tokens],
+            caches=[newcomer.cache],
+            all_tokens=[newcomer.tokens],
+            samplers=[newcomer.sampler],
+            logits_processors=[newcomer.logits_processors],
+        )
+        self._uids[inner] = newcomer.uid
 
-    def _read(self, newcomer: _Newcomer, size: int) -> None:
+    def _first_token(self, newcomer: _Newcomer) -> Decoded:
+        """Read the prompt and choose the first token as BatchGenerator would; it goes on if there are more to come."""
         import mlx.core as mx
         from mlx_lm.models.cache import make_prompt_cache
 
-        started = time.perf_counter()
+        started, size = time.perf_counter(), len(newcomer.prompt)
         with mx.stream(self._generator.stream):
-            cache = newcomer.cache or make_prompt_cache(self._model)
-            self._model(mx.array(newcomer.prompt[:size])[None], cache=cache)
-            mx.eval([part.state for part in cache])
-        newcomer.cache = cache
-        newcomer.tokens += newcomer.prompt[:size]
-        newcomer.prompt = newcomer.prompt[size:]
+            newcomer.cache = newcomer.cache or make_prompt_cache(self._model)
+            newcomer.tokens += newcomer.prompt
+            logits = self._model(mx.array(newcomer.prompt)[None], cache=newcomer.cache)[:, -1, :]
+            for processor in newcomer.logits_processors:
+                logits = processor(mx.array(newcomer.tokens), logits)
+            logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+            token = int(newcomer.sampler(logprobs).item())
         self._stats.prompt_tokens += size
         self._stats.prompt_time += time.perf_counter() - started
+        finish: FinishReason | None = None
+        if token in self._stop_tokens:
+            finish = "stop"
+        elif newcomer.max_tokens == 1:
+            finish = "length"
+        if finish is not None:
+            return Decoded(newcomer.uid, token, logprobs[0], finish, newcomer.cache, newcomer.tokens)
+        newcomer.prompt = [token]
+        newcomer.max_tokens -= 1
+        self._join(newcomer)
+        self._answering.add(newcomer.uid)
+        return Decoded(newcomer.uid, token, logprobs[0])
 
     def _decoded(self, answer: Any) -> Decoded:
         uid = self._uids[answer.uid]
