@@ -19,8 +19,8 @@ from textual.message import Message
 from textual.signal import Signal
 
 from ominix_core.errors import OminixError
+from ominix_core.event_buffer import EventBuffer
 from ominix_core.events import HubEvent
-from ominix_tui.bridge import EventBridge
 from ominix_tui.input_guard import tolerate_stray_bytes
 from ominix_tui.screens.hub import HubScreen
 
@@ -71,7 +71,7 @@ class OminixApp(App[None]):
         self._make_hub = make_hub
         self._initial_model = initial_model
         self._load_initial = load_initial
-        self._bridge = EventBridge(lambda: self.post_message(self.HubEventsWaiting()))
+        self._buffer = EventBuffer(lambda: self.post_message(self.HubEventsWaiting()))
         self._opening: asyncio.Task[Hub] | None = None
 
     def on_mount(self) -> None:
@@ -86,7 +86,7 @@ class OminixApp(App[None]):
         self._opening = asyncio.create_task(asyncio.to_thread(self._make_hub))
         try:
             hub = await asyncio.shield(self._opening)
-            hub.subscribe(self._bridge.put)
+            hub.subscribe(self._buffer.put)
             await self._hub_screen.connect(hub, self._initial_model, self._load_initial)
             hub.warm_up()
             _spare_the_loop()
@@ -123,7 +123,7 @@ class OminixApp(App[None]):
             await screen.begin_with(model_id)
 
     def on_ominix_app_hub_events_waiting(self) -> None:
-        for event in self._bridge.take():
+        for event in self._buffer.take():
             self.hub_events.publish(event)
 
     async def on_unmount(self) -> None:

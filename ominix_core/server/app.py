@@ -16,8 +16,11 @@ from ominix_core.server import (
     absent,
     chat,
     completions,
+    disk,
     downloads,
     embeddings,
+    events,
+    generate,
     health,
     messages,
     metrics,
@@ -41,8 +44,8 @@ from ominix_core.settings import Settings
 
 _RESOURCES = (
     *(chat, completions, responses, messages, embeddings),
-    *(models, registry, downloads, absent),
-    *(requests, system, metrics, health),
+    *(generate, disk, models, registry, downloads, absent),
+    *(events, requests, system, metrics, health),
 )
 
 
