@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import Future
 from contextlib import aclosing, suppress
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import msgspec
 
 from ominix_core import wire
-from ominix_core.errors import OminixError
+from ominix_core.errors import HubConnectionError, OminixError
 from ominix_core.events import ConnectionChanged
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.remote.connection import Connection
 from ominix_core.remote.mirror import Mirror
+
+logger = logging.getLogger(__name__)
 
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 30.0
@@ -47,15 +50,21 @@ class Watch:
     async def run(self) -> None:
         """Watch until this is cancelled, or the first try fails."""
         while True:
-            try:
-                await self._follow()
-                reason = ""
-            except OminixError as error:
-                reason = str(error)
-                if not self.opened.done():
-                    self.opened.set_exception(error)
-                    return
-            await self._wait_to_try_again(reason)
+            reason = await self._follow_to_the_end()
+            if not self.opened.done():
+                self.opened.set_exception(reason)
+                return
+            await self._wait_to_try_again(str(reason))
+
+    async def _follow_to_the_end(self) -> OminixError:
+        """Why the events have ended."""
+        try:
+            await self._follow()
+        except OminixError as error:
+            return error
+        except Exception:  # whatever it was, the next try may go well
+            logger.exception("following %s failed", self._connection.address.name)
+        return HubConnectionError(f"{self._connection.address.name} broke off.")
 
     async def _wait_to_try_again(self, reason: str) -> None:
         message = f"Connection to {self._connection.address.name} lost, trying again in {self._delay:.0f} s"

@@ -20,14 +20,13 @@ from ominix_core.states import ModelState
 from tests.conftest import local_entry
 from tests.downloads.conftest import fixture_hub, own_user, root  # noqa: F401  fixtures
 from tests.server.conftest import api_server, running
-from tests.tui.conftest import endless_llm  # noqa: F401  a fixture
 
 PATIENCE = 30.0
 
 
 @pytest.fixture
 def models(add_models: Callable[..., None], tiny_llm: Path, endless_llm: Path, tmp_path: Path) -> None:
-    """ "tiny" and "tiny-two" are here, "endless" answers to max tokens, "model" can be downloaded, "broken" is damaged."""
+    """Here are "tiny", "tiny-two", "broken" and "endless", which answers to max tokens; "model" can be downloaded."""
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text('{"model_type": "nothing"}')
     add_models(
@@ -68,6 +67,7 @@ def either(request: pytest.FixtureRequest) -> HubFacade:
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ominix_core.remote.watch.FIRST_DELAY", 0.1)
+    monkeypatch.setattr("ominix_core.remote.watch.LONGEST_DELAY", 0.5)
 
 
 class Events:
@@ -91,7 +91,9 @@ class Events:
         return found
 
     def until_state(self, model_id: str, wanted: Callable[[ModelState], bool]) -> ModelState:
-        event = self.until(lambda it: isinstance(it, ModelStateChanged) and it.model_id == model_id and wanted(it.state))
+        event = self.until(
+            lambda it: isinstance(it, ModelStateChanged) and it.model_id == model_id and wanted(it.state)
+        )
         assert isinstance(event, ModelStateChanged)
         return event.state
 

@@ -76,5 +76,12 @@ def _events(request: Request) -> Iterable[GenerationEvent]:
             yield ImageStep(0, 1, 2, b"\x00preview\xff")
             source = request.source or b""
             yield ImageMade(
-                index=0, png=source[::-1], width=64, height=32, steps=2, guidance=1.5, seed=request.seed or 0, seconds=0.1
+                index=0,
+                png=source[::-1],
+                width=64,
+                height=32,
+                steps=2,
+                guidance=1.5,
+                seed=request.seed or 0,
+                seconds=0.1,
             )

@@ -22,8 +22,8 @@ from ominix_core.generation import (
     ChatMessage,
     ChatRequest,
     CompletionRequest,
-    Embeddings,
     EmbeddingRequest,
+    Embeddings,
     Failed,
     Finished,
     PrefillProgress,
@@ -48,7 +48,7 @@ class TestRegistry:
         assert either.resolve("acme/model").id == "model"
         assert either.resolve("tiny").name == "Tiny"
         assert [entry.id for entry in either.registry.search("endless")] == ["endless"]
-        with pytest.raises(UnknownModelError, match="'tinyy'. Did you mean tiny"):
+        with pytest.raises(UnknownModelError, match=r"'tinyy'\. Did you mean tiny"):
             either.resolve("tinyy")
 
     def test_every_state_is_known_from_the_start(self, either: HubFacade) -> None:
