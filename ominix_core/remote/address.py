@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ominix_core.addresses import is_loopback
 from ominix_core.errors import OminixError
 from ominix_core.paths import Home
-from ominix_core.server.discovery import find_server
-from ominix_core.server.origin import is_loopback
+from ominix_core.server.discovery import ServerNotRunningError, find_server
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,10 @@ def address_of(url: str, key: str = "") -> ServerAddress:
 def server_here(home: Home) -> ServerAddress:
     """This user's own server on this machine, as it says where it is. Raises ServerNotRunningError."""
     found = find_server(home.server_file)
+    try:
+        os.kill(found.pid, 0)
+    except OSError as error:  # it could not take its word back, and something else may be at its address by now
+        raise ServerNotRunningError from error
     # Its certificate is for names that others know; this address comes from the user's own private file.
     return ServerAddress(found.url, found.key, _name(found.url), verified=False)
 

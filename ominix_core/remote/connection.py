@@ -138,7 +138,7 @@ class Connection:
             self._client = httpx.AsyncClient(
                 timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=10),
-                verify=httpx.create_ssl_context() if address.verified else False,
+                verify=httpx.create_ssl_context() if address.verified and address.url.startswith("https") else False,
                 trust_env=False,
             )
         return self._client
