@@ -46,6 +46,8 @@ class Hub:
                 ...
     """
 
+    place = ""
+
     def __init__(
         self, home: Home | None = None, settings: Settings | None = None, registry: Registry | None = None
     ) -> None:

@@ -40,6 +40,9 @@ app.add_typer(registry.registry_app, name="registry")
 app.add_typer(keys.app, name="keys")
 app.add_typer(service.app, name="service")
 
+FAR_COMMANDS = ("list", "pull", "rm", "verify", "du", "run", "ps", "load", "unload")
+"""What `--connect` can do on another machine."""
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -53,10 +56,28 @@ def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    connect: Annotated[
+        str, typer.Option(metavar="URL", help="Use the models of the server there, such as https://mac.local:8080.")
+    ] = "",
+    key: Annotated[str, typer.Option(envvar="OMINIX_KEY", help="The API key that this server wants.")] = "",
 ) -> None:
     """Open the hub, unless a command is given."""
+    if connect:
+        _connect_to(context, connect, key)
     if context.invoked_subcommand is None:
-        tui.open_hub()
+        tui.open_hub(context)
+
+
+def _connect_to(context: typer.Context, url: str, key: str) -> None:
+    """Let the command work on the server at `url`."""
+    from ominix_core.remote.address import address_of
+
+    command = context.invoked_subcommand
+    if command is not None and command not in FAR_COMMANDS:
+        context.fail(f"`ominix {command}` works on this machine alone. Leave --connect out.")
+    context.obj = address = address_of(url, key)
+    if command is not None and address.sends_openly:
+        _complain(tui.READABLE.format(name=address.name))
 
 
 def main() -> None:

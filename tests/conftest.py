@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
 from ominix_core.settings import Settings
-from tests.support.tiny_models import make_tiny_llm
+from tests.support.tiny_models import make_endless_llm, make_tiny_llm
 
 # The same examples in every run, at the pace of any machine.
 settings.register_profile("ominix", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,6 +39,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random qwen3 model folder. Tests must not change it."""
     return make_tiny_llm(tmp_path_factory.mktemp("models") / "tiny-qwen3")
+
+
+@pytest.fixture(scope="session")
+def endless_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model whose answers only end at max tokens. Tests must not change it."""
+    return make_endless_llm(tmp_path_factory.mktemp("models") / "endless")
 
 
 def local_entry(model_id: str, folder: Path, **fields: Any) -> dict[str, Any]:

@@ -11,13 +11,17 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 import ominix_core
+from ominix_core.addresses import is_loopback
 from ominix_core.hub import Hub
 from ominix_core.server import (
     absent,
     chat,
     completions,
+    disk,
     downloads,
     embeddings,
+    events,
+    generate,
     health,
     messages,
     metrics,
@@ -34,15 +38,15 @@ from ominix_core.server.keys import KeyStore, new_secret
 from ominix_core.server.limits import BodyLimit, RateLimit
 from ominix_core.server.live import LiveRequests
 from ominix_core.server.metrics import Metrics
-from ominix_core.server.origin import OriginGate, is_loopback
+from ominix_core.server.origin import OriginGate
 from ominix_core.server.response_store import ResponseStore
 from ominix_core.server.schemas.base import ErrorBody
 from ominix_core.settings import Settings
 
 _RESOURCES = (
     *(chat, completions, responses, messages, embeddings),
-    *(models, registry, downloads, absent),
-    *(requests, system, metrics, health),
+    *(generate, disk, models, registry, downloads, absent),
+    *(events, requests, system, metrics, health),
 )
 
 

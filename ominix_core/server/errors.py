@@ -41,6 +41,7 @@ _STATUS = {
     "invalid_input": 400,
     "wrong_kind_of_model": 400,
     "download_failed": 502,
+    "registry_error": 502,
 }
 _PARAMS = {"model_not_found": "model", "unsupported_tool_choice": "tool_choice"}
 _PASSING = ("busy", "kv_cache_full")
@@ -101,7 +102,7 @@ def public_error(error: BaseException, app: FastAPI) -> ApiError:
         logger.error("%s failed", name, exc_info=error)
         message = f"Something went wrong inside Ominix. Its log has the details under {name}."
         return ApiError(500, message, code="internal_error")
-    error.detail = _without_paths(error.detail, app)
+    error.detail = without_paths(error.detail, app)
     return error
 
 
@@ -183,7 +184,7 @@ def _param(loc: Sequence[str | int], body: Any) -> str | None:
     return name or None
 
 
-def _without_paths(text: str, app: FastAPI) -> str:
+def without_paths(text: str, app: FastAPI) -> str:
     """`text` without the folders of this machine: those of Ominix by a name, others by their last part."""
     names = {str(app.state.hub.home.root): "OMINIX_HOME", str(Path.home()): "~"}
     for folder, name in names.items():

@@ -90,6 +90,11 @@ class LiveRequest:
 
         generation.on_arrival(wake)
 
+    @property
+    def last(self) -> Finished | Failed | None:
+        """The event that ended the answer, once its client has been given it."""
+        return self._last
+
     @functools.cached_property
     def fingerprint(self) -> str:
         """Changes when an equal request with an equal seed may get another answer."""

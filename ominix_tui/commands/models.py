@@ -10,13 +10,14 @@ import typer
 from ominix_core.errors import OminixError
 
 if TYPE_CHECKING:
+    from ominix_core.facade import HubFacade
     from ominix_core.generation import ChatRequest, Usage
-    from ominix_core.hub import Hub
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="Its id, API id or repository; see `ominix list`.")]
 
 
 def run(
+    context: typer.Context,
     model: ModelName,
     prompt: Annotated[str | None, typer.Argument(help="What to ask; read from standard input when left out.")] = None,
     system: Annotated[str, typer.Option(help="The system prompt.")] = "",
@@ -27,13 +28,13 @@ def run(
     """Ask a model one question; the answer streams to standard output."""
     from ominix_core.generation import ChatMessage, ChatRequest, Sampling
     from ominix_tui.commands.progress import follow
-    from ominix_tui.commands.session import open_hub
+    from ominix_tui.commands.session import chosen_server, open_hub_in_use
 
     question = prompt if prompt is not None else _prompt_from_stdin()
     messages = [ChatMessage("system", system)] if system else []
     messages.append(ChatMessage("user", question))
     request = ChatRequest(messages=messages, max_tokens=max_tokens, sampling=Sampling(temperature, seed=seed))
-    with open_hub() as hub:
+    with open_hub_in_use(chosen_server(context)) as hub:
         entry = hub.resolve(model)
         follow(hub, entry.id, hub.load(entry.id))
         usage = _stream(hub, entry.id, request)
@@ -51,7 +52,7 @@ def _prompt_from_stdin() -> str:
     return prompt
 
 
-def _stream(hub: Hub, model_id: str, request: ChatRequest) -> Usage:
+def _stream(hub: HubFacade, model_id: str, request: ChatRequest) -> Usage:
     from ominix_core.errors import RequestError
     from ominix_core.generation import Failed, Finished, TextDelta
 

@@ -15,14 +15,14 @@ from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.states import Downloading, Loading, ModelState
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
 
 
 class _Display(Protocol):
     def show(self, state: ModelState) -> None: ...
 
 
-def follow(hub: Hub, model_id: str, work: Future[None]) -> None:
+def follow(hub: HubFacade, model_id: str, work: Future[None]) -> None:
     """Wait for `work` while showing how far the model is. Raises what the future raises."""
     states: queue.SimpleQueue[ModelState | None] = queue.SimpleQueue()
 

@@ -13,15 +13,18 @@ if TYPE_CHECKING:
     from ominix_tui.app import OminixApp
 
 DEMO_MODEL = "smollm2-135m"
+READABLE = "What you send to {name} can be read by others on the network, the API key too. HTTPS would hide it."
 
 
-def open_hub() -> None:
+def open_hub(context: typer.Context) -> None:
     """Open the hub on the screen."""
     _require_terminal()
     from ominix_tui.app import OminixApp
-    from ominix_tui.commands.session import open_staying_hub
+    from ominix_tui.commands import session
 
-    _run(OminixApp(open_staying_hub))
+    address = session.chosen_server(context)
+    notice = READABLE.format(name=address.name) if address is not None and address.sends_openly else ""
+    _run(OminixApp(lambda: session.open_hub_in_use(address, staying=True), notice=notice))
 
 
 def demo() -> None:
@@ -34,12 +37,14 @@ def demo() -> None:
         follow(hub, DEMO_MODEL, hub.download(DEMO_MODEL))
     from ominix_tui.app import OminixApp
 
-    _run(OminixApp(session.open_staying_hub, initial_model=DEMO_MODEL))
+    _run(OminixApp(lambda: session.open_hub_in_use(None, staying=True), initial_model=DEMO_MODEL))
 
 
 def _run(app: OminixApp) -> None:
     """Show the app until it ends; a failure to start it is this command's failure too."""
     app.run()
+    if app.handover is not None:
+        app.handover.finish()
     if app.return_code:
         raise typer.Exit(app.return_code)
 

@@ -21,13 +21,14 @@ from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, 
 from ominix_tui.model_filter import VIEWS
 from ominix_tui.panels import panel_class
 from ominix_tui.text import change_words
+from ominix_tui.widgets.brand import Brand
 from ominix_tui.widgets.model_header import ModelHeader, actions_for
 from ominix_tui.widgets.registry_tree import RegistryTree
 from ominix_tui.widgets.sidebar import Sidebar
 from ominix_tui.widgets.system_line import SystemLine
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.registry.entry import RegistryEntry
     from ominix_tui.app import OminixApp
     from ominix_tui.panels.base import ModelPanel
@@ -67,7 +68,7 @@ class HubScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._hub: Hub | None = None
+        self._hub: HubFacade | None = None
         self._awaited: str | None = None
         self._entry: RegistryEntry | None = None
         self._states: dict[str, ModelState] = {}
@@ -76,7 +77,7 @@ class HubScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="top"):
-            yield Label("Ominix", id="brand")
+            yield Brand(id="brand")
             yield Label("Model Hub", id="place")
             yield Label(id="tally", markup=False)
             yield Button("Update", id="update", compact=True, action="screen.update_registry", disabled=True)
@@ -92,7 +93,7 @@ class HubScreen(Screen[None]):
 
     # -- the hub arrives ----------------------------------------------------------------------------------------
 
-    async def connect(self, hub: Hub, initial_model: str | None, load_initial: bool) -> None:
+    async def connect(self, hub: HubFacade, initial_model: str | None, load_initial: bool) -> None:
         """Show the hub's models, and select one. Raises UnknownModelError if there is no `initial_model`."""
         initial = hub.resolve(initial_model) if initial_model else _first_choice(hub)
         self._hub = hub
@@ -121,7 +122,7 @@ class HubScreen(Screen[None]):
             self._panels[self._awaited].focus_first()
         self._awaited = None
 
-    async def _show_models(self, hub: Hub) -> Sidebar:
+    async def _show_models(self, hub: HubFacade) -> Sidebar:
         self._states = {entry.id: hub.state(entry.id) for entry in hub.registry.entries}
         sidebar = self.query_one(Sidebar)
         await sidebar.show_models(hub, self._states)
@@ -189,7 +190,7 @@ class HubScreen(Screen[None]):
             self.refresh_bindings()
         self.query_one(ModelHeader).show_state(state, self._actions)
 
-    async def _show_panel(self, hub: Hub, entry: RegistryEntry, former: RegistryEntry | None) -> None:
+    async def _show_panel(self, hub: HubFacade, entry: RegistryEntry, former: RegistryEntry | None) -> None:
         container = self.query_one("#panel")
         self.query_one("#empty").display = False
         if former is not None and not self._panels[former.id].holds_work:
@@ -282,7 +283,7 @@ class HubScreen(Screen[None]):
         self.app.notify(str(error), severity="error", markup=False)
 
 
-def _first_choice(hub: Hub) -> RegistryEntry | None:
+def _first_choice(hub: HubFacade) -> RegistryEntry | None:
     """A loaded model, else one on this machine, else the first."""
     entries = hub.registry.entries
     for kind in (Loaded, Downloaded):

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from ominix_tui.text import file_size
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.system import System
 
 ROUND_SECONDS = 2.0
@@ -29,13 +29,13 @@ class SystemLine(Widget):
 
     system: reactive[System | None] = reactive(None)
 
-    def watch_hub(self, hub: Hub) -> None:
+    def watch_hub(self, hub: HubFacade) -> None:
         """Show this Hub's figures, from now on."""
         self._ask(hub)
         self.set_interval(ROUND_SECONDS, lambda: self._ask(hub))
 
     @work(exclusive=True)
-    async def _ask(self, hub: Hub) -> None:
+    async def _ask(self, hub: HubFacade) -> None:
         self.system = await asyncio.to_thread(hub.system)
 
     def render(self) -> Content:

@@ -175,3 +175,16 @@ def _silent_llama(config: dict[str, Any]) -> dict[str, Any]:
         name: mx.ones_like(array) if "norm" in name else mx.zeros_like(array)
         for name, array in tree_flatten(model.parameters())
     }
+
+
+def make_endless_llm(folder: Path) -> Path:
+    """A tiny model whose answers only end at max tokens: its end-of-turn token lies outside its vocabulary."""
+    from tokenizers import Tokenizer
+
+    make_tiny_llm(folder, eos_token_id=VOCABULARY)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_special_tokens(["<|never|>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = folder / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"eos_token": "<|never|>"}))
+    return folder
