@@ -18,12 +18,14 @@ class Abilities(msgspec.Struct, frozen=True, omit_defaults=True):
         images: How many images one conversation may hold; 0 is none.
         voices: Names for `SpeechRequest.voice`; empty if the model has none to choose from.
         languages: Names or codes for `language`; empty if the model does not take one.
+        at_once: How many requests are answered side by side; the engine keeps further ones waiting.
     """
 
     options: tuple[str, ...] = ()
     images: int = 0
     voices: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    at_once: int = 1
 
 
 class TranscriptionRequest(msgspec.Struct, frozen=True, kw_only=True, tag="transcription", omit_defaults=True):

@@ -59,8 +59,8 @@ class Settings:
     keyfile: str = ""
     """The certificate's private key, if it is not in `certfile`."""
 
-    max_body_mb: Annotated[float, msgspec.Meta(gt=0)] = 32.0
-    """The largest body of an API request. JSON is read in one go, so a high limit lets one client delay the others."""
+    max_body_mb: Annotated[float, msgspec.Meta(gt=0)] = 64.0
+    """The largest body of an API request: a few large images. JSON is read in one go, which holds up the others."""
 
     requests_per_minute: Annotated[int, _NotNegative] = 0
     """How many requests one API key may make in a minute; 0 sets no limit."""

@@ -16,6 +16,9 @@ from typing import Any
 from ominix_core.engines.decoding import Decoded, Prefilled, StepStats
 from ominix_core.generation import FinishReason
 
+AT_ONCE = 32
+"""How many answers are decoded together; further ones wait for one of them to end."""
+
 
 def can_batch(model: Any) -> bool:
     """Whether the KV caches of this model can be put side by side; those that read in chunks (llama4) cannot."""
@@ -50,7 +53,8 @@ class Batch:
 
         self._model = model
         self._stop_tokens = stop_tokens
-        self._generator = BatchGenerator(model, stop_tokens=[(token,) for token in stop_tokens])
+        stops = [(token,) for token in stop_tokens]
+        self._generator = BatchGenerator(model, stop_tokens=stops, completion_batch_size=AT_ONCE)
         self.prefill_step_size = 512
         self._newcomers: list[_Newcomer] = []
         self._uids: dict[int, int] = {}  # BatchGenerator's ids, to ours

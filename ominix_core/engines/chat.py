@@ -13,7 +13,7 @@ from typing import Any
 
 from ominix_core.engines.answer import Answer
 from ominix_core.engines.base import LoadOptions, LoadReport
-from ominix_core.engines.batch import Batch, can_batch
+from ominix_core.engines.batch import AT_ONCE, Batch, can_batch
 from ominix_core.engines.constraint import ConstraintFactory
 from ominix_core.engines.decoding import Decoded
 from ominix_core.engines.loading import load_language_model
@@ -114,6 +114,7 @@ class ChatEngine:
             self._batch = SingleStream(self._model, stops, self._draft, self._options.kv_bits, self._kv_group)
         else:
             self._batch = Batch(self._model, stops)
+            self.abilities = Abilities(at_once=AT_ONCE)
 
     @property
     def busy(self) -> bool:

@@ -36,7 +36,7 @@ from ominix_core.server.auth import KeyGate
 from ominix_core.server.errors import install_error_handlers
 from ominix_core.server.keys import KeyStore, new_secret
 from ominix_core.server.limits import BodyLimit, RateLimit
-from ominix_core.server.live import LiveRequests
+from ominix_core.server.live_requests import LiveRequests
 from ominix_core.server.metrics import Metrics
 from ominix_core.server.origin import OriginGate
 from ominix_core.server.response_store import ResponseStore

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from ominix_core.hub import Hub
-from ominix_core.server.live import LiveRequests
+from ominix_core.server.live_requests import LiveRequests
 from ominix_core.server.response_store import ResponseStore
 
 

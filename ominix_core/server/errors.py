@@ -31,6 +31,9 @@ _STATUS = {
     "invalid_conversation": 400,
     "invalid_response_format": 400,
     "no_chat_template": 400,
+    "images_not_supported": 400,
+    "invalid_image": 400,
+    "too_many_images": 400,
     "no_tool_calling": 400,
     "unsupported_tool_choice": 400,
     "busy": 503,
@@ -156,6 +159,10 @@ def _invalid(error: RequestValidationError) -> ApiError:
         return ApiError(400, message, code="invalid_body")
     if problem["type"] == "extra_forbidden":
         return ApiError(400, f"'{param}' is not supported here.", code="unsupported_parameter", param=param)
+    if problem["type"] in _WRONG_KIND:
+        param, expected = f"{param}.type", problem["ctx"].get("expected_tags")
+        message = f"'{param}' should be one of {expected}." if expected else f"'{param}' is required."
+        return ApiError(400, message, code="invalid_value", param=param)
     if problem["type"] == "missing":
         return ApiError(400, f"'{param}' is required.", code="missing_required_parameter", param=param)
     text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
@@ -163,9 +170,12 @@ def _invalid(error: RequestValidationError) -> ApiError:
     return ApiError(400, f"{subject} {text}.", code="invalid_value", param=param)
 
 
+_WRONG_KIND = ("union_tag_invalid", "union_tag_not_found")
+
+
 def _rank(problem: Mapping[str, Any]) -> int:
     """What is of another kind comes first, then what is not supported: the rest may only be wrong because of it."""
-    if problem["type"] == "literal_error" and problem["loc"][-1] == "type":
+    if problem["type"] in _WRONG_KIND or (problem["type"] == "literal_error" and problem["loc"][-1] == "type"):
         return 0
     return 1 if problem["type"] == "extra_forbidden" else 2
 
@@ -174,7 +184,9 @@ def _param(loc: Sequence[str | int], body: Any) -> str | None:
     """The parameter's name as OpenAI writes it: `messages[0].content`."""
     name, value = "", body
     for index, part in enumerate(loc[1:], start=2):
-        if part == "[key]" or (isinstance(value, dict) and part not in value and index < len(loc)):
+        if isinstance(value, str | int | float):
+            break  # what follows is how the server reads this short form
+        if part == "[key]" or (index < len(loc) and _is_mark(part, value, loc[index])):
             continue  # pydantic's marks for a bad key, and for the member of a union
         name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
         try:
@@ -182,6 +194,15 @@ def _param(loc: Sequence[str | int], body: Any) -> str | None:
         except (LookupError, TypeError):
             value = None
     return name or None
+
+
+def _is_mark(part: str | int, value: Any, following: str | int) -> bool:
+    """Whether `part` is the kind of the union's member `value`, not a parameter in it; `following` comes after it."""
+    if not isinstance(value, dict):
+        return False
+    if part not in value:
+        return True
+    return part == value.get("type") and (following in value or not isinstance(value[part], dict))
 
 
 def without_paths(text: str, app: FastAPI) -> str:

@@ -49,15 +49,17 @@ class Metrics:
         self._requests = Counter("ominix_requests", "Ended requests", ["model", "outcome"], registry=registry)
         self._tokens = Counter("ominix_tokens", "Tokens, by kind", ["model", "kind"], registry=registry)
         self._running = Gauge("ominix_requests_running", "Requests in work", model, registry=registry)
+        self._waiting = Gauge("ominix_answers_waiting", "Answers that wait for a place", model, registry=registry)
         self._memory = Gauge("ominix_model_memory_bytes", "What a loaded model holds", model, registry=registry)
         self._load = Gauge("ominix_model_load_seconds", "How long the last load took", model, registry=registry)
 
     def http(self, method: str, route: str, status: int, seconds: float) -> None:
         self._http.labels(method, route, status).observe(seconds)
 
-    def running(self, model: str, count: Callable[[], float]) -> None:
-        """Ask `count` for the requests in work whenever somebody looks."""
-        self._running.labels(model).set_function(count)
+    def queue(self, model: str, running: Callable[[], float], waiting: Callable[[], float]) -> None:
+        """Ask for a model's requests in work, and its answers that wait, whenever somebody looks."""
+        self._running.labels(model).set_function(running)
+        self._waiting.labels(model).set_function(waiting)
 
     def ended(self, model: str, outcome: str, usage: Usage | None) -> None:
         self._requests.labels(model, outcome).inc()

@@ -15,6 +15,7 @@ from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests, TheResponseStore
 from ominix_core.server.errors import ApiError
 from ominix_core.server.live import LiveRequest
+from ominix_core.server.message_images import receive_images
 from ominix_core.server.response_store import StoredResponse
 from ominix_core.server.response_writer import ResponseWriter
 from ominix_core.server.schemas import response_objects as schema
@@ -34,6 +35,7 @@ async def create_response(
     before: list[ChatMessage] = []
     if body.previous_response_id is not None:
         before = store.get(body.previous_response_id, owner, "previous_response_id").conversation
+    await receive_images(request, hub, entry, body.images())
     conversation = [*before, *conversation_of(body.input)]
     asked = body.to_hub(entry, conversation)
     live = await live_requests.start(request, "resp_", entry, asked)

@@ -23,7 +23,7 @@ from ominix_core.server.app import create_app
 from ominix_core.server.discovery import announced_in
 from ominix_core.server.http1 import GuardedH11Protocol
 from ominix_core.server.keys import KeyStore, new_secret
-from ominix_core.server.live import LiveRequests
+from ominix_core.server.live_requests import LiveRequests
 from ominix_core.settings import Settings
 
 LAST_WORDS_SECONDS = 1

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from ominix_core.generation import ChatMessage, ChatRequest, Grammar, Role, ToolCall
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.schemas.base import ApiRequest, Neutral, Text
 from ominix_core.server.schemas.chat import reasoning_options
+from ominix_core.server.schemas.images import InputImage, PlacedImage
 from ominix_core.server.schemas.sampling import JsonObjectFormat, JsonSchema, SampledRequest, TextFormat, grammar
 
 
@@ -24,11 +25,15 @@ class MessageText(ApiRequest):
     text: Text
 
 
+Part = Annotated[MessageText | InputImage, Field(discriminator="type")]
+
+
 def _as_texts(content: Any) -> Any:
     return [{"type": "input_text", "text": content}] if isinstance(content, str) else content
 
 
 Texts = Annotated[list[MessageText], BeforeValidator(_as_texts, str | list[MessageText])]
+Parts = Annotated[list[Part], BeforeValidator(_as_texts, str | list[Part])]
 
 
 class _Item(ApiRequest):
@@ -45,7 +50,13 @@ class MessageItem(_Item):
 
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
-    content: Texts
+    content: Parts
+
+    @model_validator(mode="after")
+    def _only_users_show_images(self) -> MessageItem:
+        if self.role != "user" and any(isinstance(part, InputImage) for part in self.content):
+            raise ValueError("has an image, which only a user's message may have")
+        return self
 
 
 class FunctionCallItem(_Item):
@@ -172,6 +183,16 @@ class ResponseRequest(SampledRequest):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
 
+    def images(self) -> list[PlacedImage]:
+        """Every image of the input; its conversation needs their bytes."""
+        return [
+            (f"input[{index}].content[{place}]", part)
+            for index, item in enumerate(self.input)
+            if isinstance(item, MessageItem)
+            for place, part in enumerate(item.content)
+            if isinstance(part, InputImage)
+        ]
+
     def to_hub(self, entry: RegistryEntry, conversation: list[ChatMessage]) -> ChatRequest:
         """`conversation` is everything said before and now, without the instructions."""
         instructions = [ChatMessage("system", self.instructions)] if self.instructions else []
@@ -194,7 +215,8 @@ def conversation_of(items: Iterable[InputItem]) -> list[ChatMessage]:
         match item:
             case MessageItem():
                 role: Role = "system" if item.role == "developer" else item.role
-                turns.append(ChatMessage(role, _text(item.content)))
+                images = tuple(part.encoded for part in item.content if isinstance(part, InputImage))
+                turns.append(ChatMessage(role, _text(item.content), images=images))
             case FunctionCallItem():
                 if not turns or turns[-1].role != "assistant":
                     turns.append(ChatMessage("assistant"))
@@ -205,5 +227,5 @@ def conversation_of(items: Iterable[InputItem]) -> list[ChatMessage]:
     return turns
 
 
-def _text(content: list[MessageText]) -> str:
-    return "\n".join(part.text for part in content)
+def _text(content: Sequence[MessageText | InputImage]) -> str:
+    return "\n".join(part.text for part in content if isinstance(part, MessageText))
