@@ -17,7 +17,7 @@ from ominix_core.events import HubEvent, ModelActivity, ModelStateChanged, Regis
 from ominix_core.hub import Hub
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
 from ominix_core.server.errors import without_paths
-from ominix_core.server.live import LiveRequests
+from ominix_core.server.live_requests import LiveRequests
 from ominix_core.server.sse import EventStream
 from ominix_core.states import Error, Loaded, ModelState, Unsupported
 

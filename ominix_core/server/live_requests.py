@@ -49,7 +49,8 @@ class LiveRequests:
             turns.join(client, work)
         begun = [self._beginnings[work] for work in live.works if work in self._beginnings]
         try:
-            await asyncio.gather(*begun)
+            if begun:
+                await asyncio.wait(begun)  # which, unlike `gather`, lets them end if this is cancelled
             if refusal := next((work.refusal for work in live.works if work.refusal), None):
                 raise refusal
         except BaseException:
