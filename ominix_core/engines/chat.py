@@ -22,6 +22,7 @@ from ominix_core.engines.prefix_cache import PrefixCache
 from ominix_core.engines.prompt import encode
 from ominix_core.engines.sampling import make_logits_processors, make_sampler
 from ominix_core.engines.single import SingleStream
+from ominix_core.engines.thinking import thinking_budget
 from ominix_core.engines.tokens import TokenTexts
 from ominix_core.errors import RequestError
 from ominix_core.generation import (
@@ -137,6 +138,9 @@ class ChatEngine:
         reserved = self._reserve(len(prompt.tokens) + max_tokens)
         processors = make_logits_processors(request.sampling)
         constraint = self._constraints.of(request, after_reasoning=prompt.opens_reasoning)
+        budget = thinking_budget(self._tokenizer, request, thinking=prompt.opens_reasoning)
+        if budget is not None:
+            processors.append(budget)
         if constraint is not None:
             processors.append(constraint)
         prefix = self._prefixes.take(prompt.tokens)

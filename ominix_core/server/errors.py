@@ -36,6 +36,7 @@ _STATUS = {
     "too_many_images": 400,
     "no_tool_calling": 400,
     "unsupported_tool_choice": 400,
+    "unsupported_strict": 400,
     "busy": 503,
     "kv_cache_full": 503,
     "load_failed": 503,
@@ -46,7 +47,7 @@ _STATUS = {
     "download_failed": 502,
     "registry_error": 502,
 }
-_PARAMS = {"model_not_found": "model", "unsupported_tool_choice": "tool_choice"}
+_PARAMS = {"model_not_found": "model", "unsupported_tool_choice": "tool_choice", "unsupported_strict": "tools"}
 _PASSING = ("busy", "kv_cache_full")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w~/.:])/(?!v1/|health/)(?:[^\s/'\"`]+/)+([^\s/'\"`]*)")
 _ANTHROPIC_TYPES = {

@@ -50,7 +50,6 @@ async def generate(model: str, request: Request, hub: TheHub, live_requests: The
     uploads = await asyncio.to_thread(Uploads, asked.request, asked.files)
     try:
         live = await live_requests.start(request, "gen-", entry, uploads.request)
-        await live.started(request)
     except BaseException:
         uploads.delete()
         raise

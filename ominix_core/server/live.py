@@ -35,6 +35,7 @@ class Work:
     Attributes:
         index: Which of its request's answers this is.
         last: The event that ended it, once its client has been given it.
+        refusal: Why the hub did not take it, if it did not.
     """
 
     def __init__(self, live: LiveRequest, index: int, asked: HubRequest) -> None:
@@ -42,6 +43,7 @@ class Work:
         self.index = index
         self.asked = asked
         self.last: Finished | Failed | None = None
+        self.refusal: ApiError | None = None
         self._generation: Generation | None = None
         self._unsent: list[GenerationEvent] = []
         self._cancelled = False

@@ -29,13 +29,14 @@ class LiveRequests:
         self._limit = limit
         self._by_id: dict[str, LiveRequest] = {}
         self._turns: dict[str, Turns[Work]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._beginnings: dict[Work, asyncio.Task[None]] = {}
         self._open = True
 
     async def start(self, request: Request, prefix: str, entry: RegistryEntry, *asked: HubRequest) -> LiveRequest:
         """Hand `asked` to the model when it is this client's turn, each for an answer of its own.
 
-        Raises ApiError if the model or this client has too many in work, or the server stops.
+        Raises ApiError if the model or this client has too many in work, or the server stops; also if the
+        hub refuses it at once.
         """
         self.check_open()
         owner = key_of(request)
@@ -46,6 +47,15 @@ class LiveRequests:
         turns = self._turns_of(entry)
         for work in live.works:
             turns.join(client, work)
+        begun = [self._beginnings[work] for work in live.works if work in self._beginnings]
+        try:
+            if begun:
+                await asyncio.wait(begun)  # which, unlike `gather`, lets them end if this is cancelled
+            if refusal := next((work.refusal for work in live.works if work.refusal), None):
+                raise refusal
+        except BaseException:
+            live.close()
+            raise
         return live
 
     def withdraw(self, work: Work) -> bool:
@@ -113,9 +123,7 @@ class LiveRequests:
         return turns
 
     def _begin(self, work: Work) -> None:
-        task = asyncio.get_running_loop().create_task(self._hand_over(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._beginnings[work] = asyncio.get_running_loop().create_task(self._hand_over(work))
 
     async def _hand_over(self, work: Work) -> None:
         """Give `work` to its model's worker; on a thread, because the way there may be full."""
@@ -125,10 +133,13 @@ class LiveRequests:
             generation = await asyncio.to_thread(self._hub.generate, live.entry.id, work.asked)
         except Exception as error:
             refusal = public_error(error, self.app)
+            work.refusal = refusal
             work.end(Failed(refusal.detail, refusal.code))
             leave()
         else:
             work.begin(generation, leave)
+        finally:
+            del self._beginnings[work]
 
 
 def _stopping() -> ApiError:

@@ -389,12 +389,50 @@ def test_a_tool_must_be_called(shared_client: openai.OpenAI, choice: Any, temper
     assert (answer.message.content, answer.finish_reason) == (None, "tool_calls")
 
 
+PET: Any = {
+    "type": "function",
+    "function": {
+        "name": "pet",
+        "parameters": {
+            "type": "object",
+            "$defs": {"Kind": {"enum": ["cat"]}},
+            "properties": {"kind": {"$ref": "#/$defs/Kind"}},
+            "required": ["kind"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+def strict(tool: Any) -> Any:
+    return {"type": "function", "function": tool["function"] | {"strict": True}}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_strict_tools_get_what_their_schemas_say(shared_client: openai.OpenAI, tiny_llm: Path, stream: bool) -> None:
+    """A bias makes the noise begin one call after the other: only the grammar gives them their form."""
+    tokenizer = json.loads((tiny_llm / "tokenizer.json").read_text())
+    (begin,) = (token["id"] for token in tokenizer["added_tokens"] if token["content"] == "<tool_call>")
+    tools = [strict(CLOCK), strict(PET)]
+    asked: Any = {"model": "tiny", "messages": HELLO, "tools": tools, "max_tokens": 400, "seed": 4}
+    asked["extra_body"] = {"logit_bias": {str(begin): 50}, "temperature": 1}
+    answer: Any = shared_client.chat.completions.create(stream=stream, **asked)
+    parts = [chunk.choices[0].delta for chunk in answer] if stream else [answer.choices[0].message]
+    calls = [call.function for part in parts for call in part.tool_calls or []]
+    made = [(call.name, json.loads(call.arguments)) for call in calls]
+    assert {name for name, _ in made} == {"clock", "pet"}
+    assert len(made) > 2
+    for name, arguments in made:
+        if name == "pet":
+            assert arguments == {"kind": "cat"}
+        else:
+            assert arguments["zone"] in ("UTC", "CET")
+            assert isinstance(arguments["seconds"], bool)
+
+
 def test_parameters_may_refer_to_their_own_definitions(shared_client: openai.OpenAI) -> None:
-    kind = {"properties": {"kind": {"$ref": "#/$defs/Kind"}}, "required": ["kind"], "additionalProperties": False}
-    parameters = {"type": "object", "$defs": {"Kind": {"enum": ["cat"]}}, **kind}
-    tool: Any = {"type": "function", "function": {"name": "pet", "parameters": parameters}}
     answer = shared_client.chat.completions.create(
-        model="tiny", messages=HELLO, tools=[tool], tool_choice="required", max_tokens=100
+        model="tiny", messages=HELLO, tools=[PET], tool_choice="required", max_tokens=100
     ).choices[0]
     (call,) = answer.message.tool_calls or []
     assert call.type == "function"
@@ -407,20 +445,24 @@ def test_parameters_that_are_no_schema(shared_client: openai.OpenAI) -> None:
         shared_client.chat.completions.create(model="tiny", messages=HELLO, tools=[tool], tool_choice="required")
 
 
-def test_calls_of_another_form_cannot_be_forced(
+def test_calls_of_another_form_cannot_be_held_to_anything(
     home: Home, add_models: Callable[..., None], tiny_llm: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(tiny_llm, tmp_path / "other")
     config = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps(config | {"tool_parser_type": "qwen3_coder"}))
     add_models(local_entry("other", folder))
-    body = {"model": "other", "messages": HELLO, "tools": [CLOCK], "tool_choice": "required"}
+    forced = {"model": "other", "messages": HELLO, "tools": [CLOCK], "tool_choice": "required"}
+    held = {"model": "other", "messages": HELLO, "tools": [strict(CLOCK)]}
     with Hub(home, Settings(isolation="thread")) as hub:
         hub.load("other").result(60)
         with running(api_server(hub)) as server:
-            refused = httpx.post(f"{server.url}/v1/chat/completions", json=body)
-    error = refused.json()["error"]
-    assert (refused.status_code, error["code"], error["param"]) == (400, "unsupported_tool_choice", "tool_choice")
+            refused = [httpx.post(f"{server.url}/v1/chat/completions", json=body) for body in (forced, held)]
+    assert [response.status_code for response in refused] == [400, 400]
+    assert [(error["code"], error["param"]) for error in (response.json()["error"] for response in refused)] == [
+        ("unsupported_tool_choice", "tool_choice"),
+        ("unsupported_strict", "tools"),
+    ]
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -93,7 +93,7 @@ class Message(ApiRequest):
 
 
 class Function(ApiRequest):
-    """A function that the model may call. `strict` is taken as a wish: arguments are not held to the schema yet."""
+    """A function that the model may call. With `strict` its arguments are held to the schema."""
 
     name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
     description: Text | None = None

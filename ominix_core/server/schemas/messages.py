@@ -124,7 +124,6 @@ class ToolParam(Block):
 
     neutral: ClassVar[Neutral] = {
         "type": ("custom",),
-        "strict": (False,),
         "defer_loading": (False,),
         "eager_input_streaming": (False,),
         "input_examples": ([],),
@@ -134,9 +133,12 @@ class ToolParam(Block):
     name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,128}$")
     description: Text = ""
     input_schema: dict[str, Any]
+    strict: bool = False
 
     def to_hub(self) -> dict[str, Any]:
-        function = {"name": self.name, "description": self.description, "parameters": self.input_schema}
+        function: dict[str, Any] = {"name": self.name, "description": self.description, "parameters": self.input_schema}
+        if self.strict:
+            function["strict"] = True
         return {"type": "function", "function": function}
 
 
@@ -156,12 +158,18 @@ class ToolChoice(ApiRequest):
 
 
 class Thinking(ApiRequest):
-    """Whether a model that can think should. The budget is taken as a wish: the model decides when it has thought."""
+    """Whether a model that can think should, and for how many tokens at the most."""
 
     neutral: ClassVar[Neutral] = {"display": ("summarized",)}
 
     type: Literal["enabled", "disabled", "adaptive"]
     budget_tokens: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _only_thinkers_have_a_budget(self) -> Thinking:
+        if self.budget_tokens is not None and self.type == "disabled":
+            raise ValueError("has budget_tokens, but is disabled")
+        return self
 
 
 class CountTokensRequest(SampledRequest):
@@ -212,6 +220,7 @@ class CountTokensRequest(SampledRequest):
             stop=stop,
             tools=[tool.to_hub() for tool in self.tools if self.tool_choice.type != "none"],
             must_call=self.tool_choice.must_call(self.tools),
+            thinking_budget=self.thinking.budget_tokens,
             template_options=asked[self.thinking.type],
         )
 
