@@ -147,7 +147,7 @@ class OminixApp(App[None]):
             self.hub_events.publish(event)
 
     def _show_connection(self, event: ConnectionChanged) -> None:
-        self.line_is_down = event.lost
+        self.place, self.line_is_down = event.place, event.lost
         self.notify(event.message, severity="warning" if event.lost else "information", markup=False)
 
     # -- the end ------------------------------------------------------------------------------------------------
@@ -155,7 +155,11 @@ class OminixApp(App[None]):
     async def action_quit(self) -> None:
         """Leave; models that would leave the memory with the program are asked about first."""
         from ominix_tui.handover import models_in_memory
+        from ominix_tui.widgets.quit_dialog import QuitDialog
 
+        if isinstance(self.screen, QuitDialog):
+            self.screen.dismiss("unload")
+            return
         hub = await self._opening if self._opening is not None and self._opening.done() else None
         models = [] if hub is None or hub.place else models_in_memory(hub)
         if hub is None or not models:

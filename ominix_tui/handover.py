@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -12,7 +13,6 @@ import typer
 
 from ominix_core.errors import OminixError
 from ominix_core.states import Loaded, Loading
-from ominix_tui.commands.session import attach
 
 if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
@@ -29,10 +29,12 @@ class Handover:
     """A server that is to have what a hub of this program has now.
 
     Attributes:
+        process: The server's; it stays when this program ends.
         models: Ids of the models in memory.
         downloads: Ids of the models that are on their way to this machine.
     """
 
+    process: subprocess.Popen[bytes]
     server: RemoteHub
     models: tuple[str, ...]
     downloads: tuple[str, ...]
@@ -58,11 +60,17 @@ def prepare(hub: HubFacade) -> Handover:
     """Start a server that takes over from `hub`, and wait until it answers. Raises OminixError if it does not start."""
     models = tuple(entry.id for entry in models_in_memory(hub))
     downloads = tuple(item.model_id for item in hub.download_queue() if item.stage != "paused")
-    return Handover(_start_server(hub.home), models, downloads)
+    return Handover(*_start_server(hub.home), models, downloads)
 
 
-def _start_server(home: Home) -> RemoteHub:
+def _start_server(home: Home) -> tuple[subprocess.Popen[bytes], RemoteHub]:
+    from ominix_core.remote.address import server_here
+    from ominix_core.remote.connection import NobodyListensError
+    from ominix_core.remote.hub import RemoteHub
+    from ominix_core.server.discovery import ServerNotRunningError
+
     log = home.logs / "serve.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "ominix_tui", "serve"],
@@ -73,10 +81,11 @@ def _start_server(home: Home) -> RemoteHub:
         )
     deadline = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
-        if found := attach():
-            return found
+        with contextlib.suppress(ServerNotRunningError, NobodyListensError):
+            return server, RemoteHub(lambda: server_here(home), home)
         time.sleep(LOOK_SECONDS)
     server.terminate()
+    server.wait()
     reason = log.read_text("utf-8", "replace").strip().removeprefix("ominix: ")
     raise OminixError(
         f"The server could not be started. {reason or f'It did not answer within {START_SECONDS:.0f} s.'}"

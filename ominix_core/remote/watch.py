@@ -67,8 +67,9 @@ class Watch:
         return HubConnectionError(f"{self._connection.address.name} broke off.")
 
     async def _wait_to_try_again(self, reason: str) -> None:
-        message = f"Connection to {self._connection.address.name} lost, trying again in {self._delay:.0f} s"
-        self._mirror.board.publish(ConnectionChanged(lost=True, message=message, reason=reason))
+        place = self._connection.address.name
+        message = f"Connection to {place} lost, trying again in {self._delay:.0f} s"
+        self._mirror.board.publish(ConnectionChanged(True, place, message, reason))
         await asyncio.sleep(self._delay)
         self._delay = min(2 * self._delay, LONGEST_DELAY)
         with suppress(OminixError):  # it says nowhere where it is: try where it was
@@ -94,8 +95,8 @@ class Watch:
     def _welcome(self) -> None:
         self._delay = FIRST_DELAY
         if self.opened.done():
-            message = f"Connected to {self._connection.address.name} again"
-            self._mirror.board.publish(ConnectionChanged(lost=False, message=message))
+            place = self._connection.address.name
+            self._mirror.board.publish(ConnectionChanged(False, place, f"Connected to {place} again"))
         else:
             self.opened.set_result(None)
 

@@ -91,9 +91,9 @@ def open_server(context: typer.Context) -> RemoteHub:
 
 def connect(address: ServerAddress) -> RemoteHub:
     """The hub at this address. Raises HubConnectionError or AccessError."""
+    open_log(Home.from_environment())
     from ominix_core.remote.hub import RemoteHub
 
-    open_log(Home.from_environment())
     return RemoteHub(lambda: address)
 
 
@@ -107,8 +107,9 @@ def attach() -> RemoteHub | None:
     from ominix_core.remote.hub import RemoteHub
     from ominix_core.server.discovery import ServerNotRunningError
 
-    open_log(home)
     try:
-        return RemoteHub(lambda: server_here(home), home)
+        hub = RemoteHub(lambda: server_here(home), home)
     except (ServerNotRunningError, NobodyListensError):
         return None
+    open_log(home)
+    return hub

@@ -26,7 +26,7 @@ _ENDINGS: dict[Ending, str] = {
 
 
 class QuitDialog(ModalScreen[Ending]):
-    """Asks whether the models stay in memory without this program."""
+    """Asks whether the models stay in memory without this program. Ctrl+Q once more does not wait for the answer."""
 
     DEFAULT_CSS = f"""
     QuitDialog {{
@@ -38,7 +38,6 @@ class QuitDialog(ModalScreen[Ending]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss('stay')", "Stay", id="quit.stay", tooltip="Go on as before"),
-        Binding("ctrl+q", "dismiss('unload')", "Quit", id="quit.now", tooltip="Unload and quit", priority=True),
         Binding("j", "app.simulate_key('down')", "Down", id="quit.down", tooltip="The next choice", show=False),
         Binding("k", "app.simulate_key('up')", "Up", id="quit.up", tooltip="The choice before", show=False),
     ]

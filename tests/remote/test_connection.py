@@ -70,6 +70,7 @@ class TestLoss:
             lost = events.until(lambda event: isinstance(event, ConnectionChanged))
             assert lost == ConnectionChanged(
                 True,
+                hub.place,
                 f"Connection to {hub.place} lost, trying again in 0 s",
                 f"The connection to {hub.place} broke off.",
             )
