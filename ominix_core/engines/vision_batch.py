@@ -14,45 +14,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from ominix_core.engines.decoding import Decoded, Prefilled, StepStats
+from ominix_core.engines.vision_reading import Reader, Sequence
 from ominix_core.generation import FinishReason
 
 logger = logging.getLogger(__name__)
 
-# Where mlx-vlm's language models keep the positions of the prompt that they read last.
-_POSITIONS = ("_position_ids", "_rope_deltas")
 # What a language model wants again with every token, because it does not keep it in its KV cache.
 _CARRIED = ("cross_attention_states", "encoder_outputs")
-
-
-@dataclass(eq=False)
-class _Sequence:
-    """A request.
-
-    Attributes:
-        tokens: What its KV cache holds.
-        inputs: What the model takes beside the tokens; empty once the images have been looked at.
-        in_pieces: Whether the prompt may be read piece by piece.
-        extras: What the language model takes beside the embeddings.
-        positions: What the language model has to find in itself when it goes on with this prompt.
-    """
-
-    uid: int
-    prompt: list[int]
-    tokens: list[int]
-    cache: list[Any]
-    inputs: dict[str, Any]
-    max_tokens: int
-    sampler: Any
-    processors: list[Any]
-    made: int = 0
-    in_pieces: bool = True
-    embeddings: Any = None
-    extras: dict[str, Any] = field(default_factory=dict)
-    positions: dict[str, Any] = field(default_factory=dict)
 
 
 class _Samplers:
@@ -91,9 +62,10 @@ class VisionBatch:
     def __init__(self, model: Any, stop_tokens: frozenset[int]) -> None:
         self.prefill_step_size = 512
         self._model = model
+        self._reader = Reader(model)
         self._stop_tokens = stop_tokens
-        self._reading: deque[_Sequence] = deque()
-        self._decoding: dict[int, _Sequence] = {}
+        self._reading: deque[Sequence] = deque()
+        self._decoding: dict[int, Sequence] = {}
         # More than one only where KV caches cannot be put together.
         self._batches: list[Any] = []
         self._samplers = _Samplers()
@@ -120,10 +92,10 @@ class VisionBatch:
             inputs: `pixel_values`, `attention_mask` and whatever else the model's processor has made of both together.
         """
         uid = next(self._uids)
-        own = cache if cache is not None else self._new_cache()
+        own = cache if cache is not None else self._reader.new_cache()
         whole = all_tokens + prompt
         self._reading.append(
-            _Sequence(uid, whole, list(all_tokens), own, inputs, max_tokens, sampler, logits_processors)
+            Sequence(uid, whole, list(all_tokens), own, inputs, max_tokens, sampler, logits_processors)
         )
         return uid
 
@@ -138,12 +110,6 @@ class VisionBatch:
         kept = _row_of(batch, row), self._decoding[uid].tokens
         self._let_go(batch, [row])
         return kept
-
-    def _new_cache(self) -> list[Any]:
-        from mlx_vlm.models.cache import make_prompt_cache
-
-        cache: list[Any] = make_prompt_cache(self._model.language_model)
-        return cache
 
     @contextmanager
     def stats(self) -> Iterator[StepStats]:
@@ -171,23 +137,21 @@ class VisionBatch:
             prefilled.append(Prefilled(sequence.uid, (len(sequence.tokens), len(sequence.prompt))))
         return prefilled
 
-    def _read_piece(self, sequence: _Sequence, most: int) -> int:
+    def _read_piece(self, sequence: Sequence, most: int) -> int:
         """Do a piece of work on a prompt; returns what it counts in tokens."""
         if sequence.embeddings is None:
             sees = sequence.inputs.get("pixel_values") is not None
-            self._embed(sequence)
+            self._reader.embed(sequence)
             if sees:  # nobody knows how long the next image takes, so this is enough for a step
                 self._reading.append(sequence)
                 return most
         started = time.perf_counter()
-        self._restore_positions(sequence)
         # The last token is read apart, because only its logits are wanted.
-        left = len(sequence.prompt) - len(sequence.tokens)
-        size = min(most, left - 1) if sequence.in_pieces else 0
-        if size > 0:
-            self._language_model(sequence, size, n_to_process=size)
-            self._keep_positions(sequence)
-        if sequence.in_pieces and size < left - 1:
+        left = sequence.unread - 1
+        size = min(most, left) if sequence.in_pieces else 0
+        if size:
+            self._reader.read(sequence, size, n_to_process=size)
+        if sequence.in_pieces and size < left:
             self._reading.append(sequence)
         else:
             self._start(sequence)
@@ -195,64 +159,12 @@ class VisionBatch:
         self._stats.prompt_time += time.perf_counter() - started
         return size
 
-    def _embed(self, sequence: _Sequence) -> None:
-        """Look at the images and turn the prompt into embeddings."""
-        import mlx.core as mx
-        from mlx_vlm.generate.common import _chunked_prefill_enabled
-
-        inputs = dict(sequence.inputs)
-        sequence.inputs.clear()
-        tokens = mx.array([sequence.prompt])
-        pixels, mask = inputs.pop("pixel_values", None), inputs.pop("attention_mask", None)
-        features = self._model.get_input_embeddings(tokens, pixels, mask=mask, **inputs)
-        made = {name: value for name, value in features.to_dict().items() if value is not None}
-        sequence.embeddings = made.pop("inputs_embeds")
-        sequence.extras = inputs | made
-        mx.eval(sequence.embeddings)
-        self._keep_positions(sequence)
-        sequence.in_pieces = _chunked_prefill_enabled(
-            self._model,
-            input_ids=tokens,
-            inputs_embeds=sequence.embeddings,
-            prompt_cache=sequence.cache,
-            prefill_kwargs=sequence.extras,
-        )
-        if not sequence.in_pieces and sequence.tokens:  # the model reads all of it at once, or it reads it wrongly
-            sequence.tokens, sequence.cache = [], self._new_cache()
-
-    def _keep_positions(self, sequence: _Sequence) -> None:
-        language_model = self._model.language_model
-        sequence.positions = {name: getattr(language_model, name, None) for name in _POSITIONS}
-
-    def _restore_positions(self, sequence: _Sequence) -> None:
-        for name, value in sequence.positions.items():
-            if hasattr(self._model.language_model, name):
-                setattr(self._model.language_model, name, value)
-
-    def _language_model(self, sequence: _Sequence, size: int, **extras: Any) -> Any:
-        """Read the next `size` tokens into the KV cache; returns what the model makes of them."""
-        import mlx.core as mx
-
-        begin = len(sequence.tokens)
-        piece = sequence.prompt[begin : begin + size]
-        output = self._model.language_model(
-            mx.array([piece]),
-            inputs_embeds=sequence.embeddings[:, begin : begin + size],
-            cache=sequence.cache,
-            logits_to_keep=1,
-            **sequence.extras,
-            **extras,
-        )
-        mx.eval([part.state for part in sequence.cache])
-        sequence.tokens = sequence.tokens + piece
-        return output
-
-    def _start(self, sequence: _Sequence) -> None:
+    def _start(self, sequence: Sequence) -> None:
         """Read what is left of the prompt, draw the first token, and join the answers."""
         import mlx.core as mx
         from mlx_vlm.generate.ar import GenerationBatch
 
-        output = self._language_model(sequence, len(sequence.prompt) - len(sequence.tokens))
+        output = self._reader.read(sequence, sequence.unread)
         logits = getattr(output, "logits", output)[:, -1]
         for processor in sequence.processors:
             logits = processor(mx.array(sequence.prompt), logits)
@@ -272,23 +184,12 @@ class VisionBatch:
             logits_processors=[sequence.processors],
         )
         batch.compute_logprobs = False
-        batch._rope_deltas = self._rope_deltas(sequence)
+        batch._rope_deltas = self._reader.rope_deltas(sequence)
         mx.eval(first, [part.state for part in sequence.cache])
         mx.clear_cache()
         sequence.embeddings, sequence.extras = None, {}
         self._decoding[sequence.uid] = sequence
         self._join(batch, mergeable=not carried)
-
-    def _rope_deltas(self, sequence: _Sequence) -> Any:
-        """How far positions run behind the length of the KV cache, for models that place images in two dimensions."""
-        import mlx.core as mx
-
-        language_model = self._model.language_model
-        deltas = sequence.extras.get("rope_deltas")
-        if deltas is None and hasattr(language_model, "_rope_deltas"):
-            deltas = language_model._rope_deltas
-            deltas = mx.zeros((1, 1), dtype=mx.int32) if deltas is None else deltas
-        return None if deltas is None else deltas.reshape(1, -1)[:, :1]
 
     def _join(self, batch: Any, *, mergeable: bool) -> None:
         if not mergeable or not all(_can_batch(part) for part in batch.prompt_cache):

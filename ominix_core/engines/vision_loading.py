@@ -155,5 +155,5 @@ def _digest(inputs: Any) -> bytes:
         is_array = isinstance(value, mx.array)
         digest.update(f"{name} {(value.shape, value.dtype) if is_array else value!r}\0".encode())
         if is_array:
-            digest.update(memoryview(np.array(mx.contiguous(value).view(mx.uint8))))
+            digest.update(np.array(mx.contiguous(value).view(mx.uint8)).tobytes())
     return digest.digest()
