@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 
 # They answer about one image with a fixed set of tasks; there is no conversation with them.
 _NOT_FOR_CHAT = frozenset({"florence2", "nemotron_parse", "sam3", "sam3_1", "rfdetr", "rt_detr_v2", "yolo11"})
-# Towers that look at images, as mlx-vlm's models call them.
-_TOWERS = ("vision_tower", "vision_model", "vision_encoder", "visual")
+# What looks at images, as models call it.
+_TOWERS = ("vision_tower", "vision_model", "vision_encoder", "visual", "vision_backbone")
 REMEMBERED_BYTES = 256 << 20
 
 
