@@ -125,11 +125,15 @@ class VisionBatch:
     # -- prompts ------------------------------------------------------------------------------------------------
 
     def _read(self) -> list[Prefilled]:
-        prefilled, left = [], self.prefill_step_size
-        while self._reading and left > 0:
+        """Do a piece of work on every prompt that waits, or on one image."""
+        prefilled, looked = [], False
+        for _ in range(len(self._reading)):
+            if looked:  # nobody knows how long the next one takes
+                break
             sequence = self._reading.popleft()
+            looked = sequence.sees
             try:
-                left -= self._read_piece(sequence, left)
+                self._read_piece(sequence)
             except Exception as error:  # what is wrong with one prompt or image must not cost the others their answers
                 logger.exception("reading a prompt failed")
                 self.failed.append((sequence.uid, error))
@@ -137,18 +141,17 @@ class VisionBatch:
             prefilled.append(Prefilled(sequence.uid, (len(sequence.tokens), len(sequence.prompt))))
         return prefilled
 
-    def _read_piece(self, sequence: Sequence, most: int) -> int:
-        """Do a piece of work on a prompt; returns what it counts in tokens."""
-        if sequence.embeddings is None:
-            sees = sequence.inputs.get("pixel_values") is not None
+    def _read_piece(self, sequence: Sequence) -> None:
+        if sequence.sees:
             self._reader.embed(sequence)
-            if sees:  # nobody knows how long the next image takes, so this is enough for a step
-                self._reading.append(sequence)
-                return most
+            self._reading.append(sequence)
+            return
+        if sequence.embeddings is None:
+            self._reader.embed(sequence)
         started = time.perf_counter()
         # The last token is read apart, because only its logits are wanted.
         left = sequence.unread - 1
-        size = min(most, left) if sequence.in_pieces else 0
+        size = min(self.prefill_step_size, left) if sequence.in_pieces else 0
         if size:
             self._reader.read(sequence, size, n_to_process=size)
         if sequence.in_pieces and size < left:
@@ -157,7 +160,6 @@ class VisionBatch:
             self._start(sequence)
         self._stats.prompt_tokens += size
         self._stats.prompt_time += time.perf_counter() - started
-        return size
 
     def _start(self, sequence: Sequence) -> None:
         """Read what is left of the prompt, draw the first token, and join the answers."""

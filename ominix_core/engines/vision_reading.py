@@ -36,6 +36,11 @@ class Sequence:
     positions: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def sees(self) -> bool:
+        """Whether there are images that have not been looked at."""
+        return self.inputs.get("pixel_values") is not None
+
+    @property
     def unread(self) -> int:
         return len(self.prompt) - len(self.tokens)
 

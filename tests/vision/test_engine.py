@@ -121,9 +121,9 @@ def test_a_prompt_read_in_pieces_gives_the_same_answer(
 ) -> None:
     request = asking(turn("x" * 150, RED, BLUE))
     whole = drive(family)
-    monkeypatch.setattr(whole.engine._pace, "chunk", lambda **_: 4096)
+    monkeypatch.setattr(whole.engine._pace, "chunk", lambda *_, **__: 4096)
     pieces = drive(family)
-    monkeypatch.setattr(pieces.engine._pace, "chunk", lambda **_: 32)
+    monkeypatch.setattr(pieces.engine._pace, "chunk", lambda *_, **__: 32)
     assert pieces.ask(request).tokens == whole.ask(request).tokens
     assert len(pieces.told["only"].events) > len(whole.told["only"].events)
 
