@@ -120,8 +120,10 @@ PROCESSORS: dict[str, dict[str, Any]] = {
 }
 
 
-def make_tiny_vlm(folder: Path, architecture: str = "qwen3_vl", *, seed: int = 0) -> Path:
-    """Write a model of under 1 MB to `folder`. One token is one byte of text."""
+def make_tiny_vlm(
+    folder: Path, architecture: str = "qwen3_vl", *, seed: int = 0, text: dict[str, Any] | None = None
+) -> Path:
+    """Write a model of under 1 MB to `folder`; `text` overrides its text_config. One token is one byte of text."""
     prepare()
     import mlx.core as mx
     from mlx.utils import tree_flatten
@@ -131,6 +133,9 @@ def make_tiny_vlm(folder: Path, architecture: str = "qwen3_vl", *, seed: int = 0
     folder.mkdir(parents=True, exist_ok=True)
     _write_tokenizer(folder, architecture)
     config = {"model_type": architecture, **CONFIGS[architecture]}
+    if text:
+        config["text_config"] = config["text_config"] | text
+        config["vision_config"] = config["vision_config"] | {"out_hidden_size": text["hidden_size"]}
     model_config = module.ModelConfig.from_dict(json.loads(json.dumps(config)))
     for part, kind in (("text_config", module.TextConfig), ("vision_config", module.VisionConfig)):
         if isinstance(getattr(model_config, part), dict):
