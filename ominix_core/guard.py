@@ -35,8 +35,8 @@ class MemoryGuard:
         """The verdict on loading `entry` while other models hold `used_by_models`, of which `freed` will go first."""
         on_cpu = sys.platform != "darwin"
         config = memory.read_config(folder)
-        text = config.get("text_config") or config
-        context = min(self._settings.context, text.get("max_position_embeddings") or self._settings.context)
+        longest = memory.text_config(config).get("max_position_embeddings")
+        context = min(self._settings.context, longest or self._settings.context)
         floor = int((entry.runtime.memory_gb or 0) * GB)
         need = memory.need_of(folder, context, dense_float32=on_cpu, floor=floor)
         machine = self.read_machine()

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 ENGINES = {
     "mlx-lm": "ominix_core.engines.chat:ChatEngine",
     "mlx-lm-embedding": "ominix_core.engines.embedding:EmbeddingEngine",
+    "moxin-vlm": "ominix_core.engines.moxin:MoxinEngine",
+    "mlx-vlm": "ominix_core.engines.vision:VisionEngine",
 }
 """Where each engine is. Other packages add theirs through the entry-point group `ominix.engines`."""
 

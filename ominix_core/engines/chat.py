@@ -18,8 +18,8 @@ from ominix_core.engines.constraint import ConstraintFactory
 from ominix_core.engines.decoding import Decoded
 from ominix_core.engines.loading import load_language_model
 from ominix_core.engines.pace import PrefillPace
-from ominix_core.engines.prefix_cache import PrefixCache
-from ominix_core.engines.prompt import encode
+from ominix_core.engines.prefix_cache import CachedPrefix, PrefixCache
+from ominix_core.engines.prompt import Prompt, encode
 from ominix_core.engines.sampling import make_logits_processors, make_sampler
 from ominix_core.engines.single import SingleStream
 from ominix_core.engines.thinking import thinking_budget
@@ -53,6 +53,7 @@ class _Running:
     request: TextRequest
     answer: Answer
     prompt_tokens: int
+    images: tuple[str, ...]
     cached_tokens: int
     reserved: int
     started: float
@@ -76,7 +77,6 @@ class _Running:
 class ChatEngine:
     """One language model and the batch of requests that it is answering."""
 
-    abilities = Abilities()
     _model: Any
     _tokenizer: Any
     _context: int | None
@@ -90,6 +90,7 @@ class ChatEngine:
     _batch: Batch | SingleStream
 
     def __init__(self) -> None:
+        self.abilities = Abilities()
         self._pace = PrefillPace()
         self._running: dict[int, _Running] = {}
         self._ended: list[tuple[str, Finished]] = []
@@ -130,7 +131,7 @@ class ChatEngine:
         if not isinstance(request, TextRequest):
             raise RequestError("This model writes text; it takes conversations and prompts.", "wrong_kind_of_model")
         started = time.perf_counter()
-        prompt = encode(self._tokenizer, request)
+        prompt = self._encode(request)
         if request.max_tokens == 0:
             self._ended.append((request_id, Finished("length", Usage(len(prompt.tokens), 0, ttft=0.0, decode_tps=0.0))))
             return
@@ -143,19 +144,25 @@ class ChatEngine:
             processors.append(budget)
         if constraint is not None:
             processors.append(constraint)
-        prefix = self._prefixes.take(prompt.tokens)
-        uid = self._batch.insert(
-            prefix.rest,
+        prefix = self._prefixes.take(prompt.tokens, prompt.images)
+        uid = self._join(
+            prompt,
+            prefix,
             max_tokens=max_tokens,
-            cache=prefix.cache,
-            all_tokens=prefix.tokens,
             sampler=make_sampler(request.sampling),
             logits_processors=processors,
         )
         answer = Answer(self._tokenizer, request, opens_reasoning=prompt.opens_reasoning)
         self._running[uid] = _Running(
-            request_id, request, answer, len(prompt.tokens), len(prefix.tokens), reserved, started
+            request_id, request, answer, len(prompt.tokens), prompt.images, len(prefix.tokens), reserved, started
         )
+
+    def _encode(self, request: TextRequest) -> Prompt:
+        return encode(self._tokenizer, request)
+
+    def _join(self, prompt: Prompt, prefix: CachedPrefix, **decoding: Any) -> int:
+        """Let the request join the batch; returns its id there."""
+        return self._batch.insert(prefix.rest, cache=prefix.cache, all_tokens=prefix.tokens, **decoding)
 
     def _length_of(self, prompt: int, wanted: int | None) -> int:
         """How long the answer may get, in tokens."""
@@ -243,7 +250,7 @@ class ChatEngine:
                 yield running.request_id, event
         if finish is not None:
             if response.all_tokens and response.prompt_cache:
-                self._prefixes.put(response.all_tokens, response.prompt_cache)
+                self._prefixes.put(response.all_tokens, response.prompt_cache, running.images)
             del self._running[response.uid]
         elif running.answer.stop is not None:
             finish = "stop"
@@ -258,10 +265,10 @@ class ChatEngine:
 
     def _leave(self, uid: int) -> None:
         """Take a request out of the batch before its end, keeping what its KV cache holds."""
-        del self._running[uid]
+        running = self._running.pop(uid)
         if kept := self._batch.remove(uid):
             cache, tokens = kept
-            self._prefixes.put(tokens, cache)
+            self._prefixes.put(tokens, cache, running.images)
 
     def trim(self) -> None:
         """Drop every cached prefix."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,9 @@ def run(
     context: typer.Context,
     model: ModelName,
     prompt: Annotated[str | None, typer.Argument(help="What to ask; read from standard input when left out.")] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(help="An image to ask about, for models that see; may be repeated.")
+    ] = None,
     system: Annotated[str, typer.Option(help="The system prompt.")] = "",
     max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 512,
     temperature: Annotated[float, typer.Option(min=0.0, max=2.0, help="0 always takes the likeliest token.")] = 0.7,
@@ -32,7 +36,7 @@ def run(
 
     question = prompt if prompt is not None else _prompt_from_stdin()
     messages = [ChatMessage("system", system)] if system else []
-    messages.append(ChatMessage("user", question))
+    messages.append(ChatMessage("user", question, images=tuple(_read_image(path) for path in image or ())))
     request = ChatRequest(messages=messages, max_tokens=max_tokens, sampling=Sampling(temperature, seed=seed))
     with open_hub_in_use(chosen_server(context)) as hub:
         entry = hub.resolve(model)
@@ -41,6 +45,20 @@ def run(
     if sys.stderr.isatty():
         speed = f"{usage.decode_tps:.1f} tokens/s, first token after {usage.ttft:.2f} s"
         typer.secho(f"{usage.completion_tokens} tokens, {speed}", err=True, dim=True)
+
+
+def _read_image(path: Path) -> bytes:
+    """The file's bytes, checked here, so that nothing is loaded in vain."""
+    from ominix_core.images import ImageError, check_image
+
+    try:
+        data = path.read_bytes()
+        check_image(data)
+    except OSError as error:
+        raise OminixError(f"Cannot read {path}: {error.strerror}.") from error
+    except ImageError as error:
+        raise OminixError(f"{path}: {error}") from error
+    return data
 
 
 def _prompt_from_stdin() -> str:
