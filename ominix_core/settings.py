@@ -15,6 +15,7 @@ from ominix_core.memory import GuardLevel
 from ominix_core.paths import Home
 
 Isolation = Literal["process", "thread"]
+Images = Literal["auto", "kitty", "sixel", "half", "off"]
 _Positive = msgspec.Meta(ge=1)
 _NotNegative = msgspec.Meta(ge=0)
 
@@ -112,6 +113,9 @@ class Settings:
 
     allow_code: tuple[str, ...] = ()
     """Ids of models whose own Python code may be run when they are loaded."""
+
+    images: Images = "auto"
+    """How pictures are shown in the terminal: with its kitty or sixel graphics, as half-blocks, or not at all."""
 
     registry_url: str = "https://registry.ominix.ai/models_registry.json"
     """Where newer registries are fetched from; "off" turns updates off."""

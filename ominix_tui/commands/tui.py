@@ -42,6 +42,11 @@ def demo() -> None:
 
 def _run(app: OminixApp) -> None:
     """Show the app until it ends; a failure to start it is this command's failure too."""
+    from ominix_core.paths import Home
+    from ominix_core.settings import Settings
+    from ominix_tui import terminal_images
+
+    terminal_images.prepare(Settings.load(Home.from_environment()).images)
     app.run()
     if app.handover is not None:
         app.handover.finish()
