@@ -105,6 +105,9 @@ class Settings:
     kv_bits: Literal[0, 4, 8] = 0
     """Quantize KV caches to this many bits; 0 does not. Requests are then answered one at a time."""
 
+    quantize: dict[str, Literal[4, 8]] = field(default_factory=dict)
+    """Image models whose weights are quantized when they are loaded: model id → bits."""
+
     draft_models: dict[str, str] = field(default_factory=dict)
     """For speculative decoding: model id → id of the small model that drafts for it."""
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 ENGINES = {
     "mlx-lm": "ominix_core.engines.chat:ChatEngine",
     "mlx-lm-embedding": "ominix_core.engines.embedding:EmbeddingEngine",
+    "flux2": "ominix_core.engines.image:Flux2Engine",
+    "z-image": "ominix_core.engines.image:ZImageEngine",
 }
 """Where each engine is. Other packages add theirs through the entry-point group `ominix.engines`."""
 

@@ -62,7 +62,7 @@ def load_language_model(folder: Path, options: LoadOptions, report: LoadReport) 
     if on_cpu:
         for each in models:
             each.set_dtype(mx.float32)  # half precision is 40 to 100 times slower on a CPU
-    total_bytes = _evaluate(models, report)
+    total_bytes = evaluate(models, report)
     report("warming up", total_bytes, total_bytes)
     mx.eval([each(mx.array([[0]])) for each in models])
     text = config.get("text_config") or config
@@ -103,7 +103,7 @@ def _refuse_code(folder: Path, options: LoadOptions) -> None:
         )
 
 
-def _evaluate(models: list[Any], report: LoadReport) -> int:
+def evaluate(models: list[Any], report: LoadReport) -> int:
     """Read the weights from disk layer by layer; returns their bytes."""
     import mlx.core as mx
     from mlx.utils import tree_flatten
