@@ -42,6 +42,10 @@ class Home:
         return self.root / "cache" / "prompts"
 
     @property
+    def served_images(self) -> Path:
+        return self.root / "cache" / "images"
+
+    @property
     def chats(self) -> Path:
         return self.root / "chats.sqlite"
 

@@ -115,7 +115,7 @@ class ImageEngine(ABC):
         raise RequestError(
             f"An image of {plan.width}x{plan.height} needs {gigabytes(need)} beside the model, but only "
             f"{gigabytes(room)} are left for it. {advice}",
-            "insufficient_memory",
+            "image_too_large",
         )
 
     def cancel(self, request_id: str) -> None:
