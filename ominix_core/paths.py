@@ -50,6 +50,10 @@ class Home:
         return self.root / "chats.sqlite"
 
     @property
+    def outputs(self) -> Path:
+        return self.root / "outputs"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
