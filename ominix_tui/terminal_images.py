@@ -36,6 +36,9 @@ def prepare(setting: Images) -> None:
     _mode = _ask() if guess is None else guess
     if guess in ("kitty", "sixel"):
         _import_without_asking()
+    if _mode == "kitty":
+        # The cells of a picture name it by their 24-bit colour; SSH does not hand on that the terminal has these.
+        os.environ["COLORTERM"] = "truecolor"
 
 
 def from_environment(setting: Images, environ: Mapping[str, str], *, is_terminal: bool) -> Mode | None:

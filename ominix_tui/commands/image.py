@@ -11,7 +11,7 @@ import typer
 from ominix_core.errors import OminixError
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.media import ImageMade, ImageRequest
     from ominix_core.registry.entry import RegistryEntry
 
@@ -20,6 +20,7 @@ WIDEST_PICTURE = 80
 
 
 def image(
+    context: typer.Context,
     prompt: Annotated[str, typer.Argument(help="What the image shows.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where the PNG goes; image-SEED.png if left out.")
@@ -37,7 +38,7 @@ def image(
     """Make an image, save it as PNG, and show it in a terminal that can."""
     from ominix_core.media import ImageRequest
     from ominix_tui.commands.progress import follow
-    from ominix_tui.commands.session import open_hub
+    from ominix_tui.commands.session import chosen_server, open_hub_in_use
 
     width, height = _parsed(size)
     request = ImageRequest(
@@ -52,7 +53,7 @@ def image(
         source=_read(source),
         strength=strength,
     )
-    with open_hub() as hub:
+    with open_hub_in_use(chosen_server(context)) as hub:
         entry = _choose(hub, model)
         follow(hub, entry.id, hub.load(entry.id))
         made = _make(hub, entry, request)
@@ -86,7 +87,7 @@ def _read(path: Path | None) -> bytes | None:
         raise OminixError(f"Cannot read {path}: {error.strerror}.") from error
 
 
-def _choose(hub: Hub, name: str) -> RegistryEntry:
+def _choose(hub: HubFacade, name: str) -> RegistryEntry:
     """The model of this name, or the first image model that is on this machine."""
     if name:
         entry = hub.resolve(name)
@@ -101,7 +102,7 @@ def _choose(hub: Hub, name: str) -> RegistryEntry:
     return here
 
 
-def _make(hub: Hub, entry: RegistryEntry, request: ImageRequest) -> list[ImageMade]:
+def _make(hub: HubFacade, entry: RegistryEntry, request: ImageRequest) -> list[ImageMade]:
     from ominix_core.errors import RequestError
     from ominix_core.generation import Failed
     from ominix_core.media import ImageMade, ImageStep
@@ -132,7 +133,7 @@ def _write(path: Path, png: bytes) -> None:
         raise OminixError(f"Cannot write {path}: {error.strerror}.") from error
 
 
-def _show(hub: Hub, picture: ImageMade) -> None:
+def _show(hub: HubFacade, picture: ImageMade) -> None:
     """Draw the picture below what the terminal shows."""
     from rich.console import Console
     from rich.segment import Segments

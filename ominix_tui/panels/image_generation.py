@@ -117,17 +117,12 @@ class ImageGenerationPanel(ModelPanel):
         self.query_one(ImageStage).show_hint(_hint(state))
         self.query_one("#generate").disabled = not isinstance(state, Loaded)
         if isinstance(state, Loaded):
-            self._ask_abilities()
+            self._show_abilities(self.hub.abilities(self.entry.id))
 
     def focus_first(self) -> None:
         self.query_one(PromptArea).focus()
 
     # -- the form -----------------------------------------------------------------------------------------------
-
-    @work(exclusive=True, group="abilities")
-    @telling
-    async def _ask_abilities(self) -> None:
-        self._show_abilities(await asyncio.to_thread(self.hub.abilities, self.entry.id))
 
     def _show_abilities(self, abilities: Abilities | None) -> None:
         """Offer what the model honours; before it is loaded, what the registry says."""

@@ -148,9 +148,11 @@ class TestSixel:
 async def test_kitty_gets_the_pixels_once_and_forgets_them(
     use_mode: Callable[[Mode], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terminal_images._import_without_asking()
+    use_mode("half")  # what it is again afterwards
+    monkeypatch.setenv("COLORTERM", "")
+    terminal_images.prepare("kitty")
+    assert os.environ["COLORTERM"] == "truecolor"  # without it the cells could not name the picture
     terminal = io.StringIO()
-    use_mode("kitty")
     monkeypatch.setattr(sys, "__stdout__", terminal)
     app = ViewApp()
     async with app.run_test() as pilot:
