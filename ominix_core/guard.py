@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ominix_core import memory
+from ominix_core.image_memory import is_image_model, need_of_images
 from ominix_core.memory import GB, Machine, Verdict
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.settings import Settings
@@ -38,7 +39,11 @@ class MemoryGuard:
         longest = memory.text_config(config).get("max_position_embeddings")
         context = min(self._settings.context, longest or self._settings.context)
         floor = int((entry.runtime.memory_gb or 0) * GB)
-        need = memory.need_of(folder, context, dense_float32=on_cpu, floor=floor)
+        if is_image_model(folder):
+            bits = self._settings.quantize.get(entry.id, 0)
+            need = need_of_images(folder, bits, dense_float32=on_cpu, floor=floor)
+        else:
+            need = memory.need_of(folder, context, dense_float32=on_cpu, floor=floor)
         machine = self.read_machine()
         machine = Machine(machine.total, machine.available + freed, machine.gpu_limit)
         room = memory.room_on(machine, used_by_models - freed, self._settings.guard)

@@ -200,6 +200,7 @@ class Hub:
         cache_folder = prompt_caches.folder_for(self.home, entry.id, folder, adapter or "", str(settings.kv_bits))
         return LoadOptions(
             variant=entry.runtime.variant,
+            bits=settings.quantize.get(entry.id, 0),
             cache_folder=str(cache_folder) if cache_bytes else None,
             cache_bytes=cache_bytes,
             draft_folder=str(self._downloads.folder_of(self._on_disk(draft))) if draft else None,

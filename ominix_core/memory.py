@@ -76,7 +76,7 @@ class KVCache:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a loaded model takes."""
+    """What a loaded model takes; `kv_cache` is for an image model what making one image of the usual size takes."""
 
     weights: int
     kv_cache: int

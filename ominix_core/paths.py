@@ -42,8 +42,16 @@ class Home:
         return self.root / "cache" / "prompts"
 
     @property
+    def served_images(self) -> Path:
+        return self.root / "cache" / "images"
+
+    @property
     def chats(self) -> Path:
         return self.root / "chats.sqlite"
+
+    @property
+    def outputs(self) -> Path:
+        return self.root / "outputs"
 
     @property
     def logs(self) -> Path:

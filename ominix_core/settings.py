@@ -15,6 +15,7 @@ from ominix_core.memory import GuardLevel
 from ominix_core.paths import Home
 
 Isolation = Literal["process", "thread"]
+Images = Literal["auto", "kitty", "sixel", "half", "off"]
 _Positive = msgspec.Meta(ge=1)
 _NotNegative = msgspec.Meta(ge=0)
 
@@ -104,6 +105,9 @@ class Settings:
     kv_bits: Literal[0, 4, 8] = 0
     """Quantize KV caches to this many bits; 0 does not. Requests are then answered one at a time."""
 
+    quantize: dict[str, Literal[4, 8]] = field(default_factory=dict)
+    """Image models whose weights are quantized when they are loaded: model id → bits."""
+
     draft_models: dict[str, str] = field(default_factory=dict)
     """For speculative decoding: model id → id of the small model that drafts for it."""
 
@@ -112,6 +116,9 @@ class Settings:
 
     allow_code: tuple[str, ...] = ()
     """Ids of models whose own Python code may be run when they are loaded."""
+
+    images: Images = "auto"
+    """How pictures are shown in the terminal: with its kitty or sixel graphics, as half-blocks, or not at all."""
 
     registry_url: str = "https://registry.ominix.ai/models_registry.json"
     """Where newer registries are fetched from; "off" turns updates off."""

@@ -16,6 +16,8 @@ ENGINES = {
     "mlx-lm-embedding": "ominix_core.engines.embedding:EmbeddingEngine",
     "moxin-vlm": "ominix_core.engines.moxin:MoxinEngine",
     "mlx-vlm": "ominix_core.engines.vision:VisionEngine",
+    "flux2": "ominix_core.engines.image:Flux2Engine",
+    "z-image": "ominix_core.engines.image:ZImageEngine",
 }
 """Where each engine is. Other packages add theirs through the entry-point group `ominix.engines`."""
 

@@ -23,6 +23,7 @@ from ominix_core.server import (
     events,
     generate,
     health,
+    images,
     messages,
     metrics,
     models,
@@ -37,6 +38,7 @@ from ominix_core.server.errors import install_error_handlers
 from ominix_core.server.keys import KeyStore, new_secret
 from ominix_core.server.limits import BodyLimit, RateLimit
 from ominix_core.server.live_requests import LiveRequests
+from ominix_core.server.made_images import MadeImages
 from ominix_core.server.metrics import Metrics
 from ominix_core.server.origin import OriginGate
 from ominix_core.server.response_store import ResponseStore
@@ -44,7 +46,7 @@ from ominix_core.server.schemas.base import ErrorBody
 from ominix_core.settings import Settings
 
 _RESOURCES = (
-    *(chat, completions, responses, messages, embeddings),
+    *(chat, completions, responses, messages, embeddings, images),
     *(generate, disk, models, registry, downloads, absent),
     *(events, requests, system, metrics, health),
 )
@@ -82,6 +84,7 @@ def create_app(hub: Hub, settings: Settings | None = None, local_secret: str | N
     app.state.metrics = measures
     app.state.live = LiveRequests(app, hub, measures, settings.max_requests_per_model)
     app.state.responses = ResponseStore()
+    app.state.made_images = MadeImages(hub.home.served_images)
     install_error_handlers(app)
     for resource in _RESOURCES:
         app.include_router(resource.router)

@@ -43,6 +43,8 @@ _STATUS = {
     "insufficient_memory": 503,
     "worker_gone": 503,
     "invalid_input": 400,
+    "image_too_large": 400,
+    "unsupported_option": 400,
     "wrong_kind_of_model": 400,
     "download_failed": 502,
     "registry_error": 502,

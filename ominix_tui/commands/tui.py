@@ -19,6 +19,7 @@ READABLE = "What you send to {name} can be read by others on the network, the AP
 def open_hub(context: typer.Context) -> None:
     """Open the hub on the screen."""
     _require_terminal()
+    _prepare_pictures()
     from ominix_tui.app import OminixApp
     from ominix_tui.commands import session
 
@@ -35,6 +36,7 @@ def demo() -> None:
 
     with session.open_hub() as hub:
         follow(hub, DEMO_MODEL, hub.download(DEMO_MODEL))
+    _prepare_pictures()
     from ominix_tui.app import OminixApp
 
     _run(OminixApp(lambda: session.open_hub_in_use(None, staying=True), initial_model=DEMO_MODEL))
@@ -47,6 +49,15 @@ def _run(app: OminixApp) -> None:
         app.handover.finish()
     if app.return_code:
         raise typer.Exit(app.return_code)
+
+
+def _prepare_pictures() -> None:
+    """Find out how this terminal shows pictures: before there is an app, which takes its colours from what is found."""
+    from ominix_core.paths import Home
+    from ominix_core.settings import Settings
+    from ominix_tui import terminal_images
+
+    terminal_images.prepare(Settings.load(Home.from_environment()).images)
 
 
 def _require_terminal() -> None:

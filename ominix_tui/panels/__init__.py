@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 FACTS = "ominix_tui.panels.facts:FactsPanel"
 PANELS = {
+    "ImageGeneration": "ominix_tui.panels.image_generation:ImageGenerationPanel",
     "LLMChat": "ominix_tui.panels.llm_chat:LLMChatPanel",
     "VLMChat": "ominix_tui.panels.vlm_chat:VLMChatPanel",
 }
