@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ominix_core import memory
 from ominix_core.memory import GB, Machine, Verdict
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry import Category, RegistryEntry
 from ominix_core.settings import Settings
 
 
@@ -35,8 +35,8 @@ class MemoryGuard:
         """The verdict on loading `entry` while other models hold `used_by_models`, of which `freed` will go first."""
         on_cpu = sys.platform != "darwin"
         config = memory.read_config(folder)
-        text = config.get("text_config") or config
-        context = min(self._settings.context, text.get("max_position_embeddings") or self._settings.context)
+        wanted = memory.TRANSCRIPTION_TOKENS if entry.category == Category.ASR else self._settings.context
+        context = min(wanted, memory.text_part(config).get("max_position_embeddings") or wanted)
         floor = int((entry.runtime.memory_gb or 0) * GB)
         need = memory.need_of(folder, context, dense_float32=on_cpu, floor=floor)
         machine = self.read_machine()

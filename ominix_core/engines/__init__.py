@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ENGINES = {
     "mlx-lm": "ominix_core.engines.chat:ChatEngine",
     "mlx-lm-embedding": "ominix_core.engines.embedding:EmbeddingEngine",
+    "mlx-audio": "ominix_core.engines.transcription:TranscriptionEngine",
 }
 """Where each engine is. Other packages add theirs through the entry-point group `ominix.engines`."""
 
