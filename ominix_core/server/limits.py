@@ -18,21 +18,30 @@ SLOWEST_BYTES_PER_SECOND = 16 * 1024
 
 
 class BodyLimit:
-    """ASGI middleware: a body that is too large (413) or comes too slowly (408) is not read to its end."""
+    """ASGI middleware: a body that is too large (413) or comes too slowly (408) is not read to its end.
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    Args:
+        max_bytes: Of a body that is read in one go.
+        max_form_bytes: Of a form, whose files go to the disk while they come.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, max_form_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_form_bytes = max_form_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._max_bytes:
-            return await error_response(self._too_large(), scope["path"])(scope, receive, send)
-        return await self._app(scope, self._measured(receive), send)
+        headers = Headers(scope=scope)
+        is_form = headers.get("content-type", "").startswith("multipart/form-data")
+        most = self._max_form_bytes if is_form else self._max_bytes
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > most:
+            return await error_response(_too_large(most), scope["path"])(scope, receive, send)
+        return await self._app(scope, self._measured(receive, most), send)
 
-    def _measured(self, receive: Receive) -> Receive:
+    def _measured(self, receive: Receive, most: int) -> Receive:
         started = time.monotonic()
         received = 0
         complete = False
@@ -48,15 +57,16 @@ class BodyLimit:
             except TimeoutError as error:
                 raise ApiError(408, "The request's body came too slowly.", code="body_timeout") from error
             received += len(message.get("body", b""))
-            if received > self._max_bytes:
-                raise self._too_large()
+            if received > most:
+                raise _too_large(most)
             complete = not message.get("more_body", False)
             return message
 
         return measured
 
-    def _too_large(self) -> ApiError:
-        return ApiError(413, f"The request's body is larger than {self._max_bytes:,} bytes.", code="body_too_large")
+
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, f"The request's body is larger than {most:,} bytes.", code="body_too_large")
 
 
 @dataclass(slots=True)
