@@ -63,12 +63,13 @@ def render(transcript: Transcript, form: Form) -> str:
 
 
 def _text(transcript: Transcript) -> str:
-    return f"{transcript.text}\n"
+    """A line for each segment."""
+    return "".join(f"{_one_line(segment.text)}\n" for segment in transcript.segments)
 
 
 def _srt(transcript: Transcript) -> str:
     cues = [
-        f"{number}\n{_span(segment, ',')}\n{_one_line(segment.text)}\n"
+        f"{number}\n{_span(segment, ',')}\n{_cue(segment.text)}\n"
         for number, segment in enumerate(transcript.segments, 1)
     ]
     return "\n".join(cues)
@@ -76,8 +77,7 @@ def _srt(transcript: Transcript) -> str:
 
 def _vtt(transcript: Transcript) -> str:
     cues = [
-        f"{_span(segment, '.')}\n{html.escape(_one_line(segment.text), quote=False)}\n"
-        for segment in transcript.segments
+        f"{_span(segment, '.')}\n{html.escape(_cue(segment.text), quote=False)}\n" for segment in transcript.segments
     ]
     return "\n".join(["WEBVTT\n", *cues])
 
@@ -121,5 +121,9 @@ def _span(segment: TranscriptSegment, decimal: str) -> str:
 
 
 def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _cue(text: str) -> str:
     """A blank line would end the cue, and an arrow would begin one."""
-    return " ".join(text.replace("-->", "→").split())
+    return _one_line(text.replace("-->", "→"))

@@ -102,6 +102,8 @@ async def _whole(body: schema.TranslationForm, upload: Upload, live: LiveRequest
             return json_response(schema.PlainTranscription.of(transcript))
         case "verbose_json":
             return json_response(schema.VerboseTranscription.of(transcript, body))
+        case "text":
+            return PlainTextResponse(f"{transcript.text}\n")
         case form:
             return PlainTextResponse(render(transcript, form))
 
