@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 FACTS = "ominix_tui.panels.facts:FactsPanel"
 PANELS = {
     "LLMChat": "ominix_tui.panels.llm_chat:LLMChatPanel",
+    "ASRTranscription": "ominix_tui.panels.asr_transcription:ASRTranscriptionPanel",
 }
 
 

@@ -20,8 +20,8 @@ from ominix_core.settings import Settings
 from tests.conftest import local_entry
 from tests.server.conftest import api_server, running, wait_until
 from tests.server.openai_schema import assert_conforms, request_parameters
-from tests.speech.conftest import SPEECH
 from tests.support.sounds import silence, tone, write_audio
+from tests.transcription.conftest import SPEECH
 
 TEXT = "hello big world"
 ROUTE = "/v1/audio/transcriptions"

@@ -20,9 +20,9 @@ from ominix_core.paths import Home
 from ominix_core.settings import Settings
 from ominix_core.transcript import Transcript
 from tests.conftest import local_entry
-from tests.speech.conftest import SPEECH
 from tests.support.sounds import silence, tone, write_audio
 from tests.support.whisper import scripted_whisper
+from tests.transcription.conftest import SPEECH
 
 MODEL = "tiny-whisper"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import local_entry
-from tests.speech.conftest import SPEECH
 from tests.support.command import COMMAND, ominix
 from tests.support.sounds import silence, tone, write_audio
+from tests.transcription.conftest import SPEECH
 
 TEXT = "hello big world"
 
