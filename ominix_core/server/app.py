@@ -103,6 +103,6 @@ def _gates(hub: Hub, settings: Settings, measures: Metrics, local_secret: str) -
     gates.append(Middleware(KeyGate, keys=keys, required=not is_loopback(settings.host), local_secret=local_secret))
     if settings.requests_per_minute:
         gates.append(Middleware(RateLimit, per_minute=settings.requests_per_minute))
-    limits = {"max_bytes": int(settings.max_body_mb * 1e6), "max_form_bytes": int(settings.max_upload_mb * 1e6)}
+    limits = {"max_bytes": int(settings.max_body_mb * 1e6), "max_upload_bytes": int(settings.max_upload_mb * 1e6)}
     gates.append(Middleware(BodyLimit, **limits))
     return gates

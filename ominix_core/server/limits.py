@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ominix_core import wire
 from ominix_core.server.errors import ApiError, error_response
 
 BODY_SECONDS = 20.0
 SLOWEST_BYTES_PER_SECOND = 16 * 1024
 """A body may take BODY_SECONDS and as long as it needs at this rate."""
+BRINGING_FILES = ("multipart/form-data", wire.MESSAGEPACK)
 
 
 class BodyLimit:
@@ -22,20 +24,20 @@ class BodyLimit:
 
     Args:
         max_bytes: Of a body that is read in one go.
-        max_form_bytes: Of a form, whose files go to the disk while they come.
+        max_upload_bytes: Of a body that brings files.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_form_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, max_upload_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
-        self._max_form_bytes = max_form_bytes
+        self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
-        is_form = headers.get("content-type", "").startswith("multipart/form-data")
-        most = self._max_form_bytes if is_form else self._max_bytes
+        brings_files = headers.get("content-type", "").startswith(BRINGING_FILES)
+        most = self._max_upload_bytes if brings_files else self._max_bytes
         declared = headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > most:
             return await error_response(_too_large(most), scope["path"])(scope, receive, send)

@@ -15,7 +15,7 @@ import typer
 from ominix_core.errors import OminixError
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.media import TranscriptionRequest
     from ominix_core.registry.entry import RegistryEntry
     from ominix_core.transcript import Form, Transcript
@@ -30,6 +30,7 @@ def _check_format(name: str) -> str:
 
 
 def transcribe(
+    context: typer.Context,
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Audio files; - reads standard input.")],
     model: Annotated[str, typer.Option(help="Its id, API id or repository; otherwise one on this machine.")] = "",
     language: Annotated[
@@ -45,13 +46,13 @@ def transcribe(
     """Write down what is said in audio files. The text goes to standard output, progress to standard error."""
     from ominix_core.media import TranscriptionRequest
     from ominix_tui.commands.progress import follow
-    from ominix_tui.commands.session import open_hub
+    from ominix_tui.commands.session import chosen_server, open_hub_in_use
 
     if len(files) > 1 and form in ("srt", "vtt") and output is None:
         raise typer.BadParameter(f"{form} files hold one transcript each: say where to write them with -o FOLDER")
     with contextlib.ExitStack() as stack:
         paths = [stack.enter_context(_local_file(name)) for name in files]
-        hub = stack.enter_context(open_hub())
+        hub = stack.enter_context(open_hub_in_use(chosen_server(context)))
         entry = _choose(hub, model)
         follow(hub, entry.id, hub.load(entry.id))
         writer = _Writer(cast("Form", form), output, several=len(files) > 1)
@@ -90,7 +91,7 @@ def _local_file(name: str) -> Iterator[Path]:
         yield path
 
 
-def _choose(hub: Hub, name: str) -> RegistryEntry:
+def _choose(hub: HubFacade, name: str) -> RegistryEntry:
     """The model of this name, or the one in memory, or the first on this machine."""
     from ominix_core.registry.entry import Category
 
@@ -138,7 +139,7 @@ class _Writer:
             typer.echo(render(transcript, self._form), nl=False)
 
 
-def _listen(hub: Hub, model_id: str, request: TranscriptionRequest, on_text: Callable[[str], None]) -> Transcript:
+def _listen(hub: HubFacade, model_id: str, request: TranscriptionRequest, on_text: Callable[[str], None]) -> Transcript:
     from ominix_core.errors import RequestError
     from ominix_core.generation import Failed
     from ominix_core.media import AudioProgress, Transcribed, TranscriptSegment

@@ -89,20 +89,13 @@ class ASRTranscriptionPanel(ModelPanel):
     def show_state(self, state: ModelState) -> None:
         self._view.show_hint(_hint(state))
         self.query_one("#transcribe").disabled = not isinstance(state, Loaded)
-        if isinstance(state, Loaded):
-            self._ask_abilities()
+        if isinstance(state, Loaded) and (abilities := self.hub.abilities(self.entry.id)):
+            self._show_abilities(abilities)
 
     def focus_first(self) -> None:
         self.query_one(PathField).focus()
 
     # -- the form -----------------------------------------------------------------------------------------------
-
-    @work(exclusive=True, group="abilities")
-    @telling
-    async def _ask_abilities(self) -> None:
-        abilities = await asyncio.to_thread(self.hub.abilities, self.entry.id)
-        if abilities is not None:
-            self._show_abilities(abilities)
 
     def _show_abilities(self, abilities: Abilities) -> None:
         listed = self.entry.defaults.get("languages") or abilities.languages

