@@ -10,7 +10,7 @@ from pathlib import Path
 from ominix_core import memory
 from ominix_core.image_memory import is_image_model, need_of_images
 from ominix_core.memory import GB, Machine, Verdict
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry import Category, RegistryEntry
 from ominix_core.settings import Settings
 
 
@@ -36,8 +36,8 @@ class MemoryGuard:
         """The verdict on loading `entry` while other models hold `used_by_models`, of which `freed` will go first."""
         on_cpu = sys.platform != "darwin"
         config = memory.read_config(folder)
-        longest = memory.text_config(config).get("max_position_embeddings")
-        context = min(self._settings.context, longest or self._settings.context)
+        wanted = memory.TRANSCRIPTION_TOKENS if entry.category == Category.ASR else self._settings.context
+        context = min(wanted, memory.text_config(config).get("max_position_embeddings") or wanted)
         floor = int((entry.runtime.memory_gb or 0) * GB)
         if is_image_model(folder):
             bits = self._settings.quantize.get(entry.id, 0)

@@ -17,6 +17,8 @@ _GIB = 1 << 30
 # mlx-lm grows its KV caches in steps of this many tokens.
 KV_STEP_TOKENS = 256
 PREFILL_TOKENS = 2048
+# What a chunk of audio and its transcript take at most.
+TRANSCRIPTION_TOKENS = 1280
 SMALLEST_ACTIVATIONS = GB // 2
 # What loading and allocation add to the files' own size.
 WEIGHTS_FACTOR = 1.05
@@ -168,14 +170,14 @@ def need_of(folder: Path, context: int, *, dense_float32: bool, floor: int = 0, 
     weights = int(weight_bytes(folder) * WEIGHTS_FACTOR * _growth(config, dense_float32))
     kv_cache = kv_cache_of(config, 4 if dense_float32 else 2).bytes_for(context) * sequences
     vocabulary, hidden = _number(text, "vocab_size"), _number(text, "hidden_size")
-    activations = max(SMALLEST_ACTIVATIONS, PREFILL_TOKENS * (vocabulary * 4 + 8 * hidden * 2))
+    activations = max(SMALLEST_ACTIVATIONS, min(PREFILL_TOKENS, context) * (vocabulary * 4 + 8 * hidden * 2))
     return Need(max(weights, floor - kv_cache - activations), kv_cache, activations)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The model's config.json; empty if there is none that can be read."""
+def read_config(folder: Path, file: str = "config.json") -> dict[str, Any]:
+    """One of the model's JSON files; empty if there is none that can be read."""
     try:
-        config = json.loads((folder / "config.json").read_bytes())
+        config = json.loads((folder / file).read_bytes())
     except (OSError, ValueError):
         return {}
     return config if isinstance(config, dict) else {}
@@ -183,18 +185,19 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def text_config(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a model's config.json that describes its language model, with what its family leaves unsaid."""
+    config = config.get("thinker_config") or config
     parts = (config.get(name) for name in _TEXT_CONFIGS)
     text = next((part for part in parts if part and isinstance(part, dict)), config)
     return _UNSAID.get(text.get("model_type") or "", {}) | _UNSAID.get(config.get("model_type") or "", {}) | text
 
 
 def weight_bytes(folder: Path) -> int:
-    """The size of the weights on disk: the files that the index names, or every safetensors file."""
+    """The size of the weights on disk: the files that the index names, or every safetensors or NumPy file."""
     try:
         index = json.loads((folder / "model.safetensors.index.json").read_bytes())
         names = {folder / name for name in index["weight_map"].values()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        names = set(folder.rglob("*.safetensors"))
+        names = set(folder.rglob("*.safetensors")) or set(folder.rglob("*.npz"))
     return sum(path.stat().st_size for path in names if path.is_file())
 
 

@@ -63,6 +63,9 @@ class Settings:
     max_body_mb: Annotated[float, msgspec.Meta(gt=0)] = 64.0
     """The largest body of an API request: a few large images. JSON is read in one go, which holds up the others."""
 
+    max_upload_mb: Annotated[float, msgspec.Meta(gt=0)] = 500.0
+    """The largest body of an API request that brings files, such as audio to transcribe."""
+
     requests_per_minute: Annotated[int, _NotNegative] = 0
     """How many requests one API key may make in a minute; 0 sets no limit."""
 

@@ -13,7 +13,19 @@ import typer
 
 from ominix_core import __version__
 from ominix_core.errors import OminixError
-from ominix_tui.commands import downloads, image, keys, logs, models, registry, remote, serve, service, tui
+from ominix_tui.commands import (
+    downloads,
+    image,
+    keys,
+    logs,
+    models,
+    registry,
+    remote,
+    serve,
+    service,
+    transcribe,
+    tui,
+)
 
 app = typer.Typer(
     name="ominix",
@@ -31,6 +43,7 @@ app.command("verify")(downloads.verify)
 app.command("du")(downloads.disk_usage)
 app.command("run")(models.run)
 app.command("image")(image.image)
+app.command("transcribe")(transcribe.transcribe)
 app.command("serve")(serve.serve)
 app.command("ps")(remote.ps)
 app.command("load")(remote.load)

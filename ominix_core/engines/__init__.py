@@ -18,6 +18,7 @@ ENGINES = {
     "mlx-vlm": "ominix_core.engines.vision:VisionEngine",
     "flux2": "ominix_core.engines.image:Flux2Engine",
     "z-image": "ominix_core.engines.image:ZImageEngine",
+    "mlx-audio": "ominix_core.engines.transcription:TranscriptionEngine",
 }
 """Where each engine is. Other packages add theirs through the entry-point group `ominix.engines`."""
 

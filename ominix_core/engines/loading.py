@@ -13,10 +13,13 @@ from typing import Any
 
 from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.errors import LoadError
-from ominix_core.memory import KVCache, kv_cache_of
+from ominix_core.memory import KVCache, kv_cache_of, text_config
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
 
 logger = logging.getLogger(__name__)
+
+CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
+"""The files of a checkpoint that may name Python code for transformers to run."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def load_language_model(folder: Path, options: LoadOptions, report: LoadReport) 
     total_bytes = evaluate(models, report)
     report("warming up", total_bytes, total_bytes)
     mx.eval([each(mx.array([[0]])) for each in models])
-    text = config.get("text_config") or config
+    text = text_config(config)
     kv_cache = kv_cache_of(config, 4 if on_cpu else 2)
     kv_group = _kv_group(text, folder, options)
     return LanguageModel(model, tokenizer, text.get("max_position_embeddings"), kv_cache, kv_group, draft)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from ominix_core.server.choice import SPEECH, TRANSCRIPTION, Task
+from ominix_core.server.choice import SPEECH, Task
 from ominix_core.server.errors import NO_RETRY, ApiError
 
 router = APIRouter(include_in_schema=False)
 
 _TASKS: dict[str, Task] = {
-    "/v1/audio/transcriptions": TRANSCRIPTION,
-    "/v1/audio/translations": TRANSCRIPTION,
     "/v1/audio/speech": SPEECH,
 }
 

@@ -31,6 +31,7 @@ from ominix_core.server import (
     requests,
     responses,
     system,
+    transcriptions,
 )
 from ominix_core.server.access import AccessLog
 from ominix_core.server.auth import KeyGate
@@ -46,7 +47,7 @@ from ominix_core.server.schemas.base import ErrorBody
 from ominix_core.settings import Settings
 
 _RESOURCES = (
-    *(chat, completions, responses, messages, embeddings, images),
+    *(chat, completions, responses, messages, embeddings, transcriptions, images),
     *(generate, disk, models, registry, downloads, absent),
     *(events, requests, system, metrics, health),
 )
@@ -105,5 +106,6 @@ def _gates(hub: Hub, settings: Settings, measures: Metrics, local_secret: str) -
     gates.append(Middleware(KeyGate, keys=keys, required=not is_loopback(settings.host), local_secret=local_secret))
     if settings.requests_per_minute:
         gates.append(Middleware(RateLimit, per_minute=settings.requests_per_minute))
-    gates.append(Middleware(BodyLimit, max_bytes=int(settings.max_body_mb * 1e6)))
+    limits = {"max_bytes": int(settings.max_body_mb * 1e6), "max_upload_bytes": int(settings.max_upload_mb * 1e6)}
+    gates.append(Middleware(BodyLimit, **limits))
     return gates

@@ -44,12 +44,18 @@ _STATUS = {
     "worker_gone": 503,
     "invalid_input": 400,
     "image_too_large": 400,
+    "unsupported_language": 400,
     "unsupported_option": 400,
     "wrong_kind_of_model": 400,
     "download_failed": 502,
     "registry_error": 502,
 }
-_PARAMS = {"model_not_found": "model", "unsupported_tool_choice": "tool_choice", "unsupported_strict": "tools"}
+_PARAMS = {
+    "model_not_found": "model",
+    "unsupported_language": "language",
+    "unsupported_strict": "tools",
+    "unsupported_tool_choice": "tool_choice",
+}
 _PASSING = ("busy", "kv_cache_full")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w~/.:])/(?!v1/|health/)(?:[^\s/'\"`]+/)+([^\s/'\"`]*)")
 _ANTHROPIC_TYPES = {

@@ -43,11 +43,13 @@ async def create_images(
 )
 async def edit_image(request: Request, hub: TheHub, live_requests: TheLiveRequests, kept: TheMadeImages) -> Response:
     """Make images of a description and an image to start from, which comes in a form as `image`."""
-    body, files = await read_form(request, schema.ImageEditRequest, "image")
-    if len(files) > 1:
-        raise ApiError(400, "Only one image can be edited at a time.", code="invalid_value", param="image")
+    body, file = await read_form(request, schema.ImageEditRequest, "image")
+    try:
+        image = await file.read()
+    finally:
+        await file.close()
     entry = await choose(hub, body.model, IMAGE)
-    asked = body.to_hub(entry, files[0], body.strength)
+    asked = body.to_hub(entry, image, body.strength)
     live = await live_requests.start(request, "img_", entry, asked)
     return await _answer(request, live, body, "image_edit", kept)
 

@@ -13,6 +13,7 @@ PANELS = {
     "ImageGeneration": "ominix_tui.panels.image_generation:ImageGenerationPanel",
     "LLMChat": "ominix_tui.panels.llm_chat:LLMChatPanel",
     "VLMChat": "ominix_tui.panels.vlm_chat:VLMChatPanel",
+    "ASRTranscription": "ominix_tui.panels.asr_transcription:ASRTranscriptionPanel",
 }
 
 
