@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ENGINES = {
     "mlx-lm": "ominix_core.engines.chat:ChatEngine",
+    "mlx-audio-tts": "ominix_core.engines.synthesis:SynthesisEngine",
     "mlx-lm-embedding": "ominix_core.engines.embedding:EmbeddingEngine",
 }
 """Where each engine is. Other packages add theirs through the entry-point group `ominix.engines`."""

@@ -38,7 +38,7 @@ class LanguageModel:
 
 def load_language_model(folder: Path, options: LoadOptions, report: LoadReport) -> LanguageModel:
     """Load and evaluate the model in `folder`, in float32 on a CPU. Raises LoadError that names the folder."""
-    _refuse_code(folder, options)
+    refuse_code(folder, options)
     prepare()
     import mlx.core as mx
 
@@ -62,7 +62,7 @@ def load_language_model(folder: Path, options: LoadOptions, report: LoadReport) 
     if on_cpu:
         for each in models:
             each.set_dtype(mx.float32)  # half precision is 40 to 100 times slower on a CPU
-    total_bytes = _evaluate(models, report)
+    total_bytes = evaluate(models, report)
     report("warming up", total_bytes, total_bytes)
     mx.eval([each(mx.array([[0]])) for each in models])
     text = config.get("text_config") or config
@@ -88,7 +88,7 @@ def _kv_group(text: dict[str, Any], folder: Path, options: LoadOptions) -> int:
     return group
 
 
-def _refuse_code(folder: Path, options: LoadOptions) -> None:
+def refuse_code(folder: Path, options: LoadOptions) -> None:
     """Python that comes with a checkpoint is run only for models that the user allows."""
     if options.allow_code:
         return
@@ -103,7 +103,7 @@ def _refuse_code(folder: Path, options: LoadOptions) -> None:
         )
 
 
-def _evaluate(models: list[Any], report: LoadReport) -> int:
+def evaluate(models: list[Any], report: LoadReport) -> int:
     """Read the weights from disk layer by layer; returns their bytes."""
     import mlx.core as mx
     from mlx.utils import tree_flatten

@@ -62,15 +62,20 @@ def _goes_on(sentence: str, following: str) -> bool:
     """Whether what stands before `following` does not end with the dot that it ends with."""
     if following[0].islower():
         return True
-    word = _LAST_WORD.search(sentence)
+    return ends_with_abbreviation(sentence, following)
+
+
+def ends_with_abbreviation(text: str, following: str = "") -> bool:
+    """Whether the last dot belongs to an abbreviation that does not end a sentence, as far as `following` tells."""
+    word = _LAST_WORD.search(text[-LONGEST_WORD:])
     if word is None:
         return False
     abbreviation = word.group()[:-1]
     name = abbreviation.lower()
     if name in _PERHAPS_AT_THE_END:
-        return False
+        return not following or following[0].islower()
     if name in _BEFORE_A_NAME or name in _INSIDE_A_SENTENCE:
-        return name != "no" or following[0].isdigit()
+        return name != "no" or following[:1].isdigit()
     is_initial = len(abbreviation) == 1 and abbreviation.isupper() and abbreviation != "I"
     return is_initial or "." in abbreviation
 
