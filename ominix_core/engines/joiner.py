@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ominix_core.errors import RequestError
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -59,11 +61,16 @@ class Joiner:
 
 
 def mono(samples: Any) -> Samples:
-    """An MLX array of any float type as finite mono float32 in -1..1. Channels, if any, are the shorter axis."""
+    """An MLX array of any float type as finite mono float32 in -1..1. Channels, if any, are the shorter axis.
+
+    Raises RequestError if there is no finite sample at all.
+    """
     import mlx.core as mx
     import numpy as np
 
     audio: Samples = np.array(samples.astype(mx.float32))
     while audio.ndim > 1:
         audio = audio.mean(axis=int(np.argmin(audio.shape)))
+    if len(audio) and not np.isfinite(audio).any():
+        raise RequestError("The model's audio holds no numbers. Get the model again: its files may be damaged.", "no_audio")
     return np.clip(np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0)

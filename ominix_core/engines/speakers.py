@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from ominix_core.engines.phonemes import LANGUAGES, phonemes
 from ominix_core.errors import RequestError
 from ominix_core.media import Abilities, SpeechRequest
@@ -26,10 +28,13 @@ _NAMES = {
 }
 # One class serves three kinds of checkpoints, each of which ignores what the others take.
 _QWEN3_TTS = {
-    "base": {"language", "temperature", "reference"},
-    "custom_voice": {"language", "temperature", "instructions", "voice"},
-    "voice_design": {"language", "temperature", "instructions"},
+    "base": {"reference"},
+    "custom_voice": {"instructions", "voice"},
+    "voice_design": {"instructions"},
 }
+
+
+SLOWEST, FASTEST = 0.5, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +71,17 @@ class FamilySpeaker:
         self._arguments = _read_arguments(model.generate)
         takes = {field for field, names in _NAMES.items() if self._arguments.intersection(names)}
         takes |= {"voice"} & self._arguments
-        takes &= _QWEN3_TTS.get(getattr(model.config, "tts_model_type", ""), takes)
-        self._takes = takes
+        self._takes = takes = _of_this_checkpoint(model.config, takes)
+        self._designs_voices = getattr(model.config, "tts_model_type", "") == "voice_design"
         voices = _voices(model, folder) if "voice" in takes else ()
         languages = tuple(getattr(model, "supported_languages", ())) if "language" in takes else ()
         self.abilities = Abilities((*sorted(takes - {"voice"}), "seed"), voices=voices, languages=languages)
 
     def speak(self, text: str, request: SpeechRequest) -> Iterator[Spoken]:
+        if self._designs_voices and not request.instructions:
+            raise RequestError(
+                "This model makes up the voice that its instructions describe, and there are none.", "invalid_input"
+            )
         for result in self._model.generate(**self._call(text, request)):
             yield Spoken(result.audio, int(result.sample_rate), int(result.token_count or 0))
 
@@ -128,7 +137,7 @@ class KokoroSpeaker:
 
     def speak(self, text: str, request: SpeechRequest) -> Iterator[Spoken]:
         voice = request.voice or self.abilities.voices[0]
-        letter = LANGUAGES[request.language.lower()] if request.language else voice[0]
+        letter = LANGUAGES[request.language] if request.language else voice[0]
         if letter not in LANGUAGES.values():
             letter = "a"
         for part in self._parts(phonemes(text, letter)):
@@ -151,6 +160,17 @@ class KokoroSpeaker:
         return self._voices[name]
 
 
+def _of_this_checkpoint(config: Any, takes: set[str]) -> set[str]:
+    """What is left of the fields that the class takes."""
+    kind = _QWEN3_TTS.get(getattr(config, "tts_model_type", ""))
+    if kind is None:
+        return takes
+    ignored = {"reference", "instructions", "voice"} - kind
+    if getattr(config, "tts_model_size", "") == "0b6":
+        ignored.add("instructions")
+    return takes - ignored
+
+
 def _voices(model: Any, folder: Path) -> tuple[str, ...]:
     """The voices of a model by the two conventions that families follow; empty if this one follows neither."""
     if hasattr(model, "get_supported_speakers"):
@@ -171,8 +191,8 @@ def _read_arguments(function: Callable[..., Any]) -> set[str]:
     return read.intersection(inspect.signature(function).parameters)
 
 
-def check(request: SpeechRequest, abilities: Abilities) -> None:
-    """Raises RequestError that names the first thing that the model cannot do."""
+def checked(request: SpeechRequest, abilities: Abilities) -> SpeechRequest:
+    """The request with names as the model spells them. Raises RequestError that names what the model cannot do."""
     asked = {
         "reference": request.reference is not None,
         "speed": request.speed != 1.0,
@@ -185,11 +205,13 @@ def check(request: SpeechRequest, abilities: Abilities) -> None:
             raise RequestError(_CANNOT[field], f"unsupported_{field}")
     if not SLOWEST <= request.speed <= FASTEST:
         raise RequestError(f"Speed goes from {SLOWEST:g} to {FASTEST:g}, not {request.speed:g}.", "unsupported_speed")
-    _check_name("voice", request.voice, abilities.voices)
-    _check_name("language", request.language, abilities.languages)
+    return msgspec.structs.replace(
+        request,
+        voice=_known("voice", request.voice, abilities.voices),
+        language=_known("language", request.language, abilities.languages),
+    )
 
 
-SLOWEST, FASTEST = 0.5, 2.0
 _CANNOT = {
     "reference": "This model has voices of its own and cannot imitate another one.",
     "speed": "This model has no speed to set: leave it at 1.",
@@ -199,8 +221,11 @@ _CANNOT = {
 }
 
 
-def _check_name(field: str, name: str | None, known: tuple[str, ...]) -> None:
-    if name is None or not known or name.lower() in (each.lower() for each in known):
-        return
+def _known(field: str, name: str | None, known: tuple[str, ...]) -> str | None:
+    if name is None or not known:
+        return name
+    for each in known:
+        if each.lower() == name.lower():
+            return each
     most = ", ".join(known[:40]) + (" …" if len(known) > 40 else "")
     raise RequestError(f"This model has no {field} '{name}'. It has: {most}.", f"unknown_{field}")

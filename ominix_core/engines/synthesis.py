@@ -16,7 +16,7 @@ from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.joiner import Joiner, mono
 from ominix_core.engines.loading import evaluate, refuse_code
 from ominix_core.engines.sentences import pieces
-from ominix_core.engines.speakers import Speaker, Spoken, check, speaker_for
+from ominix_core.engines.speakers import Speaker, Spoken, checked, speaker_for
 from ominix_core.errors import LoadError, OminixError, RequestError
 from ominix_core.generation import Failed, Finished, GenerationEvent, Request, Usage
 from ominix_core.media import Abilities, AudioChunk, SpeechRequest
@@ -92,7 +92,7 @@ class SynthesisEngine:
         """Queue a text. Raises RequestError if the model cannot do what is asked, or there is nothing to speak."""
         if not isinstance(request, SpeechRequest):
             raise RequestError("This model speaks; it takes text to be spoken.", "wrong_kind_of_model")
-        check(request, self.abilities)
+        request = checked(request, self.abilities)
         if next(pieces(request.text), None) is None:
             raise RequestError("There is nothing to speak in this text.", "invalid_input")
         self._queue.append(_Running(request_id, request, pieces(request.text), time.perf_counter()))
