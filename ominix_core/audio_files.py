@@ -115,8 +115,10 @@ def open_audio(target: Path | IO[bytes] | _ForwardOnly, audio_format: AudioForma
     import soundfile
 
     kind, subtype = _FILES[audio_format]
+    # Players tell the length of an MP3 stream from its bit rate, which must be constant for that.
+    constant = {"bitrate_mode": "CONSTANT", "compression_level": 0.5} if audio_format == "mp3" else {}
     try:
-        return soundfile.SoundFile(target, "w", sample_rate, 1, subtype, format=kind)
+        return soundfile.SoundFile(target, "w", sample_rate, 1, subtype, format=kind, **constant)
     except (soundfile.SoundFileError, OSError, ValueError) as error:
         raise AudioFormatError(f"Audio cannot be written as {audio_format} here: {error}") from error
 

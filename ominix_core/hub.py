@@ -18,7 +18,7 @@ from ominix_core.events import RegistryChanged
 from ominix_core.generation import Request
 from ominix_core.guard import MemoryGuard
 from ominix_core.housekeeping import Housekeeper
-from ominix_core.media import Abilities
+from ominix_core.media import Abilities, SpeechRequest
 from ominix_core.memory import GB, Verdict
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
@@ -29,6 +29,7 @@ from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Downloading, Loaded, ModelState, NotDownloaded, Unsupported
 from ominix_core.stream import Generation
 from ominix_core.system import System, disk_under
+from ominix_core.voices import VoiceBook
 from ominix_core.workers.host import convert_in_worker
 from ominix_core.workers.protocol import Convert
 
@@ -54,6 +55,7 @@ class Hub:
         self.home = home or Home.from_environment()
         self.settings = settings or Settings.load(self.home)
         self.registry = registry or Registry.load(self.home, self.settings.registry_key)
+        self.voices = VoiceBook(self.home)
         self._board = StateBoard()
         self._downloads = DownloadManager(self.home, self._board, self.settings, self._convert)
         self._guard = MemoryGuard(self.settings, lambda: self.registry.entries)
@@ -232,8 +234,14 @@ class Hub:
         return self._runtime.abilities(self.resolve(model_id).id)
 
     def generate(self, model_id: str, request: Request) -> Generation:
-        """Hand a request to a loaded model. Raises NotReadyError or BusyError."""
-        return self._runtime.submit(self.resolve(model_id), request)
+        """Hand a request to a loaded model. Raises NotReadyError, BusyError, or VoiceError.
+
+        Speech is asked for with one of the model's voices or one of the user's.
+        """
+        entry = self.resolve(model_id)
+        if isinstance(request, SpeechRequest):
+            request = self.voices.apply(request, self._runtime.abilities(entry.id))
+        return self._runtime.submit(entry, request)
 
     def _state_before_use(self, entry: RegistryEntry) -> ModelState:
         reason = entry.unsupported_reason()

@@ -46,6 +46,14 @@ class Home:
         return self.root / "chats.sqlite"
 
     @property
+    def voices(self) -> Path:
+        return self.root / "voices"
+
+    @property
+    def outputs(self) -> Path:
+        return self.root / "outputs"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

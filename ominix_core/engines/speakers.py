@@ -13,7 +13,7 @@ import msgspec
 
 from ominix_core.engines.phonemes import LANGUAGES, phonemes
 from ominix_core.errors import RequestError
-from ominix_core.media import Abilities, SpeechRequest
+from ominix_core.media import FASTEST, SLOWEST, Abilities, SpeechRequest
 
 if TYPE_CHECKING:
     import mlx.core as mx
@@ -32,9 +32,6 @@ _QWEN3_TTS = {
     "custom_voice": {"instructions", "voice"},
     "voice_design": {"instructions"},
 }
-
-
-SLOWEST, FASTEST = 0.5, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ class FamilySpeaker:
         self._designs_voices = getattr(model.config, "tts_model_type", "") == "voice_design"
         voices = _voices(model, folder) if "voice" in takes else ()
         languages = tuple(getattr(model, "supported_languages", ())) if "language" in takes else ()
-        self.abilities = Abilities((*sorted(takes - {"voice"}), "seed"), voices=voices, languages=languages)
+        self.abilities = Abilities((*sorted(takes), "seed"), voices=voices, languages=languages)
 
     def speak(self, text: str, request: SpeechRequest) -> Iterator[Spoken]:
         if self._designs_voices and not request.instructions:
@@ -132,7 +129,7 @@ class KokoroSpeaker:
         names = sorted(path.stem for path in self._folder.glob("*.safetensors"))
         names.sort(key=lambda name: name != "af_heart")  # the one that it is known for comes first
         self.abilities = Abilities(
-            options=("language", "seed", "speed"), voices=tuple(names), languages=tuple(sorted(LANGUAGES))
+            options=("language", "seed", "speed", "voice"), voices=tuple(names), languages=tuple(sorted(LANGUAGES))
         )
 
     def speak(self, text: str, request: SpeechRequest) -> Iterator[Spoken]:
@@ -194,6 +191,7 @@ def _read_arguments(function: Callable[..., Any]) -> set[str]:
 def checked(request: SpeechRequest, abilities: Abilities) -> SpeechRequest:
     """The request with names as the model spells them. Raises RequestError that names what the model cannot do."""
     asked = {
+        "voice": request.voice is not None,
         "reference": request.reference is not None,
         "speed": request.speed != 1.0,
         "language": request.language is not None,
@@ -213,6 +211,7 @@ def checked(request: SpeechRequest, abilities: Abilities) -> SpeechRequest:
 
 
 _CANNOT = {
+    "voice": "This model has no voices to choose from.",
     "reference": "This model has voices of its own and cannot imitate another one.",
     "speed": "This model has no speed to set: leave it at 1.",
     "language": "This model takes no language: it goes by the text.",

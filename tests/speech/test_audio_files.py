@@ -58,3 +58,8 @@ def test_the_name_of_a_file_tells_its_format() -> None:
     assert [format_of(Path(name)) for name in ("a.WAV", "a.mp3", "a.ogg")] == ["wav", "mp3", "opus"]
     with pytest.raises(AudioFormatError, match=r"a\.aac is of no kind"):
         format_of(Path("a.aac"))
+
+
+def test_the_length_of_an_mp3_stream_can_be_told_from_its_bytes() -> None:
+    samples, _ = soundfile.read(io.BytesIO(b"".join(encode("mp3"))))
+    assert abs(len(samples) - len(TONE)) < RATE / 10

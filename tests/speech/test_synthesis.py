@@ -99,7 +99,7 @@ class TestKokoro:
         abilities = load("kokoro").abilities("kokoro")
         assert abilities is not None
         assert abilities.voices == ("af_heart", "bm_george")
-        assert abilities.options == ("language", "seed", "speed")
+        assert abilities.options == ("language", "seed", "speed", "voice")
         assert {"en", "en-gb", "es", "zh"} <= set(abilities.languages)
 
     def test_voice_and_language_change_the_speech(self, load: Callable[[str], Hub]) -> None:
@@ -140,7 +140,7 @@ class TestQwen3:
     @pytest.mark.parametrize(
         ("kind", "options", "voices"),
         [
-            ("preset", {"instructions", "language", "temperature", "seed"}, ("vivian", "ryan")),
+            ("preset", {"voice", "instructions", "language", "temperature", "seed"}, ("vivian", "ryan")),
             ("base", {"reference", "language", "temperature", "seed"}, ()),
             ("design", {"instructions", "language", "temperature", "seed"}, ()),
         ],
@@ -170,6 +170,11 @@ class TestQwen3:
         assert isinstance(end, Failed)
         assert "clip.wav" in end.message
         assert isinstance(speak(hub, "base", "Hello there.")[1], Finished)
+
+    def test_a_voice_that_it_would_ignore_is_refused(self, load: Callable[[str], Hub]) -> None:
+        _, end = speak(load("design"), "design", "Hello there.", instructions="A sailor", voice="vivian")
+        assert isinstance(end, Failed)
+        assert end.code == "unsupported_voice"
 
     def test_a_designed_voice_needs_its_description(self, load: Callable[[str], Hub]) -> None:
         hub = load("design")
