@@ -13,23 +13,23 @@ from ominix_core.downloads.manager import DownloadManager
 from ominix_core.downloads.store import Usage
 from ominix_core.downloads.verification import Verification
 from ominix_core.engines.base import LoadOptions
-from ominix_core.errors import NotReadyError
+from ominix_core.errors import NotReadyError, RequestError
 from ominix_core.events import RegistryChanged
-from ominix_core.generation import Request
+from ominix_core.generation import Failed, Request
 from ominix_core.guard import MemoryGuard
 from ominix_core.housekeeping import Housekeeper
-from ominix_core.media import Abilities, SpeechRequest
+from ominix_core.media import Abilities, SpeechRequest, TranscriptionRequest, TranscriptSegment
 from ominix_core.memory import GB, Verdict
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry import Category, RegistryEntry
 from ominix_core.registry.update import Update, difference, update_in_background
 from ominix_core.runtime import Runtime
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Downloading, Loaded, ModelState, NotDownloaded, Unsupported
 from ominix_core.stream import Generation
 from ominix_core.system import System, disk_under
-from ominix_core.voices import VoiceBook
+from ominix_core.voices import Voice, VoiceBook
 from ominix_core.workers.host import convert_in_worker
 from ominix_core.workers.protocol import Convert
 
@@ -242,6 +242,25 @@ class Hub:
         if isinstance(request, SpeechRequest):
             request = self.voices.apply(request, self._runtime.abilities(entry.id))
         return self._runtime.submit(entry, request)
+
+    def add_voice(self, name: str, clip: Path, text: str = "") -> Voice:
+        """Keep a clip of 3 to 10 seconds as a voice of the user's; `text` is what is said in it.
+
+        Without `text` the loaded transcription model writes it down, which takes its time.
+        Raises VoiceError if the name is taken or the clip is no good, RequestError if it cannot be transcribed.
+        """
+        listener = self.loaded(Category.ASR)
+        write_down = None if listener is None else lambda path: self._write_down(listener.id, path)
+        return self.voices.add(name, clip, text, write_down)
+
+    def _write_down(self, model_id: str, path: Path) -> str:
+        text = ""
+        for event in self.generate(model_id, TranscriptionRequest(path=str(path))):
+            if isinstance(event, TranscriptSegment):
+                text += event.text
+            elif isinstance(event, Failed):
+                raise RequestError(f"What is said in the clip could not be written down: {event.message}", event.code)
+        return text.strip()
 
     def _state_before_use(self, entry: RegistryEntry) -> ModelState:
         reason = entry.unsupported_reason()

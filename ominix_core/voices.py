@@ -11,7 +11,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,14 +112,26 @@ class VoiceBook:
 
     # -- changes ------------------------------------------------------------------------------------------------
 
-    def add(self, name: str, clip: Path, text: str = "") -> Voice:
-        """Keep a copy of `clip` as a voice. Raises VoiceError if the name is taken or the clip is no good."""
+    def add(
+        self, name: str, clip: Path, text: str = "", write_down: Callable[[Path], str] | None = None
+    ) -> Voice:
+        """Keep a copy of `clip` as a voice. Raises VoiceError if the name is taken or the clip is no good.
+
+        Args:
+            text: What is said in the clip.
+            write_down: Finds that out of the kept clip if `text` is empty; what it raises is raised.
+        """
         name = _checked(name)
         with self._changing() as content:
             self._refuse_taken(content, name)
             self._folder.mkdir(parents=True, exist_ok=True)
             target = _free_file(self._folder, name)
             copy_clip(clip, target)
+            try:
+                text = text or (write_down(target) if write_down else "")
+            except BaseException:
+                target.unlink()
+                raise
             path = str(target) if content.get("models_base_path") else target.name
             content.setdefault("voices", {})[name] = {"ref_audio": path, "ref_text": text}
         return self.find(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from ominix_core.server.choice import IMAGE, SPEECH, TRANSCRIPTION, Task
+from ominix_core.server.choice import IMAGE, TRANSCRIPTION, Task
 from ominix_core.server.errors import NO_RETRY, ApiError
 
 router = APIRouter(include_in_schema=False)
@@ -12,7 +12,6 @@ router = APIRouter(include_in_schema=False)
 _TASKS: dict[str, Task] = {
     "/v1/audio/transcriptions": TRANSCRIPTION,
     "/v1/audio/translations": TRANSCRIPTION,
-    "/v1/audio/speech": SPEECH,
     "/v1/images/generations": IMAGE,
     "/v1/images/edits": IMAGE,
 }

@@ -29,7 +29,9 @@ from ominix_core.server import (
     registry,
     requests,
     responses,
+    speech,
     system,
+    voices,
 )
 from ominix_core.server.access import AccessLog
 from ominix_core.server.auth import KeyGate
@@ -45,6 +47,7 @@ from ominix_core.settings import Settings
 
 _RESOURCES = (
     *(chat, completions, responses, messages, embeddings),
+    *(speech, voices),
     *(generate, disk, models, registry, downloads, absent),
     *(events, requests, system, metrics, health),
 )

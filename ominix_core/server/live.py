@@ -101,15 +101,19 @@ class LiveRequest:
         identity = f"{ominix_core.__version__} {self.entry.id} {self.entry.source.model_dump_json()}"
         return "fp_" + hashlib.sha256(identity.encode()).hexdigest()[:12]
 
-    async def started(self, request: Request) -> None:
-        """Wait a short while for the first event. Raises ApiError if it is a failure."""
+    async def started(
+        self, request: Request, patience: float | None = FIRST_EVENT_SECONDS
+    ) -> GenerationEvent | None:
+        """Wait so many seconds for the first event, which is returned too. Raises ApiError if it is a failure."""
         try:
-            self._held = await _while_connected(request, self._next(FIRST_EVENT_SECONDS))
-            if self._held and isinstance(self._held[0], Failed):
-                raise self._failure(self._held[0])
+            self._held = await _while_connected(request, self._next(patience))
+            first = self._held[0] if self._held else None
+            if isinstance(first, Failed):
+                raise self._failure(first)
         except BaseException:
             self.close()
             raise
+        return first
 
     async def events(self, silence: float | None = None) -> AsyncIterator[GenerationEvent | None]:
         """The answer's events, to Finished; None after each `silence` seconds without any.

@@ -210,7 +210,6 @@ def test_the_api_describes_itself(shared_http: httpx.Client) -> None:
     [
         ("/v1/audio/transcriptions", "transcription"),
         ("/v1/audio/translations", "transcription"),
-        ("/v1/audio/speech", "speech"),
         ("/v1/images/generations", "image"),
         ("/v1/images/edits", "image"),
     ],
