@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ominix_core.errors import OminixError
 
@@ -108,10 +108,12 @@ def format_of(path: Path) -> AudioFormat:
     return name  # type: ignore[return-value]  # the keys of _FILES are formats
 
 
-def open_audio(target: Path | IO[bytes] | _ForwardOnly, audio_format: AudioFormat, sample_rate: int) -> soundfile.SoundFile:
-    """A mono file to write float32 arrays to. Raises AudioFormatError."""
+def open_audio(target: Path | int | _ForwardOnly, audio_format: AudioFormat, sample_rate: int) -> soundfile.SoundFile:
+    """A mono file, or file descriptor, to write float32 arrays to. Raises AudioFormatError."""
     if audio_format == "opus" and sample_rate not in _OPUS_RATES:
-        raise AudioFormatError(f"Opus cannot hold {sample_rate:,} Hz, at which this model speaks: use mp3, flac or wav.")
+        raise AudioFormatError(
+            f"Opus cannot hold {sample_rate:,} Hz, at which this model speaks: use mp3, flac or wav."
+        )
     import soundfile
 
     kind, subtype = _FILES[audio_format]

@@ -1,4 +1,4 @@
-"""The loudspeaker and the microphone of the machine that this program runs on. Nothing is imported before it is used."""
+"""The loudspeaker and the microphone of the machine that this program runs on. PortAudio is loaded when first used."""
 
 from __future__ import annotations
 
@@ -111,6 +111,20 @@ class Playback:
                 yield samples[start : start + self._slice_bytes]
 
 
+def play_file(path: Path) -> None:
+    """Play an audio file to its end. Raises DeviceError, also if it cannot be read."""
+    import soundfile
+
+    try:
+        samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise DeviceError(f"{path.name} cannot be played: {error}") from error
+    playback = Playback(sample_rate)
+    playback.feed(samples.mean(axis=1).astype("<f4").tobytes())
+    playback.finish()
+    playback.wait()
+
+
 def record(path: Path, max_seconds: float, on_level: Callable[[float], None], stop: threading.Event) -> Path:
     """Record from the microphone to the WAV file `path` until `stop` is set or `max_seconds` are over; returns `path`.
 
@@ -178,8 +192,8 @@ def _open(direction: Direction, sample_rate: int, sample_type: str) -> Any:
         raise DeviceError("Playing and recording need the package sounddevice: pip install sounddevice") from error
     except OSError as error:  # what it raises where the C library is missing
         raise DeviceError(
-            "Playing and recording need the PortAudio library: sudo apt install libportaudio2 (or your system's package)."
-            f" {_without_device(direction)}"
+            "Playing and recording need the PortAudio library: brew install portaudio, or sudo apt install "
+            f"libportaudio2. {_without_device(direction)}"
         ) from error
     kind = sounddevice.RawOutputStream if direction == "output" else sounddevice.RawInputStream
     try:

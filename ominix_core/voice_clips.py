@@ -33,9 +33,7 @@ def copy_clip(source: Path, target: Path) -> None:
             # Some formats do not tell how long they are, so that one sample more than wanted is asked for.
             audio = file.read(int(LONGEST * rate) + 1, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
-        raise VoiceError(
-            f"{source.name} cannot be read as audio: give a WAV, FLAC, MP3, OGG or AIFF file."
-        ) from error
+        raise VoiceError(f"{source.name} cannot be read as audio: give a WAV, FLAC, MP3, OGG or AIFF file.") from error
     if not np.isfinite(audio).all():
         raise VoiceError(f"{source.name} holds samples that are no numbers.")
     mono = audio.mean(axis=1)

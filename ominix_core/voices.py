@@ -112,9 +112,7 @@ class VoiceBook:
 
     # -- changes ------------------------------------------------------------------------------------------------
 
-    def add(
-        self, name: str, clip: Path, text: str = "", write_down: Callable[[Path], str] | None = None
-    ) -> Voice:
+    def add(self, name: str, clip: Path, text: str = "", write_down: Callable[[Path], str] | None = None) -> Voice:
         """Keep a copy of `clip` as a voice. Raises VoiceError if the name is taken or the clip is no good.
 
         Args:

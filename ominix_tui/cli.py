@@ -13,7 +13,7 @@ import typer
 
 from ominix_core import __version__
 from ominix_core.errors import OminixError
-from ominix_tui.commands import downloads, keys, logs, models, registry, remote, serve, service, tui
+from ominix_tui.commands import downloads, keys, logs, models, registry, remote, serve, service, speech, tui, voices
 
 app = typer.Typer(
     name="ominix",
@@ -30,6 +30,7 @@ app.command("rm")(downloads.remove)
 app.command("verify")(downloads.verify)
 app.command("du")(downloads.disk_usage)
 app.command("run")(models.run)
+app.command("speak")(speech.speak)
 app.command("serve")(serve.serve)
 app.command("ps")(remote.ps)
 app.command("load")(remote.load)
@@ -38,6 +39,7 @@ app.command("stop")(remote.stop)
 app.command("logs")(logs.logs)
 app.add_typer(registry.registry_app, name="registry")
 app.add_typer(keys.app, name="keys")
+app.add_typer(voices.app, name="voices")
 app.add_typer(service.app, name="service")
 
 FAR_COMMANDS = ("list", "pull", "rm", "verify", "du", "run", "ps", "load", "unload")

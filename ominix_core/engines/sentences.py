@@ -1,4 +1,4 @@
-"""Cuts text into the pieces that a speech model is given one after the other: sentences, as far as they are short enough."""
+"""Cuts text into the pieces that a speech model is given one after the other: sentences, unless they are too long."""
 
 from __future__ import annotations
 
@@ -22,9 +22,17 @@ _END = re.compile(
 _CLAUSE_END = re.compile(r"[,;:—–](?=\s)|[，、；：…]")
 _LAST_WORD = re.compile(r"[^\W\d_](?:[\w.]*\w)?\.$")
 
-_BEFORE_A_NAME = frozenset("mr mrs ms dr prof st mt gen col capt lt sgt rev hon gov sen rep pres messrs fr sr sra".split())
-_INSIDE_A_SENTENCE = frozenset("e.g i.e vs cf no nos vol fig figs pp approx z.b d.h bzw ca nr p.ex".split())
-_PERHAPS_AT_THE_END = frozenset("etc a.m p.m inc ltd co corp jr bros usw".split())
+_BEFORE_A_NAME = {
+    "mr", "mrs", "ms", "dr", "prof", "st", "mt", "gen", "col", "capt", "lt", "sgt", "rev", "sen", "rep",
+    "messrs",
+}  # fmt: skip
+_INSIDE_A_SENTENCE = {
+    "e.g", "i.e", "vs", "cf", "no", "nos", "vol", "fig", "figs", "pp", "approx", "z.b", "d.h", "bzw", "ca",
+    "nr",
+}  # fmt: skip
+_PERHAPS_AT_THE_END = {
+    "etc", "a.m", "p.m", "inc", "ltd", "co", "corp", "jr", "bros", "usw",
+}  # fmt: skip
 
 
 def pieces(text: str) -> Iterator[str]:
@@ -83,7 +91,9 @@ def ends_with_abbreviation(text: str, following: str = "") -> bool:
 def _cut(sentence: str, limit: int) -> Iterator[str]:
     """A sentence that is too long, at the ends of clauses, else between words, else anywhere."""
     while (room := _letters_in(sentence, limit)) < len(sentence):
-        at = max((match.end() for match in _CLAUSE_END.finditer(sentence, 0, room + 1) if match.end() <= room), default=0)
+        at = max(
+            (match.end() for match in _CLAUSE_END.finditer(sentence, 0, room + 1) if match.end() <= room), default=0
+        )
         if at < room // 3:
             at = sentence.rfind(" ", 0, room + 1)
         if at <= 0:

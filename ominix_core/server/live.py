@@ -101,9 +101,7 @@ class LiveRequest:
         identity = f"{ominix_core.__version__} {self.entry.id} {self.entry.source.model_dump_json()}"
         return "fp_" + hashlib.sha256(identity.encode()).hexdigest()[:12]
 
-    async def started(
-        self, request: Request, patience: float | None = FIRST_EVENT_SECONDS
-    ) -> GenerationEvent | None:
+    async def started(self, request: Request, patience: float | None = FIRST_EVENT_SECONDS) -> GenerationEvent | None:
         """Wait so many seconds for the first event, which is returned too. Raises ApiError if it is a failure."""
         try:
             self._held = await _while_connected(request, self._next(patience))

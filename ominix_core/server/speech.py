@@ -25,9 +25,7 @@ _CONTENT = {media_type: {} for media_type in (*MEDIA_TYPES.values(), "text/event
 
 
 @router.post("/v1/audio/speech", response_class=Response, responses={200: {"content": _CONTENT}})
-async def create_speech(
-    body: SpeechRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests
-) -> Response:
+async def create_speech(body: SpeechRequest, request: Request, hub: TheHub, live_requests: TheLiveRequests) -> Response:
     """Speak a text. The audio comes sentence by sentence; a connection that breaks off means that it is incomplete."""
     entry = await choose(hub, body.model, SPEECH)
     live = await live_requests.start(request, "speech_", entry, body.to_hub())
@@ -47,10 +45,9 @@ async def create_speech(
 
 async def _audio(live: LiveRequest, stream: AudioStream) -> AsyncIterator[bytes]:
     async for part in live.events():
-        if isinstance(part, AudioChunk):
-            # Other requests go on while it is encoded.
-            if encoded := await asyncio.to_thread(stream.add, part.samples):
-                yield encoded
+        # Other requests go on while it is encoded.
+        if isinstance(part, AudioChunk) and (encoded := await asyncio.to_thread(stream.add, part.samples)):
+            yield encoded
     yield stream.end()
 
 

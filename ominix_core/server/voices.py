@@ -32,7 +32,7 @@ def list_voices(hub: TheHub) -> VoiceList:
 async def add_voice(
     hub: TheHub, name: Annotated[str, Form()], file: UploadFile, text: Annotated[str, Form()] = ""
 ) -> Voice:
-    """Keep a clip of 3 to 10 seconds as a voice. Without `text` the loaded transcription model writes down what is said."""
+    """Keep a clip of 3 to 10 seconds as a voice. Without `text` the loaded transcription model writes it down."""
     return await asyncio.to_thread(_add, hub, name, file, text)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,9 +46,8 @@ def test_a_long_word_is_cut_anywhere() -> None:
     assert max(map(len, pieces("我" * 1000))) <= LONGEST_WEIGHT / 4
 
 
-@given(st.text(st.sampled_from("aB3 .,!?…。，\"”)\n我Mr")) | st.text())
+@given(st.text(st.sampled_from('aB3 .,!?…。，"”)\n我Mr')) | st.text())
 def test_nothing_spoken_is_lost_and_no_piece_is_too_long(text: str) -> None:
     parts = list(pieces(text))
-    letters = re.compile(r"\w")
     assert [c for c in "".join(parts) if c.isalnum()] == [c for c in text if c.isalnum()]
-    assert all(len(part) <= LONGEST_WEIGHT and letters.search(part) or any(c.isalnum() for c in part) for part in parts)
+    assert all(len(part) <= LONGEST_WEIGHT and any(c.isalnum() for c in part) for part in parts)

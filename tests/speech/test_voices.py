@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ class TestNames:
     def test_a_name_is_found_in_any_case(self, book: VoiceBook, write: Write) -> None:
         book.add("Анна Ü", write())
         assert book.find("анна ü").name == "Анна Ü"
-        with pytest.raises(UnknownVoiceError, match="no voice 'Bob'. Yours are: Анна Ü."):
+        with pytest.raises(UnknownVoiceError, match=r"no voice 'Bob'\. Yours are: Анна Ü\."):
             book.find("Bob")
 
     @pytest.mark.parametrize("name", ["", " ", "../anna", "a/b", "a" * 65, "-x", "a\nb\x1b"])
@@ -116,7 +116,7 @@ class TestNames:
 
 
 class TestFile:
-    ORIGINAL: dict[str, Any] = {
+    ORIGINAL: ClassVar[dict[str, Any]] = {
         "default_voice": "Doubao",
         "models_base_path": "",
         "version": 3,

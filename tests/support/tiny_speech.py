@@ -1,4 +1,4 @@
-"""Tiny random speech models in the folder layouts that mlx-audio loads: noise as speech, but real in everything else."""
+"""Tiny random speech models in the folder layouts that mlx-audio loads: noise as speech, real in everything else."""
 
 from __future__ import annotations
 

@@ -21,13 +21,13 @@ class Voice(ApiObject):
     id: str
     object: Literal["voice"] = "voice"
     model: str | None = None
-    aliases: list[str] = []
+    aliases: tuple[str, ...] = ()
     text: str = ""
     default: bool = False
 
     @classmethod
     def of(cls, voice: HubVoice) -> Voice:
-        return cls(id=voice.name, aliases=list(voice.aliases), text=voice.text, default=voice.is_default)
+        return cls(id=voice.name, aliases=voice.aliases, text=voice.text, default=voice.is_default)
 
 
 class VoiceList(ApiObject):
