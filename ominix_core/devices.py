@@ -59,11 +59,15 @@ def listening_hint(command: str = 'ominix speak "Hello"') -> str:
 class Playback:
     """Plays mono float32 audio as it arrives, on a thread of its own.
 
+    Attributes:
+        played_seconds: How much of it has been handed to the loudspeaker.
+
     Raises:
         DeviceError: There is no loudspeaker, or it does not take this sample rate.
     """
 
     def __init__(self, sample_rate: int) -> None:
+        self.played_seconds = 0.0
         self._slice_bytes = int(sample_rate * SLICE_SECONDS) * 4
         self._stopped = threading.Event()
         self._waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -98,6 +102,7 @@ class Playback:
             with self._stream:
                 for part in self._slices():
                     self._stream.write(part)
+                    self.played_seconds += len(part) / self._slice_bytes * SLICE_SECONDS
                 if self._stopped.is_set():
                     self._stream.abort()
         except Exception:  # the device was unplugged, or went to another program

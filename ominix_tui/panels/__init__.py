@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 FACTS = "ominix_tui.panels.facts:FactsPanel"
 PANELS = {
+    "TTSSynthesis": "ominix_tui.panels.tts_synthesis:TTSSynthesisPanel",
     "LLMChat": "ominix_tui.panels.llm_chat:LLMChatPanel",
 }
 

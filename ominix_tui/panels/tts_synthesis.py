@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -14,18 +13,17 @@ from textual.widgets import Button, Input, Label, Select, Static, TextArea
 
 from ominix_core import devices
 from ominix_core.errors import OminixError
-from ominix_core.generation import Failed, Finished
-from ominix_core.media import FASTEST, SLOWEST, Abilities, AudioChunk, SpeechRequest
+from ominix_core.generation import Failed
+from ominix_core.media import FASTEST, SLOWEST, Abilities, SpeechRequest
+from ominix_core.paths import Home
 from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded
 from ominix_tui.panels.base import ModelPanel
+from ominix_tui.speech_take import SpeechTake
 from ominix_tui.text import one_line, printable
 from ominix_tui.widgets.number_field import NumberField
 from ominix_tui.widgets.prompt_area import PromptArea
 from ominix_tui.widgets.telling import telling
 from ominix_tui.widgets.waveform import Waveform
-
-if TYPE_CHECKING:
-    from ominix_core.stream import Generation
 
 TICK_SECONDS = 0.1
 
@@ -47,9 +45,9 @@ class TTSSynthesisPanel(ModelPanel):
         #speed-row NumberField { margin-right: 1; }
         #speed Label { width: 8; padding: 0; }
         #speed Input { width: 5; }
+        #speed-range { color: $text-muted; }
         Horizontal:focus-within > .caption { color: $text-accent; }
-        Button { min-width: 0; padding: 0 1; margin-right: 1; }
-        #manage { margin: 0 0 0 1; }
+        Button { min-width: 0; padding: 0 1; margin-left: 1; }
         .spring { width: 1fr; }
         #problem { display: none; width: 1fr; color: $text-error; }
         #sound { height: 1fr; min-height: 3; }
@@ -76,23 +74,23 @@ class TTSSynthesisPanel(ModelPanel):
                 yield Input(placeholder="How to speak, in words, if you like", compact=True, id="style")
             with Horizontal(id="speed-row"):
                 yield NumberField("Speed", 1.0, SLOWEST, FASTEST, id="speed")
-                yield Label(f"{SLOWEST:g} is slow, {FASTEST:g} is fast", classes="caption", id="speed-range")
+                yield Label(f"{SLOWEST:g} is slow, {FASTEST:g} is fast", id="speed-range")
             with Horizontal(id="text-row"):
                 yield Label("Text", classes="caption")
                 yield PromptArea(
                     placeholder="Enter text to speak", compact=True, highlight_cursor_line=False, id="text"
                 )
             with Horizontal(id="buttons"):
-                yield Button("▶ Generate & Play", variant="primary", compact=True, id="generate")
-                yield Button("Save .wav", compact=True, id="save")
                 yield Static(classes="spring")
+                yield Button("Save .wav", compact=True, id="save")
+                yield Button("▶ Generate & Play", variant="primary", compact=True, id="generate")
             yield Label(id="problem", markup=False)
         with Vertical(id="sound", classes="box"):
             yield Label(id="hint", markup=False)
             yield Waveform(id="waveform")
 
     def on_mount(self) -> None:
-        self._take: Take | None = None
+        self._take: SpeechTake | None = None
         self._timer = self.set_interval(TICK_SECONDS, self._tick, pause=True)
         self._show_abilities(None)
         self._show_status("Ready")
@@ -216,7 +214,7 @@ class TTSSynthesisPanel(ModelPanel):
         self._show_problem(None)
         self.query_one("#hint").display = False
         self.query_one(Waveform).clear()
-        self._take = Take(generation)
+        self._take = SpeechTake(generation)
         self._timer.resume()
         self._show_buttons()
 
@@ -228,7 +226,7 @@ class TTSSynthesisPanel(ModelPanel):
     @telling
     async def action_save(self) -> None:
         if self._take is not None and self._take.seconds:
-            path = await asyncio.to_thread(save_wav, self._take)
+            path = await asyncio.to_thread(self._take.save, Home.from_environment().outputs)
             self.notify(f"Saved {path}", title="Speech", markup=False)
 
     @work(group="manage")
@@ -245,10 +243,12 @@ class TTSSynthesisPanel(ModelPanel):
         if take is None:
             return
         waveform = self.query_one(Waveform)
+        silent_so_far = not take.seconds
         for chunk in take.receive():
             waveform.add(chunk.samples, chunk.sample_rate)
-            if take.playback is None and not take.opening:
-                self._open_playback(take)
+        if silent_so_far and take.seconds:
+            take.opening = True
+            self._open_playback(take)
         waveform.show_played(take.played_share)
         self._show_status(take.describe(), take.figures())
         if isinstance(take.last, Failed):
@@ -258,15 +258,11 @@ class TTSSynthesisPanel(ModelPanel):
             self._show_buttons()
 
     @work(group="playback")
-    async def _open_playback(self, take: Take) -> None:
-        take.opening = True
+    async def _open_playback(self, take: SpeechTake) -> None:
         try:
-            playback = await asyncio.to_thread(devices.Playback, take.sample_rate)
+            await asyncio.to_thread(take.open_playback)
         except OminixError as error:
-            take.mute = True
             self._show_problem(f"{error} (Ctrl+S)")
-        else:
-            take.play(playback)
 
     def _show_status(self, status: str, figures: str = "") -> None:
         box = self.query_one("#sound")
@@ -279,3 +275,25 @@ class TTSSynthesisPanel(ModelPanel):
         button.variant = "warning" if self._busy else "primary"
         self.query_one("#save").disabled = self._take is None or not self._take.seconds
         self.refresh_bindings()
+
+
+def _imitates(abilities: Abilities | None) -> bool:
+    return abilities is not None and "reference" in abilities.options
+
+
+def _hint(state: ModelState) -> str:
+    match state:
+        case Loaded():
+            return f"The speech is drawn here, and played{devices.where()}."
+        case Loading():
+            return "The model is on its way into memory. You can type your text already."
+        case Downloading():
+            return "The model is on its way to this machine. You can type your text already."
+        case Downloaded():
+            return "Load the model to try it: press l in the list of models."
+        case NotDownloaded():
+            return "This model is not on this machine yet: press g in the list of models to get it."
+        case Error():
+            return "The model is not in memory; what happened is told above."
+        case _:
+            return ""

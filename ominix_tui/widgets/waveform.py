@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import itertools
 import sys
 
 from rich.segment import Segment
@@ -18,7 +19,7 @@ class Waveform(Widget):
     """Shows all of the audio that it was given, the part that has been played in another colour."""
 
     DEFAULT_CSS = """
-    Waveform { height: 1fr; color: $text-muted; }
+    Waveform { height: 1fr; max-height: 11; color: $text-muted; }
     """
     COMPONENT_CLASSES = {"waveform--played"}
 
@@ -65,7 +66,7 @@ class Waveform(Widget):
         if not count:
             return [0.0] * width
         edges = [index * count // width for index in range(width + 1)]
-        return [max(self._peaks[start : max(start + 1, end)]) for start, end in zip(edges, edges[1:], strict=False)]
+        return [max(self._peaks[start : max(start + 1, end)]) for start, end in itertools.pairwise(edges)]
 
 
 def _peak(samples: bytes) -> float:
