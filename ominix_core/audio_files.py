@@ -50,7 +50,8 @@ def to_pcm16(samples: bytes) -> bytes:
     """Little-endian float32 as little-endian 16-bit integers."""
     import numpy as np
 
-    return np.rint(np.frombuffer(samples, "<f4") * 32_767).astype("<i2").tobytes()
+    pcm: bytes = np.rint(np.frombuffer(samples, "<f4") * 32_767).astype("<i2").tobytes()
+    return pcm
 
 
 class AudioStream:

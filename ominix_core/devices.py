@@ -176,7 +176,7 @@ def _peak(block: bytes) -> float:
 
 
 def _silence_help() -> str:
-    if sys.platform != "darwin":
+    if platform.system() != "Darwin":
         return f"The microphone{where()} gave only silence. Is it muted, or another one meant?"
     if over_ssh():
         return (

@@ -44,7 +44,7 @@ _BRITISH = {"ə^ʊ": "Q", "e^ə": "ɛː", "i^ə": "ɪə", "iə": "ɪə"}
 _OTHERS = _DIPHTHONGS | {"o^ʊ": "O", "ə^ʊ": "Q", "d^z": "ʣ", "t^s": "ʦ", "s^s": "S", "-": ""}
 
 _MONEY = re.compile(r"([$€£])\s?(\d[\d,]*(?:\.\d+)?)(\s(?:hundred|thousand|million|billion|trillion))?", re.IGNORECASE)
-_CURRENCIES = {"$": "dollar", "€": "euro", "£": "pound"}
+_CURRENCIES = {"$": ("dollar", "cents"), "€": ("euro", "cents"), "£": ("pound", "pence")}
 
 
 def phonemes(text: str, letter: str) -> str:
@@ -70,11 +70,12 @@ def _rewrite(sounds: str, table: dict[str, str]) -> str:
 
 def _spoken_money(match: re.Match[str]) -> str:
     sign, amount, magnitude = match.groups()
-    unit = _CURRENCIES[sign] + ("s" if magnitude or amount != "1" else "")
+    name, parts = _CURRENCIES[sign]
     whole, _, cents = amount.partition(".")
-    if magnitude or len(cents) != 2 or sign == "£":
+    unit = name if whole == "1" and not magnitude else f"{name}s"
+    if magnitude or len(cents) not in (0, 2):
         return f"{amount}{magnitude or ''} {unit}"
-    return f"{whole} {unit} and {int(cents)} cents" if int(cents) else f"{whole} {unit}"
+    return f"{whole} {unit} and {int(cents)} {parts}" if int(cents or 0) else f"{whole} {unit}"
 
 
 @functools.cache

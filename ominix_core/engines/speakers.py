@@ -153,7 +153,8 @@ class KokoroSpeaker:
         import mlx.core as mx
 
         if name not in self._voices:
-            self._voices[name] = mx.load(str(self._folder / f"{name}.safetensors"))["voice"].astype(mx.float32)
+            tensors: Any = mx.load(str(self._folder / f"{name}.safetensors"))
+            self._voices[name] = tensors["voice"].astype(mx.float32)
         return self._voices[name]
 
 

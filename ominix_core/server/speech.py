@@ -21,7 +21,7 @@ from ominix_core.server.sse import KEEP_ALIVE_SECONDS, ClosingStream, EventStrea
 
 router = APIRouter(tags=["audio"])
 
-_CONTENT = {media_type: {} for media_type in (*MEDIA_TYPES.values(), "text/event-stream")}
+_CONTENT: dict[str, dict[str, str]] = {media_type: {} for media_type in (*MEDIA_TYPES.values(), "text/event-stream")}
 
 
 @router.post("/v1/audio/speech", response_class=Response, responses={200: {"content": _CONTENT}})

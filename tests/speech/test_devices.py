@@ -123,14 +123,14 @@ class TestRecording:
             assert file.getnframes() == 4_800
 
     @pytest.mark.parametrize(
-        ("platform", "over_ssh", "words"),
-        [("linux", False, "Is it muted"), ("darwin", False, "Privacy & Security"), ("darwin", True, "over SSH no")],
+        ("system", "over_ssh", "words"),
+        [("Linux", False, "Is it muted"), ("Darwin", False, "Privacy & Security"), ("Darwin", True, "over SSH no")],
     )
     def test_mere_silence_is_explained(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, over_ssh: bool, words: str
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, over_ssh: bool, words: str
     ) -> None:
         Input.level = 0
-        monkeypatch.setattr(sys, "platform", platform)
+        monkeypatch.setattr("platform.system", lambda: system)
         if over_ssh:
             monkeypatch.setenv("SSH_CONNECTION", "1 2 3 4")
         with pytest.raises(DeviceError, match=words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -123,8 +124,14 @@ class TestKokoro:
         ],
     )
     def test_what_it_cannot_do_is_refused_by_name(
-        self, load: Callable[[str], Hub], fields: dict[str, Any], code: str, message: str
+        self,
+        load: Callable[[str], Hub],
+        monkeypatch: pytest.MonkeyPatch,
+        fields: dict[str, Any],
+        code: str,
+        message: str,
     ) -> None:
+        monkeypatch.setitem(sys.modules, "misaki.ja", None)
         _, end = listen(load("kokoro").generate("kokoro", SpeechRequest(**({"text": "Hello there."} | fields))))
         assert isinstance(end, Failed)
         assert end.code == code
