@@ -12,7 +12,7 @@ import threading
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from ominix_core.errors import OminixError
 
@@ -116,14 +116,14 @@ class Playback:
                 yield samples[start : start + self._slice_bytes]
 
 
-def play_file(path: Path) -> None:
+def play_file(file: Path | IO[bytes]) -> None:
     """Play an audio file to its end. Raises DeviceError, also if it cannot be read."""
     import soundfile
 
     try:
-        samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+        samples, sample_rate = soundfile.read(file, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
-        raise DeviceError(f"{path.name} cannot be played: {error}") from error
+        raise DeviceError(f"This audio cannot be played: {error}") from error
     playback = Playback(sample_rate)
     playback.feed(samples.mean(axis=1).astype("<f4").tobytes())
     playback.finish()

@@ -29,7 +29,7 @@ from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Downloading, Loaded, ModelState, NotDownloaded, Unsupported
 from ominix_core.stream import Generation
 from ominix_core.system import System, disk_under
-from ominix_core.voices import Voice, VoiceBook
+from ominix_core.voices import VoiceBook
 from ominix_core.workers.host import convert_in_worker
 from ominix_core.workers.protocol import Convert
 
@@ -55,7 +55,7 @@ class Hub:
         self.home = home or Home.from_environment()
         self.settings = settings or Settings.load(self.home)
         self.registry = registry or Registry.load(self.home, self.settings.registry_key)
-        self.voices = VoiceBook(self.home)
+        self.voices = VoiceBook(self.home, self._write_down)
         self._board = StateBoard()
         self._downloads = DownloadManager(self.home, self._board, self.settings, self._convert)
         self._guard = MemoryGuard(self.settings, lambda: self.registry.entries)
@@ -243,19 +243,13 @@ class Hub:
             request = self.voices.apply(request, self._runtime.abilities(entry.id))
         return self._runtime.submit(entry, request)
 
-    def add_voice(self, name: str, clip: Path, text: str = "") -> Voice:
-        """Keep a clip of 3 to 10 seconds as a voice of the user's; `text` is what is said in it.
-
-        Without `text` the loaded transcription model writes it down, which takes its time.
-        Raises VoiceError if the name is taken or the clip is no good, RequestError if it cannot be transcribed.
-        """
+    def _write_down(self, clip: Path) -> str:
+        """What is said in a clip of a voice; empty if no transcription model is loaded."""
         listener = self.loaded(Category.ASR)
-        write_down = None if listener is None else lambda path: self._write_down(listener.id, path)
-        return self.voices.add(name, clip, text, write_down)
-
-    def _write_down(self, model_id: str, path: Path) -> str:
+        if listener is None:
+            return ""
         text = ""
-        for event in self.generate(model_id, TranscriptionRequest(path=str(path))):
+        for event in self.generate(listener.id, TranscriptionRequest(path=str(clip))):
             if isinstance(event, TranscriptSegment):
                 text += event.text
             elif isinstance(event, Failed):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -32,38 +32,49 @@ class UnknownVoiceError(VoiceError):
 
     code = "voice_not_found"
 
-    def __init__(self, name: str, known: list[str]) -> None:
-        has = f"Yours are: {', '.join(known)}." if known else "You have none yet: ominix voices add NAME CLIP"
-        super().__init__(f"There is no voice '{name}'. {has}")
-
 
 @dataclass(frozen=True, slots=True)
 class Voice:
     """One voice.
 
     Attributes:
-        clip: The audio to speak like.
+        path: The clip to speak like, where this program can read it.
         text: What is said in it; empty if unknown.
         speed_factor: The speed of every request with this voice is multiplied by it.
         is_default: Whether requests that name no voice use it, on models without voices of their own.
     """
 
     name: str
-    clip: Path
+    path: Path | None = None
     text: str = ""
     aliases: tuple[str, ...] = ()
     speed_factor: float = 1.0
     is_default: bool = False
 
-    @property
-    def reference(self) -> VoiceReference:
-        return VoiceReference(str(self.clip), self.text or None)
+
+class Voices(Protocol):
+    """The voices where the models are. Raises VoiceError, and UnknownVoiceError for a name that is none."""
+
+    def all(self) -> list[Voice]: ...
+
+    def add(self, name: str, clip: Path, text: str = "") -> Voice: ...
+
+    def rename(self, name: str, new_name: str) -> Voice: ...
+
+    def remove(self, name: str) -> None: ...
+
+    def clip(self, name: str) -> bytes: ...
 
 
 class VoiceBook:
-    """The voices in a home. Any program may change the file; each call reads it anew."""
+    """The voices in a home. Any program may change the file; each call reads it anew.
 
-    def __init__(self, home: Home) -> None:
+    Args:
+        write_down: Finds out what is said in a clip, or that nobody can tell.
+    """
+
+    def __init__(self, home: Home, write_down: Callable[[Path], str] = lambda _: "") -> None:
+        self._write_down = write_down
         self._folder = home.voices
         self._file = home.voices / _FILE_NAME
 
@@ -78,7 +89,13 @@ class VoiceBook:
             for voice in voices:
                 if name.casefold() in (each.casefold() for each in names(voice)):
                     return voice
-        raise UnknownVoiceError(name, [voice.name for voice in voices])
+        known = ", ".join(voice.name for voice in voices)
+        has = f"Yours are: {known}." if known else "You have none yet: ominix voices add NAME CLIP"
+        raise UnknownVoiceError(f"There is no voice '{name}'. {has}")
+
+    def clip(self, name: str) -> bytes:
+        """The clip of a voice as a WAV file. Raises VoiceError if it is gone."""
+        return _clip_of(self.find(name)).read_bytes()
 
     def apply(self, request: SpeechRequest, abilities: Abilities | None) -> SpeechRequest:
         """The request with the user's voice that it names as its reference; one of the model's own stays a name.
@@ -90,12 +107,11 @@ class VoiceBook:
         voice = self._meant(request.voice, abilities)
         if voice is None:
             return request
-        if not voice.clip.is_file():
-            raise VoiceError(f"The clip of the voice '{voice.name}' is gone: {voice.clip}. Add the voice again.")
+        reference = VoiceReference(str(_clip_of(voice)), voice.text or None)
         speed = request.speed
         if "speed" in abilities.options and voice.speed_factor != 1.0:
             speed = min(max(speed * voice.speed_factor, SLOWEST), FASTEST)
-        return msgspec.structs.replace(request, voice=None, reference=voice.reference, speed=speed)
+        return msgspec.structs.replace(request, voice=None, reference=reference, speed=speed)
 
     def _meant(self, name: str | None, abilities: Abilities) -> Voice | None:
         if name is None:
@@ -112,12 +128,11 @@ class VoiceBook:
 
     # -- changes ------------------------------------------------------------------------------------------------
 
-    def add(self, name: str, clip: Path, text: str = "", write_down: Callable[[Path], str] | None = None) -> Voice:
-        """Keep a copy of `clip` as a voice. Raises VoiceError if the name is taken or the clip is no good.
+    def add(self, name: str, clip: Path, text: str = "") -> Voice:
+        """Keep a copy of a clip of 3 to 10 seconds as a voice; `text` is what is said in it.
 
-        Args:
-            text: What is said in the clip.
-            write_down: Finds that out of the kept clip if `text` is empty; what it raises is raised.
+        Without `text` the loaded transcription model writes it down, which takes its time.
+        Raises VoiceError if the name is taken or the clip is no good, RequestError if it cannot be transcribed.
         """
         name = _checked(name)
         with self._changing() as content:
@@ -126,7 +141,7 @@ class VoiceBook:
             target = _free_file(self._folder, name)
             copy_clip(clip, target)
             try:
-                text = text or (write_down(target) if write_down else "")
+                text = text or self._write_down(target)
             except BaseException:
                 target.unlink()
                 raise
@@ -153,9 +168,9 @@ class VoiceBook:
             del content["voices"][voice.name]
             if voice.is_default:
                 content["default_voice"] = None
-        still_used = any(other.clip == voice.clip for other in self.all())
-        if not still_used and voice.clip.parent == self._folder:
-            voice.clip.unlink(missing_ok=True)
+        still_used = any(other.path == voice.path for other in self.all())
+        if not still_used and voice.path is not None and voice.path.parent == self._folder:
+            voice.path.unlink(missing_ok=True)
 
     # -- the file -----------------------------------------------------------------------------------------------
 
@@ -211,6 +226,12 @@ def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise VoiceError(f"'{name[:80]}' is no name for a voice: up to 64 letters, digits, spaces, dots and dashes.")
     return name
+
+
+def _clip_of(voice: Voice) -> Path:
+    if voice.path is None or not voice.path.is_file():
+        raise VoiceError(f"The clip of the voice '{voice.name}' is gone: {voice.path}. Add the voice again.")
+    return voice.path
 
 
 def _free_file(folder: Path, name: str) -> Path:

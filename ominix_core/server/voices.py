@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, UploadFile
+from starlette.responses import Response
 
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import Category
@@ -36,6 +37,12 @@ async def add_voice(
     return await asyncio.to_thread(_add, hub, name, file, text)
 
 
+@router.get("/v1/voices/{voice}/clip", response_class=Response, responses={200: {"content": {"audio/wav": {}}}})
+def get_clip(voice: str, hub: TheHub) -> Response:
+    """The clip of one of the user's voices."""
+    return Response(hub.voices.clip(voice), media_type="audio/wav")
+
+
 @router.patch("/v1/voices/{voice}", dependencies=[Depends(may_manage)])
 def rename_voice(voice: str, body: VoiceChange, hub: TheHub) -> Voice:
     """Give a voice another name."""
@@ -55,4 +62,4 @@ def _add(hub: Hub, name: str, file: UploadFile, text: str) -> Voice:
         clip = Path(folder) / "clip"
         with clip.open("wb") as copy:
             shutil.copyfileobj(file.file, copy)
-        return Voice.of(hub.add_voice(name, clip, text))
+        return Voice.of(hub.voices.add(name, clip, text))

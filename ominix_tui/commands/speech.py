@@ -16,13 +16,14 @@ from ominix_core.errors import OminixError, RequestError
 
 if TYPE_CHECKING:
     from ominix_core.audio_files import AudioFormat
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.media import AudioChunk
     from ominix_core.registry.entry import RegistryEntry
     from ominix_core.stream import Generation
 
 
 def speak(
+    context: typer.Context,
     text: Annotated[str | None, typer.Argument(help="What to say; read from standard input when left out.")] = None,
     model: Annotated[str | None, typer.Option(help="Its id; without it, a speech model on this machine.")] = None,
     voice: Annotated[
@@ -41,14 +42,14 @@ def speak(
     from ominix_core.media import SpeechRequest
     from ominix_tui.commands.models import text_or_stdin
     from ominix_tui.commands.progress import follow
-    from ominix_tui.commands.session import open_hub
+    from ominix_tui.commands.session import chosen_server, open_hub_in_use
 
     words = text_or_stdin(text, "ominix speak")
     request = SpeechRequest(
         text=words, voice=voice, speed=speed, language=language, instructions=instructions, seed=seed
     )
     listener = _listener(output)
-    with open_hub() as hub:
+    with open_hub_in_use(chosen_server(context)) as hub:
         entry = hub.resolve(model) if model else _model_here(hub)
         follow(hub, entry.id, hub.load(entry.id))
         started = time.monotonic()
@@ -59,7 +60,7 @@ def speak(
         typer.secho(figures, err=True, dim=True)
 
 
-def _model_here(hub: Hub) -> RegistryEntry:
+def _model_here(hub: HubFacade) -> RegistryEntry:
     """The loaded speech model, else one on this machine."""
     from ominix_core.registry.entry import Category
     from ominix_core.states import Unsupported

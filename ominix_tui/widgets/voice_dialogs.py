@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -22,7 +23,7 @@ from ominix_tui.widgets.chat_dialogs import CANCEL, DIALOG_CSS, TextDialog
 from ominix_tui.widgets.telling import telling
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.voices import Voice
 
 HINT = "Enter uses a voice · a adds · r renames · d removes · p plays it"
@@ -48,7 +49,7 @@ class VoicesDialog(ModalScreen[str | None]):
         Binding("p", "preview", "Play", id="voices.preview", tooltip="Play the clip of the voice"),
     ]
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: HubFacade) -> None:
         super().__init__()
         self._hub = hub
 
@@ -114,8 +115,8 @@ class VoicesDialog(ModalScreen[str | None]):
     @telling
     async def action_preview(self) -> None:
         if (name := self._chosen) is not None:
-            voice = await asyncio.to_thread(self._hub.voices.find, name)
-            await asyncio.to_thread(play_file, voice.clip)
+            clip = await asyncio.to_thread(self._hub.voices.clip, name)
+            await asyncio.to_thread(play_file, io.BytesIO(clip))
 
 
 class NewVoiceDialog(ModalScreen[None]):
@@ -131,7 +132,7 @@ class NewVoiceDialog(ModalScreen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [CANCEL]
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: HubFacade) -> None:
         super().__init__()
         self._hub = hub
 
@@ -156,7 +157,7 @@ class NewVoiceDialog(ModalScreen[None]):
         clip, name, words = (self.query_one(field, Input).value.strip() for field in ("#clip", "#name", "#words"))
         problem = self.query_one("#problem", Label)
         try:
-            await asyncio.to_thread(self._hub.add_voice, name, Path(clip).expanduser(), words)
+            await asyncio.to_thread(self._hub.voices.add, name, Path(clip).expanduser(), words)
         except OminixError as error:
             problem.update(printable(str(error)))
             problem.display = True

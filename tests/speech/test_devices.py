@@ -101,7 +101,7 @@ class TestPlayback:
 
     def test_what_is_no_audio_file_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "x.wav").write_text("no audio")
-        with pytest.raises(DeviceError, match=r"x\.wav cannot be played"):
+        with pytest.raises(DeviceError, match="cannot be played"):
             play_file(tmp_path / "x.wav")
 
 

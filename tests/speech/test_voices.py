@@ -45,7 +45,7 @@ class TestClips:
     def test_a_stereo_clip_is_kept_as_mono(self, book: VoiceBook, write: Write) -> None:
         voice = book.add("Anna", write("clip.flac", channels=2), "What she says.")
         assert (voice.name, voice.text, voice.aliases) == ("Anna", "What she says.", ())
-        samples, rate = soundfile.read(voice.clip)
+        samples, rate = soundfile.read(voice.path)
         assert (samples.shape, rate) == ((RATE * 4,), RATE)
 
     @pytest.mark.parametrize(
@@ -100,13 +100,13 @@ class TestNames:
                 book.add(taken, write())
 
     def test_two_names_that_make_one_file_name(self, book: VoiceBook, write: Write) -> None:
-        clips = {book.add(name, write()).clip.name for name in ("A b", "A-b", "A.b", "声")}
+        clips = {book.add(name, write()).path.name for name in ("A b", "A-b", "A.b", "声")}
         assert clips == {"a-b.wav", "a-b-2.wav", "a-b-3.wav", "voice.wav"}
 
     def test_rename_and_remove(self, book: VoiceBook, write: Write) -> None:
-        clip = book.add("Anna", write(), "Hello").clip
+        clip = book.add("Anna", write(), "Hello").path
         renamed = book.rename("ANNA", "anna")
-        assert (renamed.name, renamed.clip, renamed.text) == ("anna", clip, "Hello")
+        assert (renamed.name, renamed.path, renamed.text) == ("anna", clip, "Hello")
         book.add("Bob", write())
         with pytest.raises(VoiceError, match="already"):
             book.rename("Bob", "ANNA")
@@ -144,7 +144,7 @@ class TestFile:
         (voice,) = book.all()
         assert voice.is_default
         assert (voice.text, voice.aliases, voice.speed_factor) == ("你好", ("Dou",), 1.1)
-        assert voice.clip == Path(original["models_base_path"]) / "doubao.wav"
+        assert voice.path == Path(original["models_base_path"]) / "doubao.wav"
 
     def test_what_it_does_not_know_is_kept(
         self, book: VoiceBook, home: Home, original: dict[str, Any], write: Write
@@ -156,10 +156,10 @@ class TestFile:
         assert changed["default_voice"] == "Bao"
         assert list(changed["voices"]) == ["Bao", "codes only", "Anna"]
         assert changed["voices"]["Bao"] == original["voices"]["doubao"]
-        assert book.find("Anna").clip == home.voices / "anna.wav"
+        assert book.find("Anna").path == home.voices / "anna.wav"
 
     def test_a_clip_of_the_users_own_is_never_deleted(self, book: VoiceBook, original: dict[str, Any]) -> None:
-        clip = book.find("doubao").clip
+        clip = book.find("doubao").path
         book.remove("doubao")
         assert clip.exists()
 
@@ -179,7 +179,7 @@ class TestApply:
     def test_a_voice_of_the_users_becomes_a_reference(self, book: VoiceBook, write: Write) -> None:
         voice = book.add("Anna", write(), "Hello")
         request = book.apply(SpeechRequest(text="Hi", voice="ANNA"), IMITATES)
-        assert (request.voice, request.reference) == (None, VoiceReference(str(voice.clip), "Hello"))
+        assert (request.voice, request.reference) == (None, VoiceReference(str(voice.path), "Hello"))
 
     def test_a_voice_of_the_model_stays(self, book: VoiceBook, write: Write) -> None:
         book.add("Vivian", write())
@@ -200,6 +200,6 @@ class TestApply:
     def test_an_unknown_voice_and_a_lost_clip_are_refused(self, book: VoiceBook, write: Write) -> None:
         with pytest.raises(UnknownVoiceError, match="You have none yet"):
             book.apply(SpeechRequest(text="Hi", voice="Anna"), IMITATES)
-        book.add("Anna", write()).clip.unlink()
+        book.add("Anna", write()).path.unlink()
         with pytest.raises(VoiceError, match="clip of the voice 'Anna' is gone"):
             book.apply(SpeechRequest(text="Hi", voice="Anna"), IMITATES)

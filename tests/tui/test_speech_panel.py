@@ -332,8 +332,8 @@ class TestPictures:
         tmp_path: Path,
     ) -> None:
         soundfile.write(tmp_path / "clip.wav", 0.3 * np.sin(np.arange(16_000 * 4) / 20), 16_000)
-        catalogue_hub.add_voice("Anna", tmp_path / "clip.wav", "Hello, I am Anna, and this is how I speak.")
-        catalogue_hub.add_voice("Great-grandfather", tmp_path / "clip.wav")
+        catalogue_hub.voices.add("Anna", tmp_path / "clip.wav", "Hello, I am Anna, and this is how I speak.")
+        catalogue_hub.voices.add("Great-grandfather", tmp_path / "clip.wav")
         speaking(abilities=IMITATOR)
 
         async def run(pilot: Pilot[None]) -> None:
