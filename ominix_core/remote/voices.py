@@ -40,8 +40,9 @@ class RemoteVoices:
         return [item.voice() for item in reply.data if item.model is None]
 
     def add(self, name: str, clip: Path, text: str = "") -> Voice:
-        body = {"data": {"name": name, "text": text}, "files": {"file": (clip.name, _read(clip))}}
-        return self._connection.wait(self._connection.call("POST", "/v1/voices", VoiceReply, **body)).voice()
+        form, files = {"name": name, "text": text}, {"file": (clip.name, _read(clip))}
+        asked = self._connection.call("POST", "/v1/voices", VoiceReply, data=form, files=files)
+        return self._connection.wait(asked).voice()
 
     def rename(self, name: str, new_name: str) -> Voice:
         change = {"name": new_name}
