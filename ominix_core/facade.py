@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ominix_core.states import Downloading, ModelState
     from ominix_core.stream import Generation
     from ominix_core.system import System
+    from ominix_core.voices import Voices
 
 
 class HubFacade(Protocol):
@@ -44,6 +45,11 @@ class HubFacade(Protocol):
     @property
     def registry(self) -> Registry:
         """Every model, at once. A new object takes its place when it changes."""
+        ...
+
+    @property
+    def voices(self) -> Voices:
+        """The user's voices where the models are."""
         ...
 
     @property

@@ -13,22 +13,23 @@ from ominix_core.downloads.manager import DownloadManager
 from ominix_core.downloads.store import Usage
 from ominix_core.downloads.verification import Verification
 from ominix_core.engines.base import LoadOptions
-from ominix_core.errors import NotReadyError
+from ominix_core.errors import NotReadyError, RequestError
 from ominix_core.events import RegistryChanged
-from ominix_core.generation import Request
+from ominix_core.generation import Failed, Request
 from ominix_core.guard import MemoryGuard
 from ominix_core.housekeeping import Housekeeper
-from ominix_core.media import Abilities
+from ominix_core.media import Abilities, SpeechRequest, TranscriptionRequest, TranscriptSegment
 from ominix_core.memory import GB, Verdict
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry import Category, RegistryEntry
 from ominix_core.registry.update import Update, difference, update_in_background
 from ominix_core.runtime import Runtime
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Downloading, Loaded, ModelState, NotDownloaded, Unsupported
 from ominix_core.stream import Generation
 from ominix_core.system import System, disk_under
+from ominix_core.voices import VoiceBook
 from ominix_core.workers.host import convert_in_worker
 from ominix_core.workers.protocol import Convert
 
@@ -54,6 +55,7 @@ class Hub:
         self.home = home or Home.from_environment()
         self.settings = settings or Settings.load(self.home)
         self.registry = registry or Registry.load(self.home, self.settings.registry_key)
+        self.voices = VoiceBook(self.home, self._write_down)
         self._board = StateBoard()
         self._downloads = DownloadManager(self.home, self._board, self.settings, self._convert)
         self._guard = MemoryGuard(self.settings, lambda: self.registry.entries)
@@ -233,8 +235,27 @@ class Hub:
         return self._runtime.abilities(self.resolve(model_id).id)
 
     def generate(self, model_id: str, request: Request) -> Generation:
-        """Hand a request to a loaded model. Raises NotReadyError or BusyError."""
-        return self._runtime.submit(self.resolve(model_id), request)
+        """Hand a request to a loaded model. Raises NotReadyError, BusyError, or VoiceError.
+
+        Speech is asked for with one of the model's voices or one of the user's.
+        """
+        entry = self.resolve(model_id)
+        if isinstance(request, SpeechRequest):
+            request = self.voices.apply(request, self._runtime.abilities(entry.id))
+        return self._runtime.submit(entry, request)
+
+    def _write_down(self, clip: Path) -> str:
+        """What is said in a clip of a voice; empty if no transcription model is loaded."""
+        listener = self.loaded(Category.ASR)
+        if listener is None:
+            return ""
+        text = ""
+        for event in self.generate(listener.id, TranscriptionRequest(path=str(clip))):
+            if isinstance(event, TranscriptSegment):
+                text += event.text
+            elif isinstance(event, Failed):
+                raise RequestError(f"What is said in the clip could not be written down: {event.message}", event.code)
+        return text.strip()
 
     def _state_before_use(self, entry: RegistryEntry) -> ModelState:
         reason = entry.unsupported_reason()

@@ -50,6 +50,10 @@ class Home:
         return self.root / "chats.sqlite"
 
     @property
+    def voices(self) -> Path:
+        return self.root / "voices"
+
+    @property
     def outputs(self) -> Path:
         return self.root / "outputs"
 

@@ -23,8 +23,10 @@ from ominix_tui.commands import (
     remote,
     serve,
     service,
+    speech,
     transcribe,
     tui,
+    voices,
 )
 
 app = typer.Typer(
@@ -44,6 +46,7 @@ app.command("du")(downloads.disk_usage)
 app.command("run")(models.run)
 app.command("image")(image.image)
 app.command("transcribe")(transcribe.transcribe)
+app.command("speak")(speech.speak)
 app.command("serve")(serve.serve)
 app.command("ps")(remote.ps)
 app.command("load")(remote.load)
@@ -52,6 +55,7 @@ app.command("stop")(remote.stop)
 app.command("logs")(logs.logs)
 app.add_typer(registry.registry_app, name="registry")
 app.add_typer(keys.app, name="keys")
+app.add_typer(voices.app, name="voices")
 app.add_typer(service.app, name="service")
 
 FAR_COMMANDS = ("list", "pull", "rm", "verify", "du", "run", "ps", "load", "unload")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ENGINES = {
     "mlx-lm": "ominix_core.engines.chat:ChatEngine",
+    "mlx-audio-tts": "ominix_core.engines.synthesis:SynthesisEngine",
     "mlx-lm-embedding": "ominix_core.engines.embedding:EmbeddingEngine",
     "moxin-vlm": "ominix_core.engines.moxin:MoxinEngine",
     "mlx-vlm": "ominix_core.engines.vision:VisionEngine",

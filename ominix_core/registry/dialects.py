@@ -269,6 +269,8 @@ def complete(entry: JsonObject) -> JsonObject:
     runtime.setdefault("supports_streaming", category in (Category.LLM, Category.VLM))
     if "engine" not in runtime:
         runtime["engine"] = _engine(entry, category, engine)
+    if category == Category.TTS and runtime["engine"] == "mlx-audio":  # the library's own name, for both its halves
+        runtime["engine"] = engine
     ui.setdefault("panel_type", panel)
     ui.setdefault("color", color)
     return {

@@ -84,11 +84,20 @@ class Connection:
 
     # -- coroutines ---------------------------------------------------------------------------------------------
 
-    async def call(self, method: str, path: str, kind: type[T], params: Mapping[str, Any] | None = None) -> T:
-        """The whole answer to a request. Raises OminixError of the class and in the words of the server's own."""
-        async with self._response(method, path, params=params) as response:
-            body = await response.aread()
-        return decoded(body, kind, self.address.name)
+    async def call(
+        self, method: str, path: str, kind: type[T], params: Mapping[str, Any] | None = None, **body: Any
+    ) -> T:
+        """The whole answer to a request. Raises OminixError of the class and in the words of the server's own.
+
+        Args:
+            body: `json`, or `data` and `files`, as httpx takes them.
+        """
+        return decoded(await self.fetch(method, path, params=params, **body), kind, self.address.name)
+
+    async def fetch(self, method: str, path: str, **options: Any) -> bytes:
+        """The same as it is."""
+        async with self._response(method, path, **options) as response:
+            return await response.aread()
 
     async def stream(
         self,

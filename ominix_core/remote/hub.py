@@ -25,6 +25,7 @@ from ominix_core.remote.answer import RemoteAnswer
 from ominix_core.remote.connection import Connection, decoded
 from ominix_core.remote.mirror import Mirror
 from ominix_core.remote.replies import CheckStep, DiskReply, Freed, ServerFacts
+from ominix_core.remote.voices import RemoteVoices
 from ominix_core.remote.watch import Watch
 from ominix_core.settings import Settings
 from ominix_core.states import Downloading, Error, Loaded, Loading, ModelState
@@ -55,6 +56,7 @@ class RemoteHub:
         self.settings = settings or Settings.load(self.home)
         self._mirror = Mirror()
         self._connection = Connection(locate)
+        self.voices = RemoteVoices(self._connection)
         try:
             watch = Watch(self._connection, self._mirror)
             self._connection.start(watch.run())

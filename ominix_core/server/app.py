@@ -14,7 +14,6 @@ import ominix_core
 from ominix_core.addresses import is_loopback
 from ominix_core.hub import Hub
 from ominix_core.server import (
-    absent,
     chat,
     completions,
     disk,
@@ -30,8 +29,10 @@ from ominix_core.server import (
     registry,
     requests,
     responses,
+    speech,
     system,
     transcriptions,
+    voices,
 )
 from ominix_core.server.access import AccessLog
 from ominix_core.server.auth import KeyGate
@@ -47,8 +48,9 @@ from ominix_core.server.schemas.base import ErrorBody
 from ominix_core.settings import Settings
 
 _RESOURCES = (
-    *(chat, completions, responses, messages, embeddings, transcriptions, images),
-    *(generate, disk, models, registry, downloads, absent),
+    *(chat, completions, responses, messages, embeddings),
+    *(transcriptions, speech, voices, images),
+    *(generate, disk, models, registry, downloads),
     *(events, requests, system, metrics, health),
 )
 

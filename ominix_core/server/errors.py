@@ -49,12 +49,30 @@ _STATUS = {
     "wrong_kind_of_model": 400,
     "download_failed": 502,
     "registry_error": 502,
+    "unknown_voice": 400,
+    "unknown_language": 400,
+    "unsupported_voice": 400,
+    "unsupported_speed": 400,
+    "unsupported_instructions": 400,
+    "unsupported_reference": 400,
+    "unsupported_audio_format": 400,
+    "missing_library": 503,
+    "invalid_voice": 400,
+    "voice_not_found": 404,
 }
 _PARAMS = {
     "model_not_found": "model",
-    "unsupported_language": "language",
     "unsupported_strict": "tools",
     "unsupported_tool_choice": "tool_choice",
+    "unknown_voice": "voice",
+    "voice_not_found": "voice",
+    "unknown_language": "language",
+    "unsupported_voice": "voice",
+    "unsupported_reference": "voice",
+    "unsupported_speed": "speed",
+    "unsupported_language": "language",
+    "unsupported_instructions": "instructions",
+    "unsupported_audio_format": "response_format",
 }
 _PASSING = ("busy", "kv_cache_full")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w~/.:])/(?!v1/|health/)(?:[^\s/'\"`]+/)+([^\s/'\"`]*)")

@@ -131,16 +131,17 @@ class LiveRequest:
         identity = f"{ominix_core.__version__} {self.entry.id} {self.entry.source.model_dump_json()}"
         return "fp_" + hashlib.sha256(identity.encode()).hexdigest()[:12]
 
-    async def started(self, request: Request) -> None:
-        """Wait a short while for the first event. Raises ApiError if it is a failure."""
+    async def started(self, request: Request, patience: float | None = FIRST_EVENT_SECONDS) -> GenerationEvent | None:
+        """Wait so many seconds for the first event, which is returned too. Raises ApiError if it is a failure."""
         try:
-            self._held = await while_connected(request, self._next(FIRST_EVENT_SECONDS))
+            self._held = await while_connected(request, self._next(patience))
             for _, event in self._held:
                 if isinstance(event, Failed):
                     raise self._failure(event)
         except BaseException:
             self.close()
             raise
+        return self._held[0][1] if self._held else None
 
     async def events(self, silence: float | None = None) -> AsyncIterator[GenerationEvent | None]:
         """The events of the only answer, to Finished; None after each `silence` seconds without any.

@@ -34,7 +34,7 @@ def run(
     from ominix_tui.commands.progress import follow
     from ominix_tui.commands.session import chosen_server, open_hub_in_use
 
-    question = prompt if prompt is not None else _prompt_from_stdin()
+    question = text_or_stdin(prompt, "ominix run MODEL")
     messages = [ChatMessage("system", system)] if system else []
     messages.append(ChatMessage("user", question, images=tuple(_read_image(path) for path in image or ())))
     request = ChatRequest(messages=messages, max_tokens=max_tokens, sampling=Sampling(temperature, seed=seed))
@@ -61,13 +61,16 @@ def _read_image(path: Path) -> bytes:
     return data
 
 
-def _prompt_from_stdin() -> str:
+def text_or_stdin(text: str | None, command: str) -> str:
+    """The text that was given, else what is piped into `command`. Raises OminixError if there is neither."""
+    if text is not None:
+        return text
     if sys.stdin.isatty():
-        raise OminixError('There is no prompt. Give one in quotes, or pipe it in: echo "Hello" | ominix run MODEL')
-    prompt = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
-    if not prompt:
-        raise OminixError("Standard input is empty, and no prompt was given.")
-    return prompt
+        raise OminixError(f'There is no text. Give one in quotes, or pipe it in: echo "Hello" | {command}')
+    piped = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
+    if not piped:
+        raise OminixError("Standard input is empty, and no text was given.")
+    return piped
 
 
 def _stream(hub: HubFacade, model_id: str, request: ChatRequest) -> Usage:
