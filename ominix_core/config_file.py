@@ -30,7 +30,7 @@ class ConfigFile:
 
     def set(self, name: str, value: Any) -> None:
         """Keep a setting. Raises SettingsError, before anything is written, if it may not have this value."""
-        Settings.check(name, value, self._home)
+        Settings.check(name, value)
         document = self._read()
         if isinstance(value, Mapping) and isinstance(table := document.get(name), dict):
             _merge(table, value)

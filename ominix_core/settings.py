@@ -133,20 +133,21 @@ class Settings:
             if variable := os.environ.get(f"OMINIX_{setting.name.upper()}"):
                 values[setting.name] = variable
         for name, value in values.items():
-            cls.check(name, value, home)
+            try:
+                cls.check(name, value)
+            except SettingsError as error:
+                where = f"Correct it in {home.config} or in the variable OMINIX_{name.upper()}."
+                raise SettingsError(f"{error} {where}") from error
         return msgspec.convert(values, cls, strict=False)
 
     @classmethod
-    def check(cls, name: str, value: Any, home: Home) -> None:
+    def check(cls, name: str, value: Any) -> None:
         """Raises SettingsError if the setting may not have this value."""
         try:
             msgspec.convert({name: value}, cls, strict=False)
         except msgspec.ValidationError as error:
             reason = str(error).split(" - at ")[0]
-            raise SettingsError(
-                f"The setting '{name}' cannot be {value!r}: {reason}. Correct it in {home.config} or in the variable "
-                f"OMINIX_{name.upper()}."
-            ) from error
+            raise SettingsError(f"The setting '{name}' cannot be {value!r}: {reason}.") from error
 
 
 def _read_file(home: Home) -> dict[str, Any]:

@@ -69,6 +69,7 @@ class OminixApp(App[None]):
     Attributes:
         home: Where this program keeps its files, wherever the models are.
         opened_hub: The Hub, once there is one.
+        keymap: The user's own keys, by the id of the action.
 
     Example:
         OminixApp(Hub, "smollm2-135m").run()
@@ -107,6 +108,7 @@ class OminixApp(App[None]):
         tolerate_stray_bytes(self.driver_class)
         self.home = Home.from_environment()
         self.opened_hub: Hub | None = None
+        self.keymap: dict[str, str] = {}
         self.hub_events: Signal[HubEvent] = Signal(self, "hub_events")
         self.kept = StateKeeper(self.home.screen_state)
         self._make_hub = make_hub
@@ -165,7 +167,7 @@ class OminixApp(App[None]):
         await self._hub_screen.connect(hub, model, load)
         if place in self.MODES and self.current_mode == "hub":
             self.show(place)
-        self._use_own_keys()
+        self.use_own_keys()
 
     async def hub(self) -> Hub:
         """The Hub, as soon as it is there."""
@@ -205,7 +207,13 @@ class OminixApp(App[None]):
     def action_show_hub(self) -> None:
         self.show("hub")
 
-    def action_back(self) -> None:
+    @property
+    def former_title(self) -> str:
+        """The name of the screen before this one."""
+        return next(place.title for place in PLACES if place.name == self._former_place)
+
+    def go_back(self) -> None:
+        """Go to the screen before this one."""
         self.show(self._former_place)
 
     @work
@@ -246,7 +254,7 @@ class OminixApp(App[None]):
     # -- what is the user's ---------------------------------------------------------------------------------------
 
     @work
-    async def _use_own_keys(self) -> None:
+    async def use_own_keys(self) -> None:
         """Read the keys of `config.toml`; those that cannot be used are told."""
         from ominix_core.settings import Settings
 
@@ -259,6 +267,7 @@ class OminixApp(App[None]):
             from ominix_tui.keymap import check_keys
 
             checked = await asyncio.to_thread(check_keys, settings.keys)
+            self.keymap = checked.keymap
             self.set_keymap(checked.keymap)
             for problem in checked.problems:
                 self.notify(problem, severity="warning", timeout=20, markup=False)

@@ -23,7 +23,7 @@ class PlaceScreen(Screen[None]):
     app: OminixApp
     HORIZONTAL_BREAKPOINTS = WIDTHS
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.back", "Back", id="place.back", tooltip="Go back to the screen before"),
+        Binding("escape", "back", "Back", id="place.back", tooltip="Go back to the screen before"),
     ]
     PLACE: ClassVar[str]
 
@@ -36,6 +36,9 @@ class PlaceScreen(Screen[None]):
     def body(self) -> ComposeResult:
         """The widgets between the top line and the footer."""
         raise NotImplementedError
+
+    def action_back(self) -> None:
+        self.app.go_back()
 
     def note(self, words: str) -> None:
         """Show a few words at the right of the top line."""

@@ -23,6 +23,15 @@ LIST_KEYS = _keys(
     page_up=("ctrl+u,pageup", "page_up", "A page back"),
 )
 
+SCROLL_KEYS = _keys(
+    down=("j,n", "scroll_down", "A line down"),
+    up=("k,N", "scroll_up", "A line up"),
+    first=("g,home", "scroll_home", "To the top"),
+    last=("G,end", "scroll_end", "To the end"),
+    page_down=("ctrl+d,pagedown", "page_down", "A page further"),
+    page_up=("ctrl+u,pageup", "page_up", "A page back"),
+)
+
 
 class Lines(OptionList):
     """A list of lines that is also moved through by vim's keys, and looks as the program's lists do."""
@@ -33,6 +42,7 @@ class Lines(OptionList):
         border: none;
         padding: 0;
         scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
         text-wrap: nowrap;
         text-overflow: ellipsis;
         &:focus { border: none; background-tint: transparent 0%; }
@@ -81,11 +91,4 @@ class Rows(ListView):
 class Reading(VerticalScroll):
     """Text to scroll through with the same keys."""
 
-    BINDINGS = _keys(
-        down=("j,n", "scroll_down", "A line down"),
-        up=("k,N", "scroll_up", "A line up"),
-        first=("g,home", "scroll_home", "To the top"),
-        last=("G,end", "scroll_end", "To the end"),
-        page_down=("ctrl+d,pagedown", "page_down", "A page further"),
-        page_up=("ctrl+u,pageup", "page_up", "A page back"),
-    )
+    BINDINGS = SCROLL_KEYS
