@@ -14,7 +14,7 @@ from textual.binding import Binding
 
 SCOPES: dict[str, tuple[str, ...]] = {
     "Everywhere": ("app:OminixApp", "screens.place:PlaceScreen"),
-    "Lists": ("widgets.list_keys:Lines", "widgets.list_keys:Reading"),
+    "Lists": ("widgets.list_keys:Lines",),
     "Hub": (
         "screens.hub:HubScreen",
         "widgets.registry_tree:RegistryTree",
@@ -29,8 +29,13 @@ SCOPES: dict[str, tuple[str, ...]] = {
         "widgets.chat_transcript:ChatTranscript",
     ),
     "Downloads": ("widgets.download_queue:DownloadQueue", "widgets.stored_models:StoredModels"),
+    "Server": ("screens.server:ServerScreen", "widgets.key_list:KeyList"),
+    "Settings": ("widgets.settings_list:SettingsList", "widgets.setting_editor:SettingEditor"),
+    "Logs": ("screens.logs:LogsScreen",),
+    "Help": ("screens.help:HelpScreen",),
     "Dialogs": (
         "widgets.dialog:ConfirmDialog",
+        "widgets.key_dialogs:SecretDialog",
         "widgets.chat_dialogs:TextDialog",
         "widgets.chat_dialogs:ModelDialog",
     ),

@@ -43,6 +43,7 @@ class LogsScreen(PlaceScreen):
         self._book = Logbook(self.app.home.logs)
         self._lines: deque[LogLine] = deque(maxlen=MOST_LINES)
         self._sources: list[str] = []
+        self._reading = False
 
     def body(self) -> ComposeResult:
         with Horizontal(id="filters"):
@@ -59,12 +60,16 @@ class LogsScreen(PlaceScreen):
     def on_screen_resume(self) -> None:
         self._look()
 
-    @work(group="look", exclusive=True)
+    @work
     async def _look(self) -> None:
         """Read what was written, off the loop, while anybody watches."""
-        if not self.is_current:
+        if not self.is_current or self._reading:
             return
-        lines = await asyncio.to_thread(self._book.read)
+        self._reading = True
+        try:
+            lines = await asyncio.to_thread(self._book.read)
+        finally:
+            self._reading = False
         self._lines.extend(lines)
         self.view.add(line for line in lines if self._wanted(line))
         sources = sorted({line.source for line in lines} | set(self._sources))
