@@ -34,6 +34,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "Logs": ("screens.logs:LogsScreen",),
     "Help": ("screens.help:HelpScreen",),
     "Dialogs": (
+        "screens.jump:JumpScreen",
         "widgets.dialog:ConfirmDialog",
         "widgets.key_dialogs:SecretDialog",
         "widgets.chat_dialogs:TextDialog",

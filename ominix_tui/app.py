@@ -226,6 +226,13 @@ class OminixApp(App[None]):
         await self.switch_mode(place)
 
     @work
+    async def action_jump(self) -> None:
+        from ominix_tui.screens.jump import JumpScreen
+
+        if len(self.screen_stack) == 1 and (widget := await self.push_screen_wait(JumpScreen(self.screen))):
+            widget.focus()
+
+    @work
     async def show_model(self, model_id: str) -> None:
         """Go to the hub, with this model selected."""
         await self.switch_mode("hub")

@@ -17,11 +17,11 @@ from ominix_tui.actions import Action, actions
 from ominix_tui.screens.place import PlaceScreen
 from ominix_tui.widgets.list_keys import Reading
 
-KEY_CELLS = 14
-NAME_CELLS = 16
+KEY_CELLS = 9
+NAME_CELLS = 14
 ABOUT = (
     "Everything works by keyboard; the mouse works too. Tab goes from field to field, ^l jumps to one by its letter, "
-    "^p finds any action or model. Your own keys: [keys] in config.toml, by the names at the right."
+    "^p finds any action or model. Your own keys: [keys] in config.toml, by the ids that a wide window shows."
 )
 
 
@@ -69,8 +69,8 @@ class HelpScreen(PlaceScreen):
         own = "*" if action.id in self.app.keymap else ""
         meaning = f"{action.meaning:60} " if wide else action.meaning
         return Content.assemble(
-            (f"  {keys + own:{KEY_CELLS}}", "$text-accent bold"),
-            f"{action.name:{NAME_CELLS}}",
+            (f"{keys + own:{KEY_CELLS}}", "$text-accent bold"),
+            f"{action.name:{NAME_CELLS}} ",
             (meaning, "$text-muted"),
             (action.id if wide else "", "$foreground 50%"),
         )
