@@ -76,6 +76,7 @@ class OminixApp(App[None]):
     """
 
     TITLE = "Ominix"
+    CSS_PATH = "app.tcss"
     MODES: ClassVar = {place.name: place.screen for place in PLACES} | {"hub": HubScreen}
     DEFAULT_MODE = "hub"
     COMMANDS: ClassVar = {get_system_commands_provider, _action_commands, _model_commands}
