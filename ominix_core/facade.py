@@ -119,6 +119,10 @@ class HubFacade(Protocol):
         """Take a download out of the queue within moments. Its bytes are kept unless they are to be discarded."""
         ...
 
+    def move_download(self, model_id: str, step: int) -> None:
+        """Let a download change places in the queue with the one before it (`step` -1) or after it (1)."""
+        ...
+
     def verify(self, model_id: str, report: Callable[[Downloading], None] = ...) -> Verification:
         """Compare every file with its checksum; takes as long as reading them does. Raises DownloadError."""
         ...

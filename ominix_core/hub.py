@@ -149,6 +149,10 @@ class Hub:
         """Take a download out of the queue within moments. Its bytes are kept unless they are to be discarded."""
         self._downloads.cancel(self.resolve(model_id).id, discard)
 
+    def move_download(self, model_id: str, step: int) -> None:
+        """Let a download change places in the queue with the one before it (`step` -1) or after it (1)."""
+        self._downloads.move(self.resolve(model_id).id, step)
+
     def download_queue(self) -> tuple[QueueItem, ...]:
         """The downloads that were asked for in this program and have not ended, in their order."""
         return self._downloads.queue()

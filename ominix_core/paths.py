@@ -70,6 +70,10 @@ class Home:
         return self.logs / "server.jsonl"
 
     @property
+    def screen_state(self) -> Path:
+        return self.root / "screen.json"
+
+    @property
     def api_keys(self) -> Path:
         return self.root / "keys.json"
 

@@ -132,6 +132,9 @@ class Settings:
     providers: dict[str, Provider] = field(default_factory=dict)
     """Services for the chat, as tables [providers.NAME] with base_url, key_env and models."""
 
+    keys: dict[str, str] = field(default_factory=dict)
+    """Your own keys for the hub: an action's id, as the help (F1) tells it, and a key, such as "hub.get" = "d"."""
+
     @classmethod
     def load(cls, home: Home) -> Self:
         """Read the file and the environment. Raises SettingsError that names the file, the key and the nearest one."""
@@ -140,8 +143,21 @@ class Settings:
             if variable := os.environ.get(f"OMINIX_{setting.name.upper()}"):
                 values[setting.name] = variable
         for name, value in values.items():
-            _check(cls, name, value, home)
+            try:
+                cls.check(name, value)
+            except SettingsError as error:
+                where = f"Correct it in {home.config} or in the variable OMINIX_{name.upper()}."
+                raise SettingsError(f"{error} {where}") from error
         return msgspec.convert(values, cls, strict=False)
+
+    @classmethod
+    def check(cls, name: str, value: Any) -> None:
+        """Raises SettingsError if the setting may not have this value."""
+        try:
+            msgspec.convert({name: value}, cls, strict=False)
+        except msgspec.ValidationError as error:
+            reason = str(error).split(" - at ")[0]
+            raise SettingsError(f"The setting '{name}' cannot be {value!r}: {reason}.") from error
 
 
 def _read_file(home: Home) -> dict[str, Any]:
@@ -162,14 +178,3 @@ def _read_file(home: Home) -> dict[str, Any]:
             hint = f" Did you mean '{near[0]}'?" if near else f" Known settings: {', '.join(known)}."
             raise SettingsError(f"{home.config} has an unknown setting '{name}'.{hint}")
     return values
-
-
-def _check(cls: type[Settings], name: str, value: Any, home: Home) -> None:
-    try:
-        msgspec.convert({name: value}, cls, strict=False)
-    except msgspec.ValidationError as error:
-        reason = str(error).split(" - at ")[0]
-        raise SettingsError(
-            f"The setting '{name}' cannot be {value!r}: {reason}. Correct it in {home.config} or in the variable "
-            f"OMINIX_{name.upper()}."
-        ) from error

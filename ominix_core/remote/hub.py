@@ -144,6 +144,9 @@ class RemoteHub:
     def cancel_download(self, model_id: str, discard: bool = False) -> None:
         self._change_download(model_id, "cancel", lambda stage: stage is None, {"discard": discard})
 
+    def move_download(self, model_id: str, step: int) -> None:
+        self._change_download(model_id, "move", lambda _: True, {"step": step})
+
     def _change_download(
         self,
         model_id: str,

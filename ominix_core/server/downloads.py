@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
@@ -85,6 +85,14 @@ async def cancel_download(model: str, hub: TheHub, discard: bool = False) -> Dow
     """Take a download out of the queue within moments. Its bytes are kept unless they are to be discarded."""
     entry = _in_queue(hub, model)
     await asyncio.to_thread(hub.cancel_download, entry.id, discard)
+    return _download(hub, entry.id)
+
+
+@router.post("/{model:path}/move", dependencies=_MANAGE)
+async def move_download(model: str, hub: TheHub, step: Literal[-1, 1]) -> Download:
+    """Let a download change places in the queue with the one before it (-1) or after it (1)."""
+    entry = _in_queue(hub, model)
+    await asyncio.to_thread(hub.move_download, entry.id, step)
     return _download(hub, entry.id)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,18 +71,10 @@ def unload(context: typer.Context, model: ModelName) -> None:
     typer.echo(f"{entry.name} is not in memory any more.", err=True)
 
 
-def stop(context: typer.Context) -> None:
+def stop() -> None:
     """End the server that runs on this machine, when the answers in work have ended or their time is up."""
-    import psutil
-
     from ominix_core.paths import Home
-    from ominix_core.server.discovery import find_server
-    from ominix_tui.commands.session import open_server
+    from ominix_tui import local_server
 
-    with open_server(context):  # else the process id may be another program's by now
-        server = find_server(Home.from_environment().server_file)
-    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-        process = psutil.Process(server.pid)
-        os.kill(server.pid, signal.SIGTERM)
-        process.wait()
+    local_server.stop(Home.from_environment())
     typer.echo("The server has stopped.", err=True)

@@ -114,6 +114,18 @@ class HubScreen(Screen[None]):
                 self.action_load_model()
             self._enter_awaited()
 
+    @property
+    def selected(self) -> str | None:
+        """The id of the model whose panel is shown."""
+        return self._entry.id if self._entry else None
+
+    async def go_to(self, model_id: str) -> None:
+        """Select a model. Raises UnknownModelError if there is none of this name."""
+        if self._hub is not None:
+            entry = self._hub.resolve(model_id)
+            await self._select(entry)
+            self.query_one(Sidebar).choose(entry.id)
+
     def _enter_awaited(self) -> None:
         """Go to the panel of the model that the program was started for, once it is loaded."""
         if self._awaited is None or not isinstance(self._states.get(self._awaited), Loaded):

@@ -20,7 +20,7 @@ from ominix_core.states import (
     Paused,
     Unsupported,
 )
-from ominix_tui.text import facts_line, file_size, one_line, percent, time_left, words_for
+from ominix_tui.text import download_measure, facts_line, one_line, percent, words_for
 
 if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
@@ -128,7 +128,7 @@ class ModelHeader(Vertical):
         step, measure, progress = "", "", 0.0
         if isinstance(state, Downloading):
             step, progress = state.note or state.file or "starting", state.progress
-            measure = _download_measure(state)
+            measure = download_measure(state)
         elif isinstance(state, Loading):
             step, progress = state.stage, state.progress
             measure = percent(progress)
@@ -147,13 +147,3 @@ class ModelHeader(Vertical):
         notice.display = bool(text)
         notice.update(one_line(text))
         notice.set_class(isinstance(state, Error), "-error")
-
-
-def _download_measure(state: Downloading) -> str:
-    """Bytes, speed and the time that is left, as far as they are known."""
-    parts = [f"{file_size(state.done_bytes)} of {file_size(state.total_bytes) if state.total_bytes else '?'}"]
-    if state.speed:
-        parts.append(f"{file_size(state.speed)}/s")
-    if state.speed and state.total_bytes > state.done_bytes:
-        parts.append(f"{time_left((state.total_bytes - state.done_bytes) / state.speed)} left")
-    return " · ".join(parts)

@@ -36,6 +36,16 @@ class PromptArea(TextArea):
 
         paths: list[Path]
 
+    class Ready(Message):
+        """The area is on the screen, and can take what was typed into it before."""
+
+        def __init__(self, area: PromptArea) -> None:
+            super().__init__()
+            self.area = area
+
+    def on_mount(self) -> None:
+        self.post_message(self.Ready(self))
+
     def action_submit(self) -> None:
         self.post_message(self.Submitted())
 

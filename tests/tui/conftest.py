@@ -43,6 +43,14 @@ def snap_compare(top_level_snapshots: None, snap_compare: Callable[..., bool]) -
 
 
 @pytest.fixture(autouse=True)
+def usual_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Colours and Unicode, whatever the terminal that the tests run on has."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.fixture(autouse=True)
 def steady_cursors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Text cursors do not blink, so that a picture does not depend on its moment."""
     for field in (Input, TextArea):
