@@ -168,10 +168,15 @@ class Hub:
 
     # -- the loaded models --------------------------------------------------------------------------------------
 
-    def weigh(self, model_id: str) -> Verdict:
-        """Whether a model that is on this machine would fit into its memory now, with every number."""
-        entry = self._on_disk(model_id)
-        return self._runtime.weigh(entry, self._downloads.folder_of(entry))
+    def weigh(self, model_id: str) -> Verdict | None:
+        """Whether a model would fit into memory now, with every number.
+
+        One that is not on this machine is judged by what the registry says of it; None if that tells nothing.
+        """
+        entry = self.resolve(model_id)
+        if isinstance(self._downloads.state_on_disk(entry), Downloaded):
+            return self._runtime.weigh(entry, self._downloads.folder_of(entry))
+        return self._runtime.estimate(entry)
 
     def load(self, model_id: str, *, force: bool = False) -> Future[None]:
         """Bring a downloaded model into memory; a second call joins the first.

@@ -96,16 +96,16 @@ def words_for(state: ModelState) -> StateWords:
 
 
 def facts_line(entry: RegistryEntry) -> str:
-    """Category · parameters · quantization · memory · licence, as far as the registry knows them; ✓ if verified."""
+    """Category · parameters · quantization · verified · memory · licence, as far as the registry knows them."""
     runtime = entry.runtime
     memory = f"{runtime.memory_gb:.1f} GB RAM" if runtime.memory_gb else ""
     parts = (
         entry.category,
         runtime.parameters,
         runtime.quantization,
+        "✓ verified" if entry.verified else "",
         memory,
         entry.license,
-        "✓ verified" if entry.verified else "",
     )
     return " · ".join(one_line(str(part)) for part in parts if part)
 

@@ -20,9 +20,10 @@ from ominix_core.chats import ChatStore
 from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_tui.screens.hub import WIDTHS
 from ominix_tui.text import one_line
-from ominix_tui.widgets.chat_dialogs import NO_MODEL, ModelDialog, TextDialog, describe
+from ominix_tui.widgets.chat_dialogs import NO_MODEL, describe, model_dialog
 from ominix_tui.widgets.chat_list import ChatList
 from ominix_tui.widgets.chat_pane import ChatPane
+from ominix_tui.widgets.dialogs import TextDialog
 from ominix_tui.widgets.telling import telling
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class ChatScreen(Screen[None]):
     @telling
     async def action_model(self) -> None:
         models = await asyncio.to_thread(self._models.available)
-        if chosen := await self.app.push_screen_wait(ModelDialog(models, self.pane.model_id)):
+        if chosen := await self.app.push_screen_wait(model_dialog(models, self.pane.model_id)):
             self.pane.use_model(chosen)
 
     def action_system(self) -> None:

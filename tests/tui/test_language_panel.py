@@ -212,7 +212,7 @@ class TestAnswer:
             generation = await start(pilot, TextDelta("One"))
             await until(pilot, lambda: answer_of(pilot) == "One")
             first = visible_panel(pilot)
-            await pilot.press("shift+tab", "shift+tab", "shift+tab", "down")
+            await pilot.press(*["shift+tab"] * 5, "down")
             await until(pilot, lambda: visible_panel(pilot) is not first)
             generation.put(TextDelta(" two"))
             generation.put(DONE)
