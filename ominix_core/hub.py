@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ominix_core import prompt_caches
 from ominix_core.board import StateBoard, Subscriber
+from ominix_core.downloads import endpoints
 from ominix_core.downloads.download import QueueItem
 from ominix_core.downloads.manager import DownloadManager
 from ominix_core.downloads.store import Usage
@@ -93,6 +94,10 @@ class Hub:
         }
         disk_total, disk_free = disk_under(self.home.root)
         return System(self._guard.read_machine(), models, disk_total, disk_free, self.settings.guard)
+
+    def online(self) -> bool:
+        """Whether the hub that most models come from answers; waits a few seconds at most."""
+        return endpoints.reachable()
 
     def subscribe(self, subscriber: Subscriber, *, replay: bool = False) -> Callable[[], None]:
         """Call `subscriber` with every HubEvent, on the Hub's threads; returns the function that ends it.

@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -21,6 +22,7 @@ from textual.signal import Signal
 from ominix_core.errors import OminixError
 from ominix_core.events import HubEvent
 from ominix_tui.bridge import EventBridge
+from ominix_tui.clipboard import hand_over
 from ominix_tui.input_guard import tolerate_stray_bytes
 from ominix_tui.screens.hub import HubScreen
 
@@ -121,6 +123,11 @@ class OminixApp(App[None]):
             return
         if model_id is not None:
             await screen.begin_with(model_id)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy through OSC 52, which reaches the machine that the user sits at, and through what stands between."""
+        super().copy_to_clipboard(text)
+        self.run_worker(partial(hand_over, text), thread=True)
 
     def on_ominix_app_hub_events_waiting(self) -> None:
         for event in self._bridge.take():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len, set_cell_size
+
 from ominix_core.states import (
     Downloaded,
     Downloading,
@@ -36,6 +38,13 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """`text` without control codes, its whitespace collapsed."""
     return " ".join(printable(text).split())
+
+
+def fitted(text: str, width: int) -> str:
+    """`text` in exactly so many cells: padded, or cut with an ellipsis."""
+    if cell_len(text) > width:
+        text = set_cell_size(text, width - 1).rstrip() + "…"
+    return set_cell_size(text, width)
 
 
 def file_size(size: float) -> str:

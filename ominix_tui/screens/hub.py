@@ -11,14 +11,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.screen import Screen
-from textual.widgets import Button, Footer, Label
+from textual.widgets import Button, Label
 
 from ominix_core.errors import OminixError
 from ominix_core.events import HubEvent, ModelStateChanged, RegistryChanged
-from ominix_core.states import Downloaded, Downloading, Loaded, Loading, ModelState
+from ominix_core.states import Downloaded, Downloading, Loaded, Loading, ModelState, NotDownloaded, Unsupported
+from ominix_tui.first_run import Offer, is_empty, offer, offer_offline
 from ominix_tui.model_commands import COMMANDS, ModelCommands
 from ominix_tui.model_filter import VIEWS
 from ominix_tui.text import change_words
+from ominix_tui.widgets.key_line import KeyLine
 from ominix_tui.widgets.model_header import ModelHeader
 from ominix_tui.widgets.model_view import ModelView
 from ominix_tui.widgets.registry_tree import RegistryTree
@@ -81,7 +83,7 @@ class HubScreen(Screen[None]):
             yield Sidebar(id="sidebar", classes="box")
             yield self.view
         yield SystemLine()
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self.app.hub_events.subscribe(self, self._on_hub_event)
@@ -103,11 +105,32 @@ class HubScreen(Screen[None]):
         sidebar.choose(initial.id)
         if self.focused is None:
             self.query_one(RegistryTree).focus()
+        if initial_model is None and is_empty(hub):
+            self._welcome(hub)
         if initial_model and load_initial:
             self._awaited = initial.id
             if isinstance(hub.state(initial.id), Downloaded):
                 self._run("load", initial)
             self._enter_awaited()
+
+    @work
+    async def _welcome(self, hub: Hub) -> None:
+        """Offer a first model: one that fits, or the demo model once the network has turned out to be away."""
+        found = await asyncio.to_thread(offer, hub)
+        if found is None or not await self._offer(found):
+            return
+        if await asyncio.to_thread(hub.online) or self.view.entry is not found.recommended:
+            return
+        if demo := offer_offline(hub, found):
+            await self._offer(demo)
+
+    async def _offer(self, found: Offer) -> bool:
+        """Greet the user with this; False if a model has come meanwhile."""
+        if not all(isinstance(state, NotDownloaded | Unsupported) for state in self._states.values()):
+            return False
+        await self.view.welcome(found)
+        self.query_one(Sidebar).choose(found.recommended.id)
+        return True
 
     async def _show_models(self, hub: Hub) -> Sidebar:
         self._states.clear()

@@ -21,7 +21,9 @@ from ominix_tui.widgets.model_header import ModelHeader
 if TYPE_CHECKING:
     from ominix_core.hub import Hub
     from ominix_core.registry.entry import RegistryEntry
+    from ominix_tui.first_run import Offer
     from ominix_tui.panels.base import ModelPanel
+    from ominix_tui.widgets.welcome import Welcome
 
 
 GONE = Unsupported("This model is no longer in the registry.")
@@ -54,6 +56,7 @@ class ModelView(Vertical):
         self._states: Mapping[str, ModelState] = {}
         self._panels: dict[str, ModelPanel] = {}
         self._checks: dict[str, Downloading] = {}
+        self._welcome: Welcome | None = None
 
     def compose(self) -> ComposeResult:
         with Container(id="panel"):
@@ -86,8 +89,25 @@ class ModelView(Vertical):
         with self.app.batch_update():
             await self._show_panel(self._hub, entry, former)
 
+    async def welcome(self, offer: Offer) -> None:
+        """Greet the user of a machine without models, in place of the panel of the model that is recommended."""
+        from ominix_tui.widgets.welcome import Welcome
+
+        if self._welcome is None:
+            self._welcome = Welcome(offer)
+            await self.query_one("#panel").mount(self._welcome)
+        self._welcome.show(offer)
+        await self.select(offer.recommended)
+        self._set_welcome(True)
+
+    def _set_welcome(self, shown: bool) -> None:
+        if self._welcome is not None and self.panel is not None:
+            self._welcome.display, self.panel.display = shown, not shown
+
     def show_state(self, model_id: str, new_kind: bool) -> None:
         """A model's state has changed; `new_kind` if it is another one, not only its progress."""
+        if new_kind:
+            self._set_welcome(False)
         if panel := self._panels.get(model_id):
             panel.show_state(self._states[model_id])
         if self.entry is not None and model_id == self.entry.id:
@@ -152,3 +172,4 @@ class ModelView(Vertical):
             await container.mount(self._panels[entry.id])
             self._panels[entry.id].show_state(self._state_of(entry))
         self._panels[entry.id].display = True
+        self._set_welcome(False)
