@@ -141,8 +141,15 @@ class HubFacade(Protocol):
         """Prepare for the first load in the background, at once."""
         ...
 
-    def weigh(self, model_id: str) -> Verdict:
-        """Whether a downloaded model would fit into memory now, with every number. Raises NotReadyError."""
+    def online(self) -> bool:
+        """Whether the place that most models come from answers; waits a few seconds at most."""
+        ...
+
+    def weigh(self, model_id: str) -> Verdict | None:
+        """Whether a model would fit into memory now, with every number.
+
+        One that is not downloaded is judged by what the registry says of it; None if that tells nothing.
+        """
         ...
 
     def load(self, model_id: str, *, force: bool = False) -> Future[None]:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from ominix_core import memory
 from ominix_core.image_memory import is_image_model, need_of_images
-from ominix_core.memory import GB, Machine, Verdict
+from ominix_core.memory import GB, KVCache, Machine, Need, Verdict
 from ominix_core.registry.entry import Category, RegistryEntry
 from ominix_core.settings import Settings
+from ominix_core.system import estimated_need
 
 
 class MemoryGuard:
-    """Weighs models by their files, never by the registry's word alone.
+    """Weighs models by their files, and those that are not on this machine by the registry's word.
 
     Args:
         known: Tells the models that could be offered instead of one that does not fit.
@@ -44,16 +45,31 @@ class MemoryGuard:
             need = need_of_images(folder, bits, dense_float32=on_cpu, floor=floor)
         else:
             need = memory.need_of(folder, context, dense_float32=on_cpu, floor=floor)
-        machine = self.read_machine()
-        machine = Machine(machine.total, machine.available + freed, machine.gpu_limit)
-        room = memory.room_on(machine, used_by_models - freed, self._settings.guard)
         kv_cache = memory.kv_cache_of(config, 4 if on_cpu else 2)
-        verdict = memory.judge(need, room, self._settings.guard, kv_cache, others_loaded=used_by_models > freed)
-        other = None if verdict.fits else _smaller_sibling(entry, self._known(), room)
-        if other is None:
+        return self._judge(entry, need, kv_cache, used_by_models, freed)
+
+    def estimate(self, entry: RegistryEntry, used_by_models: int, freed: int = 0) -> Verdict | None:
+        """The verdict on a model that is not on this machine, by the registry's word; None if it does not tell."""
+        size = estimated_need(entry)
+        if size is None:
+            return None
+        verdict = self._judge(entry, Need(size, 0, 0), KVCache(), used_by_models, freed)
+        return dataclasses.replace(verdict, estimated=True)
+
+    def _judge(self, entry: RegistryEntry, need: Need, kv_cache: KVCache, used_by_models: int, freed: int) -> Verdict:
+        level, machine = self._settings.guard, self.read_machine()
+        capacity = memory.room_on(Machine(machine.total, machine.total, machine.gpu_limit), 0, level)
+        machine = Machine(machine.total, machine.available + freed, machine.gpu_limit)
+        room = memory.room_on(machine, used_by_models - freed, level)
+        verdict = memory.judge(need, room, level, kv_cache, others_loaded=used_by_models > freed)
+        if verdict.fits:
             return verdict
-        offer = f"{other.name} ({other.id}) would fit: it needs {other.runtime.memory_gb:.1f} GB."
-        return dataclasses.replace(verdict, advice=f"{verdict.advice} {offer}")
+        advice = verdict.advice
+        if need.weights > capacity:
+            advice = f"This machine can give a model {memory.gigabytes(capacity)} at most."
+        if other := _smaller_sibling(entry, self._known(), room):
+            advice += f" {other.name} ({other.id}) would fit: it needs {other.runtime.memory_gb:.1f} GB."
+        return dataclasses.replace(verdict, advice=advice)
 
     def room_for_caches(self, verdict: Verdict) -> int | None:
         """Bytes that the model's KV caches may take once it is loaded; None if the guard is off."""

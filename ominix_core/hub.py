@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ominix_core import prompt_caches
 from ominix_core.board import StateBoard, Subscriber
+from ominix_core.downloads import endpoints
 from ominix_core.downloads.download import QueueItem
 from ominix_core.downloads.manager import DownloadManager
 from ominix_core.downloads.store import Usage
@@ -98,6 +99,10 @@ class Hub:
         disk_total, disk_free = disk_under(self.home.root)
         return System(self._guard.read_machine(), models, disk_total, disk_free, self.settings.guard)
 
+    def online(self) -> bool:
+        """Whether the hub that most models come from answers; waits a few seconds at most."""
+        return endpoints.reachable()
+
     def subscribe(self, subscriber: Subscriber, *, replay: bool = False) -> Callable[[], None]:
         """Call `subscriber` with every HubEvent, on the Hub's threads; returns the function that ends it.
 
@@ -176,10 +181,15 @@ class Hub:
 
     # -- the loaded models --------------------------------------------------------------------------------------
 
-    def weigh(self, model_id: str) -> Verdict:
-        """Whether a model that is on this machine would fit into its memory now, with every number."""
-        entry = self._on_disk(model_id)
-        return self._runtime.weigh(entry, self._downloads.folder_of(entry))
+    def weigh(self, model_id: str) -> Verdict | None:
+        """Whether a model would fit into memory now, with every number.
+
+        One that is not on this machine is judged by what the registry says of it; None if that tells nothing.
+        """
+        entry = self.resolve(model_id)
+        if isinstance(self._downloads.state_on_disk(entry), Downloaded):
+            return self._runtime.weigh(entry, self._downloads.folder_of(entry))
+        return self._runtime.estimate(entry)
 
     def load(self, model_id: str, *, force: bool = False) -> Future[None]:
         """Bring a downloaded model into memory; a second call joins the first.

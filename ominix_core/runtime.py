@@ -100,7 +100,7 @@ class Runtime:
             evicted: list[Resident] = []
             try:
                 if not resident.cancelled:
-                    evicted = self._to_evict(resident)
+                    evicted = self._to_evict(resident.entry)
                     self._check_memory(resident, evicted, force)
                 for other in evicted:
                     self._end(other)
@@ -115,17 +115,17 @@ class Runtime:
                 raise
         self._spare.refill()
 
-    def _to_evict(self, resident: Resident) -> list[Resident]:
+    def _to_evict(self, entry: RegistryEntry) -> list[Resident]:
         """Which models of the same category make room: the least recently used that are not pinned."""
-        category = resident.entry.category
-        others = [other for other in self.residents if other.entry.category == category and other.is_loaded]
+        loaded = [other for other in self.residents if other.is_loaded]
+        others = [other for other in loaded if other.entry.category == entry.category]
         surplus = len(others) + 1 - self._settings.max_loaded_per_category
         if surplus <= 0:
             return []
         free = sorted((other for other in others if not other.pinned), key=lambda other: other.last_used)
         if len(free) < surplus:
             names = " and ".join(other.entry.name for other in others if other.pinned)
-            raise LoadError(f"{names} is pinned and stays in memory. Unpin it to load {resident.entry.name}.")
+            raise LoadError(f"{names} is pinned and stays in memory. Unpin it to load {entry.name}.")
         return free[:surplus]
 
     def _check_memory(self, resident: Resident, evicted: list[Resident], force: bool) -> None:
@@ -136,12 +136,19 @@ class Runtime:
 
     def weigh(self, entry: RegistryEntry, folder: Path, evicted: list[Resident] | None = None) -> Verdict:
         """The guard's verdict on loading this model now."""
+        return self._guard.weigh(entry, folder, *self._used_and_freed(entry, evicted))
+
+    def estimate(self, entry: RegistryEntry) -> Verdict | None:
+        """The same for a model whose files are not here; None if nobody knows its size."""
+        return self._guard.estimate(entry, *self._used_and_freed(entry))
+
+    def _used_and_freed(self, entry: RegistryEntry, evicted: list[Resident] | None = None) -> tuple[int, int]:
+        """Bytes that models hold, and those of them that are freed before this one is loaded."""
         if evicted is None:
             with contextlib.suppress(LoadError):
-                evicted = self._to_evict(Resident(entry, folder, LoadOptions()))
+                evicted = self._to_evict(entry)
         used = sum(other.memory_bytes for other in self.residents)
-        freed = sum(other.memory_bytes for other in evicted or [])
-        return self._guard.weigh(entry, folder, used, freed)
+        return used, sum(other.memory_bytes for other in evicted or [])
 
     def _bring_back(self, former: Resident) -> None:
         logger.info("bringing %s back", former.entry.id)

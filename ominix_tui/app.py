@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -24,6 +25,7 @@ from ominix_core.errors import OminixError
 from ominix_core.event_buffer import EventBuffer
 from ominix_core.events import ConnectionChanged, HubEvent, ModelStateChanged
 from ominix_core.paths import Home
+from ominix_tui.clipboard import hand_over
 from ominix_tui.crash import report_crash
 from ominix_tui.endings import Ending, Endings
 from ominix_tui.input_guard import tolerate_stray_bytes
@@ -276,6 +278,11 @@ class OminixApp(App[None]):
     def _show_connection(self, event: ConnectionChanged) -> None:
         self.place, self.line_is_down = event.place, event.lost
         self.notify(event.message, severity="warning" if event.lost else "information", markup=False)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy through OSC 52, which reaches the machine that the user sits at, and through what stands between."""
+        super().copy_to_clipboard(text)
+        self.run_worker(partial(hand_over, text), thread=True)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Of Textual's commands those that no action of ours stands for."""

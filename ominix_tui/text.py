@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len, set_cell_size
+
 from ominix_core.states import (
     Downloaded,
     Downloading,
@@ -36,6 +38,13 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """`text` without control codes, its whitespace collapsed."""
     return " ".join(printable(text).split())
+
+
+def fitted(text: str, width: int) -> str:
+    """`text` in exactly so many cells: padded, or cut with an ellipsis."""
+    if cell_len(text) > width:
+        text = set_cell_size(text, width - 1).rstrip() + "…"
+    return set_cell_size(text, width)
 
 
 def file_size(size: float) -> str:
@@ -106,16 +115,16 @@ def download_measure(state: Downloading) -> str:
 
 
 def facts_line(entry: RegistryEntry) -> str:
-    """Category · parameters · quantization · memory · licence, as far as the registry knows them; ✓ if verified."""
+    """Category · parameters · quantization · verified · memory · licence, as far as the registry knows them."""
     runtime = entry.runtime
     memory = f"{runtime.memory_gb:.1f} GB RAM" if runtime.memory_gb else ""
     parts = (
         entry.category,
         runtime.parameters,
         runtime.quantization,
+        "✓ verified" if entry.verified else "",
         memory,
         entry.license,
-        "✓ verified" if entry.verified else "",
     )
     return " · ".join(one_line(str(part)) for part in parts if part)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
+PATIENCE = 4.0
+
 
 def huggingface() -> str:
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
@@ -12,6 +14,17 @@ def huggingface() -> str:
 
 def modelscope() -> str:
     return (os.environ.get("MODELSCOPE_ENDPOINT") or "https://modelscope.cn").rstrip("/")
+
+
+def reachable() -> bool:
+    """Whether the Hugging Face hub answers at all, by whatever way the environment names."""
+    import httpx
+
+    try:
+        httpx.head(huggingface(), timeout=PATIENCE)
+    except httpx.HTTPError:
+        return False
+    return True
 
 
 def named_origins() -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import aclosing, suppress
-from typing import Any, Self
+from typing import Any, Self, cast
 from urllib.parse import quote
 
 from ominix_core.board import Subscriber
@@ -201,9 +201,13 @@ class RemoteHub:
     def warm_up(self) -> None:
         """The server has done so."""
 
-    def weigh(self, model_id: str) -> Verdict:
+    def online(self) -> bool:
+        return True  # only the server could tell; a download that cannot begin says so
+
+    def weigh(self, model_id: str) -> Verdict | None:
         path = f"{_model_path(self.resolve(model_id).id)}/verdict"
-        return self._connection.wait(self._connection.call("GET", path, Verdict))
+        kind = cast("type[Verdict | None]", Verdict | None)
+        return self._connection.wait(self._connection.call("GET", path, kind))
 
     def load(self, model_id: str, *, force: bool = False) -> Future[None]:
         entry = self.resolve(model_id)

@@ -26,18 +26,19 @@ class FactsPanel(ModelPanel):
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="box") as box:
             box.border_title = "Facts"
-            yield Static(Content("\n").join(self._lines()))
+            note = f"This version has no panel for models of the type “{self.entry.ui.panel_type}”."
+            lines = [*fact_lines(self.entry), Content(), Content.styled(one_line(note), FAINT)]
+            yield Static(Content("\n").join(lines))
 
-    def _lines(self) -> Iterator[Content]:
-        for label, value in facts_of(self.entry):
-            if value:
-                yield Content.styled(label.ljust(LABEL_WIDTH), FAINT) + one_line(value)
-        if self.entry.description:
-            yield Content()
-            yield Content(one_line(self.entry.description))
+
+def fact_lines(entry: RegistryEntry) -> Iterator[Content]:
+    """The facts with their labels, and the description."""
+    for label, value in facts_of(entry):
+        if value:
+            yield Content.styled(label.ljust(LABEL_WIDTH), FAINT) + one_line(value)
+    if entry.description:
         yield Content()
-        note = f"This version has no panel for models of the type “{self.entry.ui.panel_type}”."
-        yield Content.styled(one_line(note), FAINT)
+        yield Content(one_line(entry.description))
 
 
 def facts_of(entry: RegistryEntry) -> list[tuple[str, str]]:
@@ -53,6 +54,7 @@ def facts_of(entry: RegistryEntry) -> list[tuple[str, str]]:
         ("Size on disk", file_size(entry.size_bytes) if entry.size_bytes else ""),
         ("Source", f"{entry.source.type} {getattr(entry.source, 'repo', '')}"),
         ("Licence", entry.license),
+        ("Verified", "its repository was seen to exist" if entry.verified else ""),
         ("Tags", ", ".join(entry.tags)),
         ("API", f"{runtime.api_type}, model “{entry.api_id}”"),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,13 +11,18 @@ from textual.containers import Container, Horizontal
 from textual.widgets import Button, Input, Label, Static, TextArea
 
 from ominix_core.errors import OminixError
-from ominix_core.generation import ChatMessage, ChatRequest, Sampling
+from ominix_core.generation import ChatMessage, ChatRequest
 from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded
 from ominix_tui.panels.base import ModelPanel
 from ominix_tui.text import printable
 from ominix_tui.widgets.number_field import NumberField
 from ominix_tui.widgets.prompt_area import PromptArea
 from ominix_tui.widgets.response import Response
+from ominix_tui.widgets.sampling_options import SamplingOptions, preset
+
+if TYPE_CHECKING:
+    from ominix_core.facade import HubFacade
+    from ominix_core.registry.entry import RegistryEntry
 
 MAX_TOKENS = 512
 MOST_TOKENS = 1_000_000
@@ -49,19 +54,33 @@ class LLMChatPanel(ModelPanel):
         #problem { display: none; width: 1fr; color: $text-error; }
 
         #response { height: 1fr; }
+        #answer-row { display: none; height: 1; padding: 0 1; }
+        #answer-row Button { min-width: 0; padding: 0 1; margin-right: 1; background: $surface-lighten-1; }
+        #answer-row Button:focus { background: $primary; color: $text; text-style: bold; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+g", "generate", "Generate", id="llm.generate", tooltip="Answer the prompt"),
+        Binding("ctrl+r", "regenerate", "Again", id="llm.again", tooltip="Ask the same once more"),
         Binding("escape", "stop", "Stop", id="llm.stop", tooltip="Stop the answer; what is there stays"),
     ]
+
+    def __init__(self, hub: HubFacade, entry: RegistryEntry) -> None:
+        super().__init__(hub, entry)
+        self._asked: ChatRequest | None = None
+        self._system_preset = str(entry.defaults.get("system_prompt") or "")
 
     def compose(self) -> ComposeResult:
         with Container(id="form", classes="box") as form:
             form.border_title = "Quick test"
             with Horizontal(id="system-row"):
                 yield Label("System", classes="caption")
-                yield Input(placeholder="How the model should behave, if you like", compact=True, id="system")
+                yield Input(
+                    self._system_preset,
+                    placeholder="How the model should behave, if you like",
+                    compact=True,
+                    id="system",
+                )
             with Horizontal(id="prompt-row"):
                 yield Label("Prompt", classes="caption")
                 yield PromptArea(
@@ -71,20 +90,30 @@ class LLMChatPanel(ModelPanel):
                     id="prompt",
                 )
             with Horizontal(id="options-row"):
-                most = self.entry.runtime.context or MOST_TOKENS
-                yield NumberField("Max tokens", min(MAX_TOKENS, most), 1, most, id="max-tokens")
-                yield NumberField("Temperature", TEMPERATURE, 0.0, HOTTEST, id="temperature")
+                most, defaults = self.entry.runtime.context or MOST_TOKENS, self.entry.defaults
+                max_tokens = preset(defaults, "max_tokens", 1, most) or min(MAX_TOKENS, most)
+                temperature = preset(defaults, "temperature", 0.0, HOTTEST)
+                yield NumberField("Max tokens", max_tokens, 1, most, id="max-tokens")
+                yield NumberField(
+                    "Temperature", TEMPERATURE if temperature is None else temperature, 0.0, HOTTEST, id="temperature"
+                )
                 yield Static(classes="spring")
                 yield Button("▶ Generate", variant="primary", compact=True, id="generate")
+            yield SamplingOptions(self.entry.defaults)
             yield Label(id="problem", markup=False)
-        yield Response(id="response", classes="box")
+        yield Response(id="response", classes="box", context=self.entry.runtime.context)
+        with Horizontal(id="answer-row"):
+            yield Button("Again", compact=True, id="again")
+            yield Button("Copy", compact=True, id="copy")
+            yield Button("Save", compact=True, id="save")
+            yield Button("Open in Chat ▸", compact=True, action="screen.open_chat")
 
     # -- the protocol of panels ---------------------------------------------------------------------------------
 
     @property
     def holds_work(self) -> bool:
         response = self.query_one(Response)
-        typed = self.query_one("#system", Input).value or self.query_one(PromptArea).text
+        typed = self.query_one("#system", Input).value != self._system_preset or self.query_one(PromptArea).text
         return bool(typed or response.running or response.answer)
 
     def show_state(self, state: ModelState) -> None:
@@ -116,6 +145,18 @@ class LLMChatPanel(ModelPanel):
         else:
             self.action_generate()
 
+    @on(Button.Pressed, "#again")
+    def _on_again(self) -> None:
+        self.action_regenerate()
+
+    @on(Button.Pressed, "#copy")
+    def _on_copy(self) -> None:
+        self.query_one(Response).action_copy()
+
+    @on(Button.Pressed, "#save")
+    def _on_save(self) -> None:
+        self.query_one(Response).action_save()
+
     def _show_problem(self, problem: str | None) -> None:
         label = self.query_one("#problem", Label)
         label.update(printable(problem or ""))
@@ -128,9 +169,11 @@ class LLMChatPanel(ModelPanel):
             self._show_problem("Type a prompt first.")
             prompt.focus()
             return None
+        options = self.query_one(SamplingOptions)
         fields = [self.query_one(name, NumberField) for name in ("#max-tokens", "#temperature")]
-        for field in fields:
+        for field in (*fields, *options.fields):
             if problem := field.check():
+                options.line.folded = options.line.folded and field not in options.fields
                 self._show_problem(problem)
                 field.focus_input()
                 return None
@@ -138,27 +181,34 @@ class LLMChatPanel(ModelPanel):
         system = self.query_one("#system", Input).value.strip()
         messages = [ChatMessage("system", system)] if system else []
         messages.append(ChatMessage("user", prompt.text))
-        return ChatRequest(messages=messages, max_tokens=int(max_tokens), sampling=Sampling(temperature=temperature))
+        sampling = options.sampling(temperature)
+        return ChatRequest(messages=messages, max_tokens=int(max_tokens), sampling=sampling, stop=options.stop)
 
     # -- the answer ---------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("generate", "stop"):
             return self.query_one(Response).running == (action == "stop")
-        return True
+        return action != "regenerate" or (self._asked is not None and not self.query_one(Response).running)
 
     def action_generate(self) -> None:
-        response = self.query_one(Response)
-        request = None if response.running else self._read_form()
-        if request is None:
-            return
+        if not self.query_one(Response).running and (request := self._read_form()):
+            self._ask(request)
+
+    def action_regenerate(self) -> None:
+        """Ask again what was asked last, whatever the form says now."""
+        if self._asked is not None:
+            self._ask(self._asked)
+
+    def _ask(self, request: ChatRequest) -> None:
         try:
             generation = self.hub.generate(self.entry.id, request)
         except OminixError as error:
             self._show_problem(str(error))
             return
+        self._asked = request
         self._show_problem(None)
-        response.follow(generation)
+        self.query_one(Response).follow(generation)
         self._show_running(True)
 
     def action_stop(self) -> None:
@@ -172,6 +222,7 @@ class LLMChatPanel(ModelPanel):
         button = self.query_one("#generate", Button)
         button.label = "■ Stop" if running else "▶ Generate"
         button.variant = "warning" if running else "primary"
+        self.query_one("#answer-row").display = not running
         self.refresh_bindings()
 
 

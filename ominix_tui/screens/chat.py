@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.screen import Screen
-from textual.widgets import Footer, Label
+from textual.widgets import Label
 
 from ominix_core.chat_export import export, suggested_file
 from ominix_core.chat_models import ChatModels
@@ -21,9 +21,11 @@ from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_tui.screens.hub import WIDTHS
 from ominix_tui.text import one_line
 from ominix_tui.widgets.brand import Brand
-from ominix_tui.widgets.chat_dialogs import NO_MODEL, ModelDialog, TextDialog, describe
+from ominix_tui.widgets.chat_dialogs import NO_MODEL, describe, model_dialog
 from ominix_tui.widgets.chat_list import ChatList
 from ominix_tui.widgets.chat_pane import ChatPane
+from ominix_tui.widgets.dialogs import TextDialog
+from ominix_tui.widgets.key_line import KeyLine
 from ominix_tui.widgets.telling import telling
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ class ChatScreen(Screen[None]):
                 sidebar.border_title = "Conversations"
                 yield self.chats
             yield self.pane
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self.app.hub_events.subscribe(self, self._on_hub_event)
@@ -154,7 +156,7 @@ class ChatScreen(Screen[None]):
     @telling
     async def action_model(self) -> None:
         models = await asyncio.to_thread(self._models.available)
-        if chosen := await self.app.push_screen_wait(ModelDialog(models, self.pane.model_id)):
+        if chosen := await self.app.push_screen_wait(model_dialog(models, self.pane.model_id)):
             self.pane.use_model(chosen)
 
     def action_system(self) -> None:

@@ -15,7 +15,7 @@ from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.states import Downloaded, Downloading, Error, NotDownloaded, Paused
 from ominix_tui.screens.place import PlaceScreen
 from ominix_tui.text import file_size, one_line, percent
-from ominix_tui.widgets.dialog import ConfirmDialog
+from ominix_tui.widgets.dialogs import ConfirmDialog
 from ominix_tui.widgets.download_queue import DownloadQueue, Unfinished, unfinished
 from ominix_tui.widgets.stored_models import Stored, StoredModels
 from ominix_tui.widgets.telling import telling

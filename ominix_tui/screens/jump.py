@@ -12,7 +12,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Label
 
-from ominix_tui.widgets.dialog import CANCEL
+from ominix_tui.widgets.dialogs import CANCEL
 
 LETTERS = "asdfghjklqwertyuiopzxcvbnm"
 

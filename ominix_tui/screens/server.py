@@ -18,7 +18,7 @@ from ominix_core.settings import Settings
 from ominix_tui import local_server
 from ominix_tui.screens.place import PlaceScreen
 from ominix_tui.text import one_line
-from ominix_tui.widgets.dialog import ConfirmDialog
+from ominix_tui.widgets.dialogs import ConfirmDialog
 from ominix_tui.widgets.key_dialogs import NewKeyDialog, SecretDialog
 from ominix_tui.widgets.key_list import KeyList
 from ominix_tui.widgets.server_status import ServerState, ServerWork

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
-from textual.widgets import Input, OptionList
-from textual.widgets.option_list import Option
+from textual.widgets import Input
 
 from ominix_core.chat_tree import Conversation
 from ominix_tui.text import one_line
-
-
-class Titles(OptionList):
-    """One line a conversation. Its keys run actions of the screen."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select", "Open", id="chats.open", tooltip="Show this conversation"),
-        Binding("j", "cursor_down", "Down", id="chats.down", tooltip="The next conversation", show=False),
-        Binding("k", "cursor_up", "Up", id="chats.up", tooltip="The previous conversation", show=False),
-        Binding("r", "screen.rename", "Rename", id="chats.rename", tooltip="Give the conversation another title"),
-        Binding("d", "screen.delete", "Delete", id="chats.delete", tooltip="Delete the conversation; u brings it back"),
-        Binding("x", "screen.export", "Export", id="chats.export", tooltip="Write it to a Markdown or JSON file"),
-        Binding("slash", "screen.search", "Search", id="chats.search", tooltip="Find words in every conversation"),
-    ]
+from ominix_tui.widgets.titles import Titles
 
 
 class ChatList(Vertical):
@@ -39,18 +22,6 @@ class ChatList(Vertical):
     ChatList {
         Input { background: $foreground 4%; }
         Input:focus { background: $foreground 10%; background-tint: transparent; }
-        OptionList {
-            height: 1fr;
-            background: transparent;
-            border: none;
-            padding: 0;
-            scrollbar-size-vertical: 1;
-            text-wrap: nowrap;
-            text-overflow: ellipsis;
-            &:focus { border: none; background-tint: transparent 0%; }
-            & > .option-list--option-highlighted { background: $foreground 12%; text-style: none; color: $foreground; }
-            &:focus > .option-list--option-highlighted { background: $primary 40%; color: $text; text-style: bold; }
-        }
     }
     """
 
@@ -63,6 +34,10 @@ class ChatList(Vertical):
 
     class Searched(Message):
         """The words that are looked for have changed."""
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._conversations: Sequence[Conversation] = ()
 
     def compose(self) -> ComposeResult:
         yield Input(placeholder="Search", compact=True, id="search")
@@ -78,17 +53,12 @@ class ChatList(Vertical):
         index = self.query_one(Titles).highlighted
         return None if index is None else self._conversations[index]
 
-    def on_mount(self) -> None:
-        self._conversations: Sequence[Conversation] = ()
-
     def fill(self, conversations: Sequence[Conversation], shown: int | None) -> None:
         """Show these conversations, with the cursor on the one that is shown on the right."""
-        titles = self.query_one(Titles)
         self._conversations = conversations
-        titles.set_options(Option(_line(conversation, shown), str(conversation.id)) for conversation in conversations)
-        if conversations:
-            places = [conversation.id for conversation in conversations]
-            titles.highlighted = places.index(shown) if shown in places else 0
+        places = [conversation.id for conversation in conversations]
+        titles = [_line(conversation, shown) for conversation in conversations]
+        self.query_one(Titles).fill(titles, places.index(shown) if shown in places else 0)
 
     def focus_titles(self) -> None:
         self.query_one(Titles).focus()
@@ -104,11 +74,11 @@ class ChatList(Vertical):
     def _on_submitted(self) -> None:
         self.focus_titles()
 
-    @on(OptionList.OptionSelected)
-    def _on_selected(self, event: OptionList.OptionSelected) -> None:
-        self.post_message(self.Opened(int(event.option_id or 0)))
+    @on(Titles.Opened)
+    def _on_opened(self, event: Titles.Opened) -> None:
+        self.post_message(self.Opened(self._conversations[event.index].id))
 
 
-def _line(conversation: Conversation, shown: int | None) -> Text:
+def _line(conversation: Conversation, shown: int | None) -> str:
     mark = "▸ " if conversation.id == shown else "  "
-    return Text(mark + (one_line(conversation.title)), no_wrap=True, overflow="ellipsis")
+    return mark + one_line(conversation.title)

@@ -20,8 +20,9 @@ from ominix_core.errors import BusyError, NotReadyError, OminixError
 from ominix_core.generation import ChatMessage, Failed, Finished
 from ominix_core.stream import Generation
 from ominix_tui.text import one_line
-from ominix_tui.widgets.chat_dialogs import NO_MODEL, TextDialog
+from ominix_tui.widgets.chat_dialogs import NO_MODEL
 from ominix_tui.widgets.chat_transcript import ChatTranscript
+from ominix_tui.widgets.dialogs import TextDialog
 from ominix_tui.widgets.prompt_area import PromptArea
 from ominix_tui.widgets.response import Response
 from ominix_tui.widgets.telling import telling

@@ -19,7 +19,7 @@ from textual.widgets.tree import TreeNode
 
 from ominix_tui.dropped_files import dropped_files
 from ominix_tui.text import one_line, printable
-from ominix_tui.widgets.dialog import CANCEL, DIALOG_CSS
+from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS
 
 HINT = "Enter takes the file · Backspace goes one folder up · Escape cancels"
 

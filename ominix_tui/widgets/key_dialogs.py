@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from ominix_tui.widgets.choice_row import ChoiceRow
-from ominix_tui.widgets.dialog import CANCEL, DIALOG_CSS
+from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS
 
 SCOPES = {"use": "use the models", "manage": "also load, unload and download them"}
 

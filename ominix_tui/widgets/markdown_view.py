@@ -32,6 +32,7 @@ class MarkdownView(ContentLines):
         self._tail = ""
         self._tail_continues = False
         self._width = 0
+        self._redrawing = False
 
     def on_mount(self) -> None:
         self.run_worker(warm_up, thread=True)
@@ -45,7 +46,7 @@ class MarkdownView(ContentLines):
         self._source = self._tail = ""
         self._settled, self._lines = [], []
         self._strips.clear()
-        self._tail_continues = False
+        self._tail_continues = self._redrawing = False
         self.refresh(layout=True)
 
     def append(self, text: str) -> None:
@@ -53,25 +54,40 @@ class MarkdownView(ContentLines):
         text = printable(text)
         self._source += text
         self._tail += text
-        if self._width:
+        if self._width and not self._redrawing:
             self._draw_tail(self._settle())
-        self.refresh(layout=True)
+            self.refresh(layout=True)
 
     async def finish(self) -> None:
         """Render the whole document once, off the event loop: what comes last can change what stands first."""
         source, width = self._source, self._width
         lines = await asyncio.to_thread(render_markdown, source, width) if width else []
         if (source, width) == (self._source, self._width):
-            self._lines = lines
+            self._lines, self._redrawing = lines, False
             self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         if width != self._width:
             self._width = width
             self._strips.clear()
-            self._settled, self._tail, self._tail_continues = [], self._source, False
-            self._draw_tail(parser().parse(self._tail))
+            if len(self._source) > LIVE_CHARACTERS:
+                self._redrawing = True
+                self.run_worker(self._draw_anew(), exclusive=True)
+            else:
+                self._settled, self._tail, self._tail_continues = [], self._source, False
+                self._draw_tail(parser().parse(self._tail))
         return len(self._lines)
+
+    async def _draw_anew(self) -> None:
+        """Render a long text for another width off the event loop; the old lines stand meanwhile."""
+        source, width = self._source, self._width
+        lines = await asyncio.to_thread(render_markdown, source, width)
+        if width != self._width or not self._redrawing:
+            return
+        self._redrawing = False
+        self._settled, self._tail, self._tail_continues = lines, self._source[len(source) :], True
+        self._draw_tail(self._settle())
+        self.refresh(layout=True)
 
     def _draw_tail(self, tokens: list[Token]) -> None:
         tail = render_tokens(tokens, self._width)

@@ -1,4 +1,4 @@
-"""The head of every panel: which model, how big, in what state, and what can be done with it now."""
+"""The head of every panel: which model, how big, in what state, whether it fits, and what can be done with it now."""
 
 from __future__ import annotations
 
@@ -9,46 +9,19 @@ from textual.color import Color, ColorParseError
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Label, ProgressBar
 
-from ominix_core.states import (
-    Downloaded,
-    Downloading,
-    Error,
-    Loaded,
-    Loading,
-    ModelState,
-    NotDownloaded,
-    Paused,
-    Unsupported,
-)
+from ominix_core.states import Downloading, Error, Loading, ModelState, Unsupported
+from ominix_tui.model_commands import COMMANDS
 from ominix_tui.text import download_measure, facts_line, one_line, percent, words_for
 
 if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
-
-BUTTONS = {"get": "Get", "load": "Load", "unload": "Unload", "cancel": "Cancel"}
-
-
-def actions_for(state: ModelState, on_disk: bool) -> frozenset[str]:
-    """What can be done with a model in this state: names from BUTTONS."""
-    match state:
-        case NotDownloaded() | Paused():
-            return frozenset({"get"})
-        case Downloading() | Loading():
-            return frozenset({"cancel"})
-        case Downloaded():
-            return frozenset({"load"})
-        case Loaded():
-            return frozenset({"unload"})
-        case Error():
-            return frozenset({"load" if on_disk else "get"})
-        case Unsupported():
-            return frozenset()
+    from ominix_tui.memory_words import MemoryWords
 
 
 class ModelHeader(Vertical):
-    """Name, facts, state badge, buttons; progress and trouble when there are any.
+    """Name, facts, state badge, buttons; progress, memory and trouble when there is something to tell of them.
 
-    Its buttons run the screen's actions `get_model`, `load_model`, `unload_model` and `cancel_model`.
+    Its buttons run the screen's actions `model(name)` and `details`.
     """
 
     DEFAULT_CSS = """
@@ -60,69 +33,88 @@ class ModelHeader(Vertical):
         #title-row { height: 1; }
         #name { width: 1fr; text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
         #badge { width: auto; padding: 0 1; }
-        #facts { width: 1fr; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+        #facts { width: 1fr; max-height: 2; color: $text-muted; }
 
-        Button { margin-left: 1; min-width: 0; padding: 0 2; background: $surface-lighten-1; }
-        #get, #load { background: $primary-muted; color: $text-primary; }
+        #buttons { height: 1; }
+        Button { margin-right: 1; min-width: 0; padding: 0 1; background: $surface-lighten-1; }
+        Button.-main { background: $primary-muted; color: $text-primary; }
         Button:focus { background: $primary; color: $text; text-style: bold; }
 
         #progress { height: auto; }
         #step-row { height: 1; }
         #step { width: 1fr; color: $text-accent; text-wrap: nowrap; text-overflow: ellipsis; }
+        #step.-waits { color: $text-warning; }
         #measure { width: auto; padding-left: 1; color: $text-muted; }
         ProgressBar, Bar { width: 1fr; }
 
+        #memory { width: 1fr; max-height: 3; }
         #notice { width: 1fr; color: $text-muted; }
         #notice.-error { color: $text-error; }
 
         .tone-success { color: $text-success; }
         .tone-accent { color: $text-accent; }
+        .tone-warning { color: $text-warning; }
         .tone-error { color: $text-error; }
         .tone-muted { color: $text-muted; }
     }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._memory = Label(id="memory", markup=False)
+
     def compose(self) -> ComposeResult:
         with Horizontal(id="title-row"):
             yield Label(id="name", markup=False)
             yield Label(id="badge", markup=False)
-            for name, label in BUTTONS.items():
-                yield Button(label, id=name, compact=True, action=f"screen.{name}_model")
         yield Label(id="facts", markup=False)
         with Vertical(id="progress"):
             with Horizontal(id="step-row"):
                 yield Label(id="step", markup=False)
                 yield Label(id="measure", markup=False)
             yield ProgressBar(total=1, show_eta=False, show_percentage=False)
+        yield self._memory
         yield Label(id="notice", markup=False)
+        with Horizontal(id="buttons"):
+            for command in COMMANDS:
+                yield Button(command.label, id=command.name, compact=True, action=f"screen.model('{command.name}')")
+            yield Button("Details", id="details", compact=True, action="screen.details")
 
     def show_entry(self, entry: RegistryEntry) -> None:
         """Show another model; follow with `show_state`."""
         self.query_one("#name", Label).update(one_line(entry.name))
         self.query_one("#facts", Label).update(facts_line(entry))
+        self.show_memory(None)
         try:
             self.styles.border_left = ("thick", Color.parse(entry.ui.color))
         except ColorParseError:
             self.styles.clear_rule("border_left")
 
-    def show_state(self, state: ModelState, actions: frozenset[str]) -> None:
-        """Show the model's state and the buttons of what can be done in it."""
+    def show_state(self, state: ModelState, check: Downloading | None) -> None:
+        """Show the model's state, and how far the check of its files is while there is one."""
         words = words_for(state)
         badge = self.query_one("#badge", Label)
         badge.update(f"{words.glyph} {words.long}")
         badge.set_classes(f"tone-{words.tone}")
-        self._show_progress(state)
+        self._show_progress(check or state)
         self._show_notice(state)
-        self._show_buttons(actions)
 
-    def _show_buttons(self, actions: frozenset[str]) -> None:
-        buttons = list(self.query(Button))
-        had_focus = any(button.has_focus for button in buttons)
-        shown = [button for button in buttons if button.id in actions]
-        for button in buttons:
-            button.display = button in shown
-        if had_focus and shown and not any(button.has_focus for button in shown):
-            shown[0].focus()
+    def show_memory(self, words: MemoryWords | None) -> None:
+        """Show whether the model fits into memory, or what it takes there."""
+        self._memory.display = words is not None
+        if words is not None:
+            self._memory.update(words.text)
+            self._memory.set_classes(f"tone-{words.tone}")
+
+    def show_commands(self, names: tuple[str, ...]) -> None:
+        """Show the buttons of these commands alone."""
+        buttons = {button.id or "": button for button in self.query(Button)}
+        had_focus = any(button.has_focus for button in buttons.values())
+        for name, button in buttons.items():
+            button.display = name in names or name == "details"
+            button.set_class(name in names[:1], "-main")
+        if had_focus and names and not any(button.has_focus and button.display for button in buttons.values()):
+            buttons[names[0]].focus()
 
     def _show_progress(self, state: ModelState) -> None:
         step, measure, progress = "", "", 0.0
@@ -134,6 +126,7 @@ class ModelHeader(Vertical):
             measure = percent(progress)
         self.query_one("#progress").display = bool(step)
         self.query_one("#step", Label).update(one_line(step))
+        self.query_one("#step").set_class(isinstance(state, Downloading) and bool(state.note), "-waits")
         self.query_one("#measure", Label).update(measure)
         self.query_one(ProgressBar).update(progress=progress)
 

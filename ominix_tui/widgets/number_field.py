@@ -11,6 +11,10 @@ class NumberField(Horizontal):
     """A number from `minimum` to `maximum`; whole if `minimum` is an int.
 
     What is typed stays as it is, also when it is no such number: `problem` then says so, and the field shows it.
+
+    Args:
+        value: What the field starts with; None leaves it empty.
+        when_empty: What an empty field means, shown in it. Without this the field must not be empty.
     """
 
     DEFAULT_CSS = """
@@ -22,23 +26,37 @@ class NumberField(Horizontal):
     NumberField.-wrong > Input { background: $error 20%; }
     """
 
-    def __init__(self, label: str, value: float, minimum: float, maximum: float, *, id: str) -> None:  # noqa: A002
+    def __init__(
+        self,
+        label: str,
+        value: float | None,
+        minimum: float,
+        maximum: float,
+        *,
+        id: str,  # noqa: A002
+        when_empty: str = "",
+    ) -> None:
         super().__init__(id=id)
-        self._label = label
-        self._initial = f"{value:g}"
+        self.label = label
+        self._initial = "" if value is None else f"{value:g}"
         self._minimum = minimum
         self._maximum = maximum
+        self._when_empty = when_empty
 
     def compose(self) -> ComposeResult:
-        yield Label(self._label, markup=False)
-        yield Input(self._initial, compact=True, select_on_focus=True)
+        yield Label(self.label, markup=False)
+        yield Input(self._initial, compact=True, select_on_focus=True, placeholder=self._when_empty)
+
+    @property
+    def typed(self) -> str:
+        return self.query_one(Input).value.strip()
 
     @property
     def number(self) -> float | None:
         """What is typed, or None if it is no such number."""
         kind = int if isinstance(self._minimum, int) else float
         try:
-            number = kind(self.query_one(Input).value)
+            number = kind(self.typed)
         except ValueError:
             return None
         return number if self._minimum <= number <= self._maximum else None
@@ -46,11 +64,12 @@ class NumberField(Horizontal):
     @property
     def problem(self) -> str | None:
         """What is wrong with what is typed, in a sentence, or None."""
-        if self.number is not None:
+        if self.number is not None or (self._when_empty and not self.typed):
             return None
         whole = "a whole number" if isinstance(self._minimum, int) else "a number"
-        typed = self.query_one(Input).value.strip() or "nothing"
-        return f"{self._label} must be {whole} from {self._minimum:,} to {self._maximum:,}, not {typed}."
+        return (
+            f"{self.label} must be {whole} from {self._minimum:,} to {self._maximum:,}, not {self.typed or 'nothing'}."
+        )
 
     def check(self) -> str | None:
         """Show whether the field is wrong, and return its problem."""

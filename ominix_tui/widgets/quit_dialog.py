@@ -14,7 +14,7 @@ from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
 from ominix_tui.text import one_line
-from ominix_tui.widgets.dialog import DIALOG_CSS
+from ominix_tui.widgets.dialogs import DIALOG_CSS
 
 Ending = Literal["serve", "unload", "stay"]
 

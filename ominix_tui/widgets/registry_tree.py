@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -14,7 +14,7 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from ominix_core.states import ModelState
-from ominix_tui.text import one_line, words_for
+from ominix_tui.text import fitted, one_line, words_for
 
 if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
@@ -110,7 +110,7 @@ class RegistryTree(Tree[str]):
         words = words_for(self._states[node.data])
         tone = self._tone(words.tone)
         room = max(width - cell_len(words.short) - 3, 4)
-        name = _fitted(str(node.label), room)
+        name = fitted(str(node.label), room)
         return Text.assemble((f"{words.glyph} ", tone), name, " ", (words.short, tone), style=style)
 
     def _render_group(self, node: TreeNode[str], style: Style) -> Text:
@@ -148,9 +148,3 @@ def _grouped(entries: Sequence[RegistryEntry], by_rank: bool) -> dict[str, list[
 def _order(category: str) -> tuple[int, str]:
     known = category in CATEGORY_ORDER
     return (CATEGORY_ORDER.index(category) if known else len(CATEGORY_ORDER), category)
-
-
-def _fitted(name: str, width: int) -> str:
-    if cell_len(name) > width:
-        name = set_cell_size(name, width - 1).rstrip() + "…"
-    return set_cell_size(name, width)

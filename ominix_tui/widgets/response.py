@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Label
 
 from ominix_core.generation import Failed, Finished, GenerationEvent, PrefillProgress, ReasoningDelta, TextDelta, Usage
 from ominix_tui.text import percent, printable
+from ominix_tui.widgets.fold_line import FoldLine
 from ominix_tui.widgets.markdown_view import MarkdownView
+from ominix_tui.widgets.telling import telling
 
 if TYPE_CHECKING:
     from ominix_core.stream import Generation
@@ -27,6 +31,9 @@ class Response(VerticalScroll):
 
     Tokens are taken from the generation ten times a second: one message or call per token would cost the event loop
     more than the model's work.
+
+    Args:
+        context: The longest context of the model in tokens, if it is known.
     """
 
     DEFAULT_CSS = """
@@ -36,10 +43,16 @@ class Response(VerticalScroll):
         /* At least as high as what it scrolls in: an anchored container puts less than that at its bottom. */
         #page { height: auto; min-height: 100%; }
         #hint { width: 1fr; color: $text-muted; }
-        #reasoning { display: none; margin-bottom: 1; color: $text-muted; }
+        #thoughts { display: none; }
+        #reasoning { margin-bottom: 1; color: $text-muted; }
         #failure { display: none; width: 1fr; color: $text-error; }
     }
     """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "copy", "Copy", id="response.copy", tooltip="Copy the answer to the clipboard"),
+        Binding("x", "save", "Save", id="response.save", tooltip="Write the answer to a file"),
+        Binding("t", "thoughts", "Thoughts", id="response.thoughts", tooltip="Show or hide what the model thought"),
+    ]
 
     class Ended(Message):
         """The generation has ended, well or badly."""
@@ -48,16 +61,21 @@ class Response(VerticalScroll):
             super().__init__()
             self.last = last
 
-    def __init__(self, *, id: str, classes: str = "") -> None:  # noqa: A002  the name that every widget uses
+    def __init__(self, *, id: str, classes: str = "", context: int | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
+        self._context_tokens = context
         self._generation: Generation | None = None
         self._started = 0.0
         self._activity = ""
+        self._thoughts = 0
+        self._usage: Usage | None = None
         self._views = {name: MarkdownView(id=name) for name in ("reasoning", "answer")}
+        self._fold = FoldLine("", self._views["reasoning"], id="thoughts")
 
     def compose(self) -> ComposeResult:
         with Vertical(id="page"):
             yield Label(id="hint", markup=False)
+            yield self._fold
             yield from self._views.values()
             yield Label(id="failure", markup=False)
 
@@ -68,6 +86,10 @@ class Response(VerticalScroll):
 
     def on_unmount(self) -> None:
         self.stop()
+
+    def on_resize(self) -> None:
+        if self._usage is not None:
+            self.border_subtitle = self._summary(self._usage)
 
     @property
     def running(self) -> bool:
@@ -93,11 +115,13 @@ class Response(VerticalScroll):
         self._generation = generation
         self._started = time.monotonic()
         self._activity = "waiting for the first token"
+        self._thoughts, self._usage = 0, None
         self.query_one("#hint").display = False
         self._show_failure("")
         for view in self._views.values():
             view.clear()
-            view.display = False
+        self._fold.folded = True
+        self._fold.display = self._views["answer"].display = False
         self.anchor()
         self._timer.resume()
 
@@ -111,19 +135,30 @@ class Response(VerticalScroll):
         if self._generation is None:
             return
         events = self._generation.drain()
-        self._append("reasoning", "".join(event.text for event in events if isinstance(event, ReasoningDelta)))
-        self._append("answer", "".join(event.text for event in events if isinstance(event, TextDelta)))
+        self._add_thoughts([event.text for event in events if isinstance(event, ReasoningDelta)])
+        self._add_text("".join(event.text for event in events if isinstance(event, TextDelta)))
         last = events[-1] if events else None
         if isinstance(last, Finished | Failed):
             self._end(last)
         else:
             self._show_activity(last)
 
-    def _append(self, name: str, text: str) -> None:
+    def _add_thoughts(self, texts: list[str]) -> None:
+        if texts:
+            self._thoughts += len(texts)
+            self._views["reasoning"].append("".join(texts))
+            self._fold.title = "Thinking …"
+            self._fold.display = True
+
+    def _add_text(self, text: str) -> None:
         if text:
-            view = self._views[name]
-            view.display = True
-            view.append(text)
+            if not self.answer:
+                self._count_thoughts(self._thoughts)
+                self._views["answer"].display = True
+            self._views["answer"].append(text)
+
+    def _count_thoughts(self, tokens: int) -> None:
+        self._fold.title = f"Thought, {tokens:,} token{'s' * (tokens != 1)}"
 
     def _show_activity(self, last: GenerationEvent | None) -> None:
         if self._activity != "stopping":
@@ -141,8 +176,11 @@ class Response(VerticalScroll):
         self._timer.pause()
         self._generation = None
         if isinstance(last, Finished):
-            self._show_status(_summary(last.usage), ENDINGS.get(last.reason, ""))
+            self._usage = last.usage
+            self._count_thoughts(last.usage.reasoning_tokens or self._thoughts)
+            self._show_status(self._summary(last.usage), ENDINGS.get(last.reason, ""))
         else:
+            self._count_thoughts(self._thoughts)
             self._show_status("", "broke off")
             self._show_failure(f"! {last.message}")
         self._draw_finally()
@@ -162,7 +200,37 @@ class Response(VerticalScroll):
         label.update(printable(message))
         label.display = bool(message)
 
+    def _summary(self, usage: Usage) -> str:
+        """Speed and tokens, in as many words as the border has room for."""
+        used = usage.prompt_tokens + usage.completion_tokens
+        share = f" of {self._context_tokens:,} ({used / self._context_tokens:.0%})" if self._context_tokens else ""
+        speed = f"{usage.decode_tps:.1f} tokens/s · TTFT {usage.ttft:.2f} s"
+        short = f"{speed} · context {used:,}"
+        tokens = f"{usage.prompt_tokens:,} in · {usage.completion_tokens:,} out"
+        long = f"{speed} · {tokens} · context {used:,}{share}"
+        return long if len(long) + 6 <= self.outer_size.width else short
 
-def _summary(usage: Usage) -> str:
-    tokens = f"{usage.prompt_tokens} in · {usage.completion_tokens} out"
-    return f"{usage.decode_tps:.1f} tokens/s · TTFT {usage.ttft:.2f} s · {tokens}"
+    # -- actions ------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("copy", "save"):
+            return bool(self.answer)
+        return action != "thoughts" or bool(self.reasoning)
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(self.answer)
+        self.notify("The answer was copied.")
+
+    @work
+    @telling
+    async def action_save(self) -> None:
+        from ominix_tui.clipboard import save
+        from ominix_tui.widgets.dialogs import TextDialog
+
+        name = await self.app.push_screen_wait(TextDialog("Save the answer to", "~/answer.md"))
+        if name and name.strip():
+            file = await asyncio.to_thread(save, self.answer, name.strip())
+            self.notify(f"Written to {file}", markup=False)
+
+    def action_thoughts(self) -> None:
+        self._fold.action_fold()

@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING
 
 from textual import work
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from ominix_tui.text import file_size
+from ominix_core.memory import gigabytes
 
 if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
     from ominix_core.system import System
 
 ROUND_SECONDS = 2.0
-BAR_CELLS = 8
+WIDE = 100
+BAR_CELLS = {False: 12, True: 24}
+"""How wide the bar is on a narrow line and on a wide one."""
+
+FREE, OTHERS, BEYOND = "$foreground 30%", "$foreground 60%", "$text-warning"
 
 
 class SystemLine(Widget):
@@ -29,6 +34,9 @@ class SystemLine(Widget):
 
     system: reactive[System | None] = reactive(None)
 
+    class Measured(Message):
+        """The figures are new."""
+
     def watch_hub(self, hub: HubFacade) -> None:
         """Show this Hub's figures, from now on."""
         self._ask(hub)
@@ -36,20 +44,35 @@ class SystemLine(Widget):
 
     @work(exclusive=True)
     async def _ask(self, hub: HubFacade) -> None:
-        self.system = await asyncio.to_thread(hub.system)
+        system = await asyncio.to_thread(hub.system)
+        if system != self.system:
+            self.system = system
+            self.post_message(self.Measured())
 
     def render(self) -> Content:
         if self.system is None:
             return Content()
-        memory = self.system.memory
-        used = memory.total - memory.available
-        models = min(self.system.used_by_models, used)
-        cells = [round(part / memory.total * BAR_CELLS) for part in (models, used)]
+        system, wide = self.system, self.size.width >= WIDE
+        used = min(system.used_by_models, system.memory.total - system.memory.available)
+        in_all = f" of {gigabytes(system.memory.total)}" if wide else ""
         return Content.assemble(
             "Memory ",
-            ("█" * cells[0], "$text-success"),
-            ("▒" * (cells[1] - cells[0]), "$foreground 60%"),
-            ("░" * (BAR_CELLS - cells[1]), "$foreground 30%"),
-            f" models {file_size(models)} · {memory.available / 1e9:.1f} of {file_size(memory.total)} free",
-            f" · disk {file_size(self.system.disk_free)} free",
+            _bar(system, BAR_CELLS[wide]),
+            f" models {used / 1e9:.1f} of {gigabytes(system.capacity)}",
+            f" · {gigabytes(system.memory.available)}{in_all} free",
+            f" · disk {gigabytes(system.disk_free)} free",
         )
+
+
+def _bar(system: System, cells: int) -> Content:
+    """What models hold, what other programs hold, and what is free; a stroke where the room for models ends."""
+    memory = system.memory
+    used = memory.total - memory.available
+    ends = [round(part / memory.total * cells) for part in (min(system.used_by_models, used), used, system.capacity)]
+    models, others, ceiling = ends
+    bar = Content.assemble(
+        ("█" * models, "$text-success"), ("▒" * (others - models), OTHERS), ("░" * (cells - others), FREE)
+    )
+    if ceiling >= cells:
+        return bar
+    return bar[:ceiling] + Content.styled("┃", BEYOND) + bar[ceiling + 1 :]

@@ -19,8 +19,7 @@ from textual.widgets.option_list import Option
 from ominix_core.devices import play_file
 from ominix_core.errors import OminixError
 from ominix_tui.text import one_line, printable
-from ominix_tui.widgets.chat_dialogs import TextDialog
-from ominix_tui.widgets.dialog import CANCEL, DIALOG_CSS
+from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS, TextDialog
 from ominix_tui.widgets.telling import telling
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from pathlib import Path
 from typing import Any
@@ -180,3 +181,29 @@ class TestVerdict:
     def test_this_machine_can_be_read(self) -> None:
         machine = memory.read_machine()
         assert 0 < machine.available <= machine.total
+
+
+class TestGpuLimit:
+    @pytest.fixture
+    def kernel(self, monkeypatch: pytest.MonkeyPatch) -> dict[bytes, int]:
+        """What a Mac's kernel answers, by name."""
+        known: dict[bytes, int] = {}
+
+        class Library:
+            @ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_char_p, *[ctypes.c_void_p] * 3, ctypes.c_size_t])
+            def sysctlbyname(name: bytes, value: int, size: int, new: int, new_size: int) -> int:
+                if name not in known:
+                    return -1
+                ctypes.c_int32.from_address(value).value = known[name]
+                ctypes.c_size_t.from_address(size).value = 4
+                return 0
+
+        monkeypatch.setattr(ctypes, "CDLL", lambda _: Library)
+        return known
+
+    def test_what_the_user_set_counts_at_once(self, kernel: dict[bytes, int]) -> None:
+        assert memory._gpu_limit(64 * GIB) == 48 * GIB
+        kernel[b"iogpu.wired_limit_mb"] = 0
+        assert memory._gpu_limit(16 * GIB) == 16 * GIB * 2 // 3
+        kernel[b"iogpu.wired_limit_mb"] = 57_344
+        assert memory._gpu_limit(64 * GIB) == 56 * GIB

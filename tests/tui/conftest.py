@@ -84,6 +84,7 @@ def catalogue_hub(home: Home, tmp_path: Path) -> Iterator[Hub]:
     with Hub(home, Settings(isolation="thread"), Registry(entries)) as hub:
         system = System(machine, {"glm4-9b": 5_100_000_000}, 1_000_000_000_000, 412_000_000_000, "balanced")
         hub.system = lambda: system  # type: ignore[method-assign]
+        hub._guard.read_machine = lambda: machine
         yield hub
 
 

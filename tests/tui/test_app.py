@@ -29,12 +29,12 @@ from ominix_tui.app import OminixApp
 from ominix_tui.panels.llm_chat import LLMChatPanel
 from ominix_tui.screens.chat import ChatScreen
 from ominix_tui.screens.hub import HubScreen
-from ominix_tui.widgets.chat_dialogs import ModelDialog, TextDialog
-from ominix_tui.widgets.chat_list import Titles
 from ominix_tui.widgets.chat_pane import ChatPane
 from ominix_tui.widgets.chat_transcript import ChatTranscript
+from ominix_tui.widgets.dialogs import ChoiceDialog, TextDialog
 from ominix_tui.widgets.prompt_area import PromptArea
 from ominix_tui.widgets.registry_tree import RegistryTree
+from ominix_tui.widgets.titles import Titles
 from tests.conftest import local_entry
 from tests.support.fixture_hub import FixtureHub
 from tests.tui.support import screen_text, set_state, until, until_connected, visible_panel
@@ -138,7 +138,7 @@ class TestModels:
 class TestKeys:
     def test_every_key_is_named_and_explained(self) -> None:
         hub = (OminixApp, HubScreen, LLMChatPanel, PromptArea, RegistryTree)
-        chat = (ChatScreen, ChatPane, ChatTranscript, Titles, TextDialog, ModelDialog)
+        chat = (ChatScreen, ChatPane, ChatTranscript, Titles, TextDialog, ChoiceDialog)
         bindings = [binding for cls in (*hub, *chat) for binding in cls.BINDINGS]
         assert all(isinstance(binding, Binding) for binding in bindings)
         assert all(binding.id and binding.description and binding.tooltip for binding in bindings)  # type: ignore[union-attr]

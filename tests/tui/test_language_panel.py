@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -12,13 +13,24 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Label
 
-from ominix_core.generation import Failed, Finished, PrefillProgress, ReasoningDelta, TextDelta, Usage
+from ominix_core.generation import (
+    ChatRequest,
+    Failed,
+    Finished,
+    PrefillProgress,
+    ReasoningDelta,
+    Sampling,
+    TextDelta,
+    Usage,
+)
 from ominix_core.hub import Hub
+from ominix_core.registry.catalogue import Registry
 from ominix_core.states import Downloaded, Loaded
+from ominix_core.stream import Generation
 from ominix_tui.app import OminixApp
-from ominix_tui.widgets.markdown_view import MarkdownView
+from ominix_tui.screens.chat import ChatScreen
 from ominix_tui.widgets.prompt_area import PromptArea
-from tests.tui.support import answer_of, answer_with, set_state, until, until_connected, visible_panel
+from tests.tui.support import answer_of, answer_with, screen_text, set_state, until, until_connected, visible_panel
 
 LONG = "900000"
 DONE = Finished("stop", Usage(3, 5, 0.1, 42.0))
@@ -61,7 +73,7 @@ class TestLifeByKeyboard:
             await until_loaded(pilot)
             await ask(pilot, "Hi", "64")
             await until(pilot, lambda: "tokens/s · TTFT" in figures(pilot))
-            assert "out" in figures(pilot)
+            assert "context" in figures(pilot)
             await pilot.press("escape", "u")
             await until(pilot, lambda: isinstance(hub.state("tiny"), Downloaded))
             await until(pilot, lambda: shown(pilot, "#badge") == "○ Downloaded")
@@ -164,6 +176,83 @@ class TestForm:
             assert visible_panel(pilot).query_one(PromptArea).text == "one\ntwo"
 
 
+class TestOptions:
+    @pytest.fixture
+    def asked(self, catalogue_hub: Hub) -> list[ChatRequest]:
+        """The requests that the loaded model gets; each is answered with "Fine."."""
+        set_state(catalogue_hub, "qwen3-8b", Loaded())
+        requests: list[ChatRequest] = []
+
+        def generate(model_id: str, request: ChatRequest) -> Generation:
+            requests.append(request)
+            generation = Generation("scripted", lambda _: None)
+            generation.put(TextDelta("Fine."))
+            generation.put(DONE)
+            return generation
+
+        catalogue_hub.generate = generate  # type: ignore[method-assign, assignment]
+        return requests
+
+    def recommend(self, hub: Hub, **defaults: Any) -> OminixApp:
+        entry = hub.resolve("qwen3-8b").model_copy(update={"defaults": defaults})
+        hub.registry = Registry([entry])
+        return OminixApp(lambda: hub)
+
+    async def test_only_what_the_registry_recommends_is_set(self, catalogue_hub: Hub, asked: list[ChatRequest]) -> None:
+        app = self.recommend(catalogue_hub, temperature=0.6, top_p=0.95, top_k=20, max_tokens=2048, min_p="odd")
+        async with app.run_test() as pilot:
+            await until_connected(pilot)
+            assert "▸ More options · top p 0.95 · top k 20" in screen_text(pilot)
+            await ask(pilot, "Hi")
+            await until(pilot, lambda: answer_of(pilot) == "Fine.")
+        assert asked[0].sampling == Sampling(temperature=0.6, top_p=0.95, top_k=20)
+        assert asked[0].max_tokens == 2048
+
+    async def test_every_option_reaches_the_model(self, catalogue_hub: Hub, asked: list[ChatRequest]) -> None:
+        app = self.recommend(catalogue_hub)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until_connected(pilot)
+            await pilot.press("enter", *"Hi", *["tab"] * 4, "enter")
+            await until(pilot, lambda: "Repetition" in screen_text(pilot))
+            for value in ("0.9", "40", "0.05", "1.1", "0.5", "-0.5", "7"):
+                await pilot.press("tab", *value)
+            await pilot.press("tab", *"END, \\n\\n", "enter")
+            await until(pilot, lambda: answer_of(pilot) == "Fine.")
+            assert "▾ More options · top p 0.9 · top k 40 · min p 0.05" in screen_text(pilot)
+        assert asked[0].sampling == Sampling(
+            temperature=0.7,
+            top_p=0.9,
+            top_k=40,
+            min_p=0.05,
+            repetition_penalty=1.1,
+            presence_penalty=0.5,
+            frequency_penalty=-0.5,
+            seed=7,
+        )
+        assert asked[0].stop == ("END", "\n\n")
+
+    async def test_a_wrong_option_is_told_at_its_field(self, catalogue_hub: Hub, asked: list[ChatRequest]) -> None:
+        app = self.recommend(catalogue_hub, top_p=0.9)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until_connected(pilot)
+            await pilot.press("enter", *"Hi", *["tab"] * 4, "enter")
+            await until(pilot, lambda: "Repetition" in screen_text(pilot))
+            await pilot.press("tab", *"1.5", "shift+tab", "enter", "ctrl+g")
+            await until(pilot, lambda: shown(pilot, "#problem").startswith("Top p must be a number from 0.01 to 1.0"))
+            assert app.screen.query_one("#top-p Input", Input).has_focus
+        assert asked == []
+
+    async def test_again_asks_the_same(self, catalogue_hub: Hub, asked: list[ChatRequest]) -> None:
+        app = self.recommend(catalogue_hub)
+        async with app.run_test() as pilot:
+            await until_connected(pilot)
+            await ask(pilot, "Hi")
+            await until(pilot, lambda: "tokens/s" in figures(pilot))
+            await pilot.press(*" there", "ctrl+r")
+            await until(pilot, lambda: len(asked) == 2)
+            assert asked[0] == asked[1]
+
+
 class TestAnswer:
     @pytest.fixture
     def start(self, catalogue_hub: Hub) -> Callable[..., Any]:
@@ -196,14 +285,43 @@ class TestAnswer:
         async with catalogue_app.run_test() as pilot:
             generation = await start(pilot, PrefillProgress(50, 200))
             await until(pilot, lambda: figures(pilot).startswith("reading the prompt, 25 %"))
-            generation.put(ReasoningDelta("Let me see."))
+            generation.put(ReasoningDelta("Let me"))
+            generation.put(ReasoningDelta(" see."))
             await until(pilot, lambda: figures(pilot).startswith("thinking"))
+            assert "▸ Thinking …" in screen_text(pilot)
             generation.put(TextDelta("Yes."))
+            await until(pilot, lambda: "▸ Thought, 2 tokens" in screen_text(pilot))
             generation.put(DONE)
             await until(pilot, lambda: answer_of(pilot) == "Yes.")
-            reasoning = visible_panel(pilot).query_one("#reasoning", MarkdownView)
-            assert reasoning.display
-            assert reasoning.source == "Let me see."
+            assert "Let me see." not in screen_text(pilot)
+            await pilot.press(*["tab"] * 5, "t")
+            await until(pilot, lambda: "Let me see." in screen_text(pilot))
+            await pilot.press("tab", "enter")
+            await until(pilot, lambda: "Let me see." not in screen_text(pilot))
+
+    async def test_the_answer_is_copied_and_saved(
+        self, start: Callable[..., Any], catalogue_app: OminixApp, tmp_path: Path
+    ) -> None:
+        async with catalogue_app.run_test(size=(120, 40), notifications=True) as pilot:
+            await start(pilot, TextDelta("**Fine.**"), DONE)
+            await until(pilot, lambda: "tokens/s" in figures(pilot))
+            await pilot.press(*["tab"] * 5, "c")
+            await until(pilot, lambda: catalogue_app.clipboard == "**Fine.**")
+            await pilot.press("x")
+            await until(pilot, lambda: "Save the answer to" in screen_text(pilot))
+            pilot.app.screen.query_one(PromptArea).text = str(tmp_path / "answer.md")
+            await pilot.press("enter")
+            await until(pilot, lambda: "Written to" in screen_text(pilot))
+            assert (tmp_path / "answer.md").read_text() == "**Fine.**"
+
+    async def test_the_buttons_below_the_answer(self, start: Callable[..., Any], catalogue_app: OminixApp) -> None:
+        async with catalogue_app.run_test() as pilot:
+            await start(pilot, TextDelta("Fine."), DONE)
+            await until(pilot, lambda: "Open in Chat" in screen_text(pilot))
+            await pilot.press(*["tab"] * 7, "enter")
+            await until(pilot, lambda: catalogue_app.clipboard == "Fine.")
+            await pilot.press("tab", "tab", "enter")
+            await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
 
     async def test_prompt_and_answer_are_still_there_after_a_look_at_another_model(
         self, start: Callable[..., Any], catalogue_app: OminixApp
@@ -212,7 +330,7 @@ class TestAnswer:
             generation = await start(pilot, TextDelta("One"))
             await until(pilot, lambda: answer_of(pilot) == "One")
             first = visible_panel(pilot)
-            await pilot.press("shift+tab", "shift+tab", "shift+tab", "down")
+            await pilot.press(*["shift+tab"] * 5, "down")
             await until(pilot, lambda: visible_panel(pilot) is not first)
             generation.put(TextDelta(" two"))
             generation.put(DONE)

@@ -1,0 +1,49 @@
+"""What a model does to the memory of its machine, in a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ominix_core.errors import OminixError
+from ominix_core.memory import gigabytes
+from ominix_core.states import Downloaded, Error, Loaded, ModelState, NotDownloaded, Paused
+from ominix_tui.text import one_line
+
+if TYPE_CHECKING:
+    from ominix_core.facade import HubFacade
+    from ominix_core.memory import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryWords:
+    """A sentence and its tone, as of `StateWords`."""
+
+    text: str
+    tone: str
+
+
+def memory_words(hub: HubFacade, model_id: str, state: ModelState) -> MemoryWords | None:
+    """What to say before the model is loaded, and once it is; None if there is nothing to say. Reads the disk."""
+    match state:
+        case Loaded(memory_bytes=held, load_seconds=seconds) if held:
+            return MemoryWords(f"Holds {gigabytes(held)} · loaded in {seconds:.1f} s", "muted")
+        case NotDownloaded() | Paused() | Downloaded() | Error():
+            try:
+                verdict = hub.weigh(model_id)
+            except OminixError:
+                return None
+            told_already = isinstance(state, Error) and verdict is not None and not verdict.fits
+            return None if verdict is None or told_already else _judged(verdict)
+        case _:
+            return None
+
+
+def _judged(verdict: Verdict) -> MemoryWords:
+    about = "about " if verdict.estimated else ""
+    need, available = gigabytes(verdict.need.total), gigabytes(verdict.available)
+    if verdict.level == "off":
+        return MemoryWords(f"Needs {about}{need}, {available} available; the memory guard is off", "muted")
+    if verdict.fits:
+        return MemoryWords(f"✓ Needs {about}{need}, {available} available", "muted")
+    return MemoryWords(one_line(f"! Needs {about}{need}, only {available} available. {verdict.advice}"), "warning")

@@ -1,0 +1,175 @@
+"""The selected model: its header, and below it the panel of its kind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.message import Message
+from textual.widgets import Static
+
+from ominix_core.states import Downloading, Error, ModelState, Unsupported
+from ominix_tui.memory_words import memory_words
+from ominix_tui.model_commands import commands_for
+from ominix_tui.panels import panel_class
+from ominix_tui.widgets.model_header import ModelHeader
+
+if TYPE_CHECKING:
+    from ominix_core.facade import HubFacade
+    from ominix_core.registry.entry import RegistryEntry
+    from ominix_tui.first_run import Offer
+    from ominix_tui.panels.base import ModelPanel
+    from ominix_tui.widgets.welcome import Welcome
+
+
+GONE = Unsupported("This model is no longer in the registry.")
+
+
+class ModelView(Vertical):
+    """Keeps the panels of the models that hold something of the user's.
+
+    Attributes:
+        entry: The selected model, once there is one.
+        commands: The names of what can be done with it now.
+    """
+
+    DEFAULT_CSS = """
+    ModelView {
+        width: 1fr;
+        #panel { height: 1fr; }
+        #empty { width: 100%; height: 100%; content-align: center middle; color: $text-muted; }
+    }
+    """
+
+    class CommandsChanged(Message):
+        """Other commands than before fit the selected model."""
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002  the name that every Textual widget uses
+        super().__init__(id=id)
+        self.entry: RegistryEntry | None = None
+        self.commands: tuple[str, ...] = ()
+        self._hub: HubFacade | None = None
+        self._states: Mapping[str, ModelState] = {}
+        self._panels: dict[str, ModelPanel] = {}
+        self._checks: dict[str, Downloading] = {}
+        self._welcome: Welcome | None = None
+
+    def compose(self) -> ComposeResult:
+        with Container(id="panel"):
+            yield Static("Reading the registry …", id="empty", markup=False)
+
+    async def connect(self, hub: HubFacade, states: Mapping[str, ModelState]) -> None:
+        """Make place for the models of this hub; `states` by id is read whenever it is needed."""
+        self._hub, self._states = hub, states
+        if hub.registry.entries:
+            await self.mount(ModelHeader(), before=0)
+        else:
+            self.query_one("#empty", Static).update("The registry holds no models.")
+
+    @property
+    def panel(self) -> ModelPanel | None:
+        """The panel of the selected model."""
+        return self._panels.get(self.entry.id) if self.entry else None
+
+    def _state_of(self, entry: RegistryEntry) -> ModelState:
+        return self._states.get(entry.id, GONE)
+
+    async def select(self, entry: RegistryEntry) -> None:
+        """Show this model."""
+        if self._hub is None or (self.entry is not None and self.entry.id == entry.id):
+            return
+        former, self.entry = self.entry, entry
+        self.query_one(ModelHeader).show_entry(entry)
+        self._show_header()
+        self._find_commands()
+        with self.app.batch_update():
+            await self._show_panel(self._hub, entry, former)
+
+    async def welcome(self, offer: Offer) -> None:
+        """Greet the user of a machine without models, in place of the panel of the model that is recommended."""
+        from ominix_tui.widgets.welcome import Welcome
+
+        if self._welcome is None:
+            self._welcome = Welcome(offer)
+            await self.query_one("#panel").mount(self._welcome)
+        self._welcome.show(offer)
+        await self.select(offer.recommended)
+        self._set_welcome(True)
+
+    def _set_welcome(self, shown: bool) -> None:
+        if self._welcome is not None and self.panel is not None:
+            self._welcome.display, self.panel.display = shown, not shown
+
+    def show_state(self, model_id: str, new_kind: bool) -> None:
+        """A model's state has changed; `new_kind` if it is another one, not only its progress."""
+        if new_kind:
+            self._set_welcome(False)
+        if panel := self._panels.get(model_id):
+            panel.show_state(self._states[model_id])
+        if self.entry is not None and model_id == self.entry.id:
+            self._show_header()
+            if new_kind:
+                self._find_commands()
+        if new_kind:
+            self.look_again()
+
+    def show_check(self, model_id: str, progress: Downloading | None) -> None:
+        """The check of a model's files has come this far, or has ended."""
+        self._checks.pop(model_id, None)
+        if progress is not None:
+            self._checks[model_id] = progress
+        if self.entry is not None and model_id == self.entry.id:
+            self._show_header()
+
+    def _show_header(self) -> None:
+        if self.entry is not None:
+            self.query_one(ModelHeader).show_state(self._state_of(self.entry), self._checks.get(self.entry.id))
+
+    def _find_commands(self) -> None:
+        """What can be done is known at once, but for a model in Error: that is a question to the disk."""
+        if self.entry is not None:
+            is_error = isinstance(self._state_of(self.entry), Error)
+            self._show_commands(() if is_error else self._commands_for(self.entry, on_disk=False))
+        self.look_again()
+
+    def _commands_for(self, entry: RegistryEntry, on_disk: bool) -> tuple[str, ...]:
+        own_files = entry.source.type != "Local"
+        return commands_for(self._state_of(entry), on_disk=on_disk, own_files=own_files)
+
+    def _show_commands(self, commands: tuple[str, ...]) -> None:
+        self.commands = commands
+        self.query_one(ModelHeader).show_commands(commands)
+        self.post_message(self.CommandsChanged())
+
+    @work(exclusive=True)
+    async def look_again(self) -> None:
+        """Ask off the event loop what only the disk and the memory can tell of the selected model."""
+        hub, entry = self._hub, self.entry
+        if hub is None or entry is None:
+            return
+        state = self._state_of(entry)
+        words = await asyncio.to_thread(memory_words, hub, entry.id, state)
+        on_disk = isinstance(state, Error) and await asyncio.to_thread(hub.downloaded, entry.id)
+        if entry is not self.entry or state is not self._state_of(entry):
+            return
+        self.query_one(ModelHeader).show_memory(words)
+        if isinstance(state, Error) and (commands := self._commands_for(entry, on_disk)) != self.commands:
+            self._show_commands(commands)
+
+    async def _show_panel(self, hub: HubFacade, entry: RegistryEntry, former: RegistryEntry | None) -> None:
+        container = self.query_one("#panel")
+        self.query_one("#empty").display = False
+        if former is not None and not self._panels[former.id].holds_work:
+            await self._panels.pop(former.id).remove()
+        for panel in self._panels.values():
+            panel.display = False
+        if entry.id not in self._panels:
+            self._panels[entry.id] = panel_class(entry.ui.panel_type)(hub, entry)
+            await container.mount(self._panels[entry.id])
+            self._panels[entry.id].show_state(self._state_of(entry))
+        self._panels[entry.id].display = True
+        self._set_welcome(False)
