@@ -141,8 +141,8 @@ class HubFacade(Protocol):
         """Prepare for the first load in the background, at once."""
         ...
 
-    def weigh(self, model_id: str) -> Verdict:
-        """Whether a downloaded model would fit into memory now, with every number. Raises NotReadyError."""
+    def weigh(self, model_id: str) -> Verdict | None:
+        """Whether a model would fit into memory now, with every number; None where nothing tells what it needs."""
         ...
 
     def load(self, model_id: str, *, force: bool = False) -> Future[None]:

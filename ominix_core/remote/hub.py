@@ -24,7 +24,7 @@ from ominix_core.remote.address import ServerAddress
 from ominix_core.remote.answer import RemoteAnswer
 from ominix_core.remote.connection import Connection, decoded
 from ominix_core.remote.mirror import Mirror
-from ominix_core.remote.replies import CheckStep, DiskReply, Freed, ServerFacts
+from ominix_core.remote.replies import WEIGHED, CheckStep, DiskReply, Freed, ServerFacts
 from ominix_core.remote.voices import RemoteVoices
 from ominix_core.remote.watch import Watch
 from ominix_core.settings import Settings
@@ -201,9 +201,9 @@ class RemoteHub:
     def warm_up(self) -> None:
         """The server has done so."""
 
-    def weigh(self, model_id: str) -> Verdict:
+    def weigh(self, model_id: str) -> Verdict | None:
         path = f"{_model_path(self.resolve(model_id).id)}/verdict"
-        return self._connection.wait(self._connection.call("GET", path, Verdict))
+        return self._connection.wait(self._connection.call("GET", path, WEIGHED))
 
     def load(self, model_id: str, *, force: bool = False) -> Future[None]:
         entry = self.resolve(model_id)

@@ -32,8 +32,8 @@ async def list_models(hub: TheHub) -> ModelList:
 
 
 @router.get("/v1/models/{model:path}/verdict")
-async def weigh_model(model: str, hub: TheHub) -> Verdict:
-    """Whether a downloaded model would fit into memory now, with every number."""
+async def weigh_model(model: str, hub: TheHub) -> Verdict | None:
+    """Whether a model would fit into memory now, with every number; null where nothing tells what it needs."""
     return await asyncio.to_thread(hub.weigh, model)
 
 
