@@ -229,6 +229,10 @@ class Hub:
         """Prepare for the first load in the background; for programs that stay, such as the TUI and the server."""
         self._runtime.warm_up()
 
+    def revive_models(self) -> None:
+        """From now on load a model again, but not twice in a row, when its worker hangs or dies. For servers."""
+        self._runtime.revives = True
+
     def unload(self, model_id: str) -> None:
         """Free the model's memory, or cancel its load; does nothing if it has neither. Takes up to a few seconds."""
         self._runtime.unload(self.resolve(model_id).id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import uuid
@@ -33,6 +34,7 @@ class Resident:
         loaded: Ends when the worker has loaded the model, with LoadError or Cancelled if it has not.
         last_used: When the last request began or ended, by the monotonic clock.
         last_beat: When the worker last gave a sign of life.
+        revived_at: When it was loaded again because its worker had hung or died.
     """
 
     entry: RegistryEntry
@@ -41,6 +43,7 @@ class Resident:
     pinned: bool = False
     worker: Worker | None = None
     memory_bytes: int = 0
+    revived_at: float = -math.inf
     step_seconds: float = 0.0
     loaded: Future[Done] = field(default_factory=Future)
     last_used: float = field(default_factory=time.monotonic)

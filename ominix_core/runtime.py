@@ -32,6 +32,8 @@ DOWNLOADED = Downloaded()
 # How long a worker may take to save its prompt caches when its model is unloaded, and when everything ends.
 UNLOAD_PATIENCE = 5.0
 CLOSE_PATIENCE = 1.0
+# A model that has lost its worker twice within this time is not loaded again by itself.
+REVIVAL_SECONDS = 600.0
 
 
 class Runtime:
@@ -51,6 +53,8 @@ class Runtime:
         self._closed = False
         self.refusing = False
         """Whether new requests are refused because memory is short."""
+        self.revives = False
+        """Whether a model whose worker hangs or dies is loaded again."""
         self._executor = ThreadPoolExecutor(thread_name_prefix="load")
 
     @property
@@ -73,6 +77,10 @@ class Runtime:
 
     def load(self, entry: RegistryEntry, folder: Path, options: LoadOptions, *, force: bool = False) -> Future[None]:
         """Start loading; a second call joins the first. See Hub.load for what the future raises."""
+        return self._begin(Resident(entry, folder, options), force)
+
+    def _begin(self, resident: Resident, force: bool = False) -> Future[None]:
+        entry = resident.entry
         with self._lock:
             running = self._loads.get(entry.id)
             if running is not None and not running.done():
@@ -81,19 +89,18 @@ class Runtime:
                 already: Future[None] = Future()
                 already.set_result(None)
                 return already
-            resident = self._register(Resident(entry, folder, options))
+            self._register(resident)
             swap = self._swaps.setdefault(entry.category, threading.Lock())
             future = self._executor.submit(self._swap_in, resident, swap, force)
             self._loads[entry.id] = future
         self._board.set(entry.id, Loading())
         return future
 
-    def _register(self, resident: Resident) -> Resident:
+    def _register(self, resident: Resident) -> None:
         if self._closed:
             raise Cancelled(f"Loading {resident.entry.name} was cancelled.")
         self._residents[resident.entry.id] = resident
         self._fallen.discard(resident.entry.id)
-        return resident
 
     def _swap_in(self, resident: Resident, swap: threading.Lock, force: bool) -> None:
         with swap:
@@ -248,6 +255,15 @@ class Runtime:
         with self._lock:
             self._fallen.add(resident.entry.id)
         self._end(resident, Error(message))
+        if self.revives and time.monotonic() - resident.revived_at > REVIVAL_SECONDS:
+            self._revive(resident)
+
+    def _revive(self, fallen: Resident) -> None:
+        """Load a model again that has lost its worker; what comes of it, its state tells."""
+        logger.info("loading %s again", fallen.entry.id)
+        again = Resident(fallen.entry, fallen.folder, fallen.options, fallen.pinned, revived_at=time.monotonic())
+        with contextlib.suppress(Cancelled):
+            self._begin(again)
 
     def trim(self) -> None:
         """Ask every worker to give back memory that only saves time."""

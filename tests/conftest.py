@@ -25,7 +25,7 @@ settings.load_profile("ominix")
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A fresh OMINIX_HOME, so that no test sees the user's or another test's files."""
     monkeypatch.setenv("OMINIX_HOME", str(tmp_path / "home"))
-    for variable in ("OMINIX_ISOLATION", "OMINIX_HOST", "OMINIX_PORT"):
+    for variable in ("OMINIX_ISOLATION", "OMINIX_HOST", "OMINIX_PORT", "OMINIX_KEY"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("OMINIX_REGISTRY_URL", "off")
     # Nobody listens there: a test that reaches for a hub without making one fails at once, and offline.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import aclosing, suppress
-from typing import Any, Self, cast
+from typing import Any, Self
 from urllib.parse import quote
 
 from ominix_core.board import Subscriber
@@ -24,7 +24,7 @@ from ominix_core.remote.address import ServerAddress
 from ominix_core.remote.answer import RemoteAnswer
 from ominix_core.remote.connection import Connection, decoded
 from ominix_core.remote.mirror import Mirror
-from ominix_core.remote.replies import CheckStep, DiskReply, Freed, ServerFacts
+from ominix_core.remote.replies import WEIGHED, CheckStep, DiskReply, Freed, ServerFacts
 from ominix_core.remote.voices import RemoteVoices
 from ominix_core.remote.watch import Watch
 from ominix_core.settings import Settings
@@ -206,8 +206,7 @@ class RemoteHub:
 
     def weigh(self, model_id: str) -> Verdict | None:
         path = f"{_model_path(self.resolve(model_id).id)}/verdict"
-        kind = cast("type[Verdict | None]", Verdict | None)
-        return self._connection.wait(self._connection.call("GET", path, kind))
+        return self._connection.wait(self._connection.call("GET", path, WEIGHED))
 
     def load(self, model_id: str, *, force: bool = False) -> Future[None]:
         entry = self.resolve(model_id)

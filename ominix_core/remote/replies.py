@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import msgspec
 
 from ominix_core.downloads.store import Usage
 from ominix_core.downloads.verification import Fault, Verification
+from ominix_core.memory import Verdict
 from ominix_core.states import Downloading
+
+WEIGHED = cast("type[Verdict | None]", Verdict | None)
+"""The guard's verdict, or null."""
 
 
 class LoadedFacts(msgspec.Struct):

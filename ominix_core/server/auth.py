@@ -35,8 +35,11 @@ class KeyGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _is_open(scope["path"]):
             return await self._app(scope, receive, send)
+        headers = Headers(scope=scope)
         try:
-            scope.setdefault("state", {})["key"] = self._admit(Headers(scope=scope))
+            state = scope.setdefault("state", {})
+            state["key"] = self._admit(headers)
+            state["check_key"] = lambda: self._admit(headers)
         except ApiError as refusal:
             return await error_response(refusal, scope["path"])(scope, receive, send)
         return await self._app(scope, receive, send)
@@ -70,6 +73,11 @@ def key_of(request: Request) -> str | None:
     """The id of the API key that a request came with; None where none is needed."""
     key: ApiKey | None = request.state.key
     return None if key is None else key.id
+
+
+def check_key(request: Request) -> None:
+    """Raises ApiError if a request that takes long would not be admitted any more, its key being revoked."""
+    request.state.check_key()
 
 
 def manages(request: Request) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,6 +15,7 @@ from ominix_core import wire
 from ominix_core.event_buffer import EventBuffer
 from ominix_core.events import HubEvent, ModelActivity, ModelStateChanged, RegistryChanged
 from ominix_core.hub import Hub
+from ominix_core.server.auth import check_key
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
 from ominix_core.server.errors import without_paths
 from ominix_core.server.live_requests import LiveRequests
@@ -38,17 +39,17 @@ _FRAMES: dict[int | str, dict[str, Any]] = {
 async def follow_events(request: Request, hub: TheHub, live_requests: TheLiveRequests) -> EventStream:
     """Server-sent events about every model, the queue of downloads and the machine, without end."""
     live_requests.check_open()
-    feed = _Feed(hub, live_requests, lambda text: without_paths(text, request.app))
+    feed = _Feed(hub, live_requests, request)
     return EventStream(request, feed.frames(), feed.close)
 
 
 class _Feed:
     """What one program has not been told yet; bounded, because the newest event takes the place of an older one."""
 
-    def __init__(self, hub: Hub, live_requests: LiveRequests, public: Callable[[str], str]) -> None:
+    def __init__(self, hub: Hub, live_requests: LiveRequests, request: Request) -> None:
         self._hub = hub
         self._live_requests = live_requests
-        self._public = public
+        self._request = request
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._buffer = EventBuffer(self._wake)
@@ -61,10 +62,11 @@ class _Feed:
             self._loop.call_soon_threadsafe(self._changed.set)
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """Frames as they are due, without end. Raises ApiError when the server stops."""
+        """Frames as they are due, without end. Raises ApiError when the server stops, or the key is revoked."""
         yield await asyncio.to_thread(self._snapshot)
         while True:
             self._live_requests.check_open()
+            check_key(self._request)
             await self._wait()
             if frames := await asyncio.to_thread(self._due):
                 yield frames
@@ -106,7 +108,7 @@ class _Feed:
     def _report(self, model_id: str, state: ModelState) -> wire.ModelReport:
         hub, downloaded, abilities = self._hub, isinstance(state, wire.ON_DISK), None
         if isinstance(state, Error):
-            state = Error(self._public(state.message))
+            state = Error(without_paths(state.message, self._request.app))
         if hub.registry.get(model_id) is not None:  # it may just have left the registry
             if isinstance(state, Error | Unsupported):
                 downloaded = hub.downloaded(model_id)

@@ -46,8 +46,7 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
 async def generate(model: str, request: Request, hub: TheHub, live_requests: TheLiveRequests) -> EventStream:
     """Ask a loaded model in Ominix's own terms: text, embeddings, speech and images alike, with every option."""
     entry = hub.resolve(model)
-    asked = _decoded(await request.body(), request.headers.get("content-type", ""))
-    uploads = await asyncio.to_thread(Uploads, asked.request, asked.files)
+    uploads = await _received(request)
     try:
         live = await live_requests.start(request, "gen-", entry, uploads.request)
     except BaseException:
@@ -61,6 +60,13 @@ async def generate(model: str, request: Request, hub: TheHub, live_requests: The
     stream = EventStream(request, _events(live), close)
     stream.headers[wire.REQUEST_ID] = live.id
     return stream
+
+
+async def _received(request: Request) -> Uploads:
+    """What was asked for, its files on disk; nothing keeps the body, which may be large, longer than that takes."""
+    body = b"".join([part async for part in request.stream()])
+    asked = _decoded(body, request.headers.get("content-type", ""))
+    return await asyncio.to_thread(Uploads, asked.request, asked.files)
 
 
 def _decoded(body: bytes, content_type: str) -> wire.Asked:

@@ -19,10 +19,9 @@ class Uploads:
     """The folder of one request's files. `request` names them there; `delete` removes them."""
 
     def __init__(self, asked: Request, files: Mapping[str, bytes]) -> None:
-        self._files = files
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         try:
-            self.request = self._with_files(asked)
+            self.request = self._with_files(asked, files)
         except BaseException:
             self.delete()
             raise
@@ -31,18 +30,18 @@ class Uploads:
         if self._folder is not None:
             self._folder.cleanup()
 
-    def _with_files(self, asked: Request) -> Request:
+    def _with_files(self, asked: Request, files: Mapping[str, bytes]) -> Request:
         """`asked` with a file of ours in each place where its sender named an upload."""
         match asked:
             case TranscriptionRequest():
-                return msgspec.structs.replace(asked, path=self._file(asked.path, "path"))
+                return msgspec.structs.replace(asked, path=self._file(files, asked.path, "path"))
             case SpeechRequest(reference=reference) if reference is not None:
-                path = self._file(reference.path, "reference.path")
+                path = self._file(files, reference.path, "reference.path")
                 return msgspec.structs.replace(asked, reference=msgspec.structs.replace(reference, path=path))
         return asked
 
-    def _file(self, name: str, param: str) -> str:
-        content = self._files.get(name)
+    def _file(self, files: Mapping[str, bytes], name: str, param: str) -> str:
+        content = files.get(name)
         if content is None:
             message = f"'request.{param}' must be the name of one of the request's 'files'; paths are not taken."
             raise ApiError(400, message, code="invalid_value", param=f"request.{param}")

@@ -45,6 +45,7 @@ def serve(
     }
     with open_staying_hub(**{name: value for name, value in options.items() if value is not None}) as hub:
         hub.resume_downloads()
+        hub.revive_models()
         _preload(hub)
         run_server(hub, on_ready=_tell_the_address)
 

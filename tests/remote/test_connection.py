@@ -166,7 +166,11 @@ class TestAccess:
     ) -> None:
         key, secret = keys.create("admin", ("use", "manage"))
         with RemoteHub(lambda: address_of(server.url, secret)) as hub:
+            events = Events(hub)
             keys.revoke(key.id)
+            lost = events.until(lambda event: isinstance(event, ConnectionChanged))
+            assert isinstance(lost, ConnectionChanged)
+            assert "API key" in lost.reason
             with pytest.raises(AccessError, match="refuses this API key"):
                 hub.weigh("tiny")
 

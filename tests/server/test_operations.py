@@ -12,10 +12,11 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ominix_core.events import ModelStateChanged
 from ominix_core.hub import Hub
 from ominix_core.server.keys import KeyStore
 from ominix_core.server.run import ApiServer
-from ominix_core.states import Error
+from ominix_core.states import Error, Loaded, ModelState
 from tests.server.conftest import api_server, running, wait_until
 
 LONG: Any = {
@@ -95,6 +96,32 @@ def test_a_stalled_worker_makes_the_server_not_ready(process_hub: Hub) -> None:
         assert http.get("/health/live").status_code == 200
         worker.resume()
         wait_until(lambda: not process_hub.stalled())
+        assert http.get("/health/ready").status_code == 200
+
+
+def _kill_worker(hub: Hub) -> None:
+    (resident,) = hub._runtime.residents
+    psutil.Process(resident.worker.pid).kill()  # type: ignore[union-attr]
+
+
+def test_a_server_s_model_comes_back_once_after_its_worker_has_died(process_hub: Hub) -> None:
+    process_hub.revive_models()
+    process_hub.load("tiny").result(60)
+    process_hub.pin("tiny")
+    states: list[ModelState] = []
+    process_hub.subscribe(lambda event: states.append(event.state) if isinstance(event, ModelStateChanged) else None)
+    with running(api_server(process_hub)) as server, httpx.Client(base_url=server.url) as http:
+        _kill_worker(process_hub)
+        wait_until(lambda: any(isinstance(state, Loaded) for state in states), 60)
+        assert isinstance(states[0], Error)
+        assert http.get("/health/ready").status_code == 200
+        assert process_hub._runtime.residents[0].pinned
+        states.clear()
+        _kill_worker(process_hub)
+        wait_until(lambda: bool(states))
+        assert isinstance(process_hub.state("tiny"), Error), "whatever ends it again and again must not go on so"
+        assert http.get("/health/ready").status_code == 503
+        process_hub.load("tiny").result(60)
         assert http.get("/health/ready").status_code == 200
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +21,10 @@ import psutil
 import pytest
 from textual.binding import Binding
 
+from ominix_core.chats import ChatStore
 from ominix_core.errors import RegistryError
 from ominix_core.hub import Hub
+from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.states import Loaded, Loading
@@ -33,6 +36,7 @@ from ominix_tui.widgets.chat_pane import ChatPane
 from ominix_tui.widgets.chat_transcript import ChatTranscript
 from ominix_tui.widgets.dialogs import ChoiceDialog, TextDialog
 from ominix_tui.widgets.prompt_area import PromptArea
+from ominix_tui.widgets.quit_dialog import QuitDialog
 from ominix_tui.widgets.registry_tree import RegistryTree
 from ominix_tui.widgets.titles import Titles
 from tests.conftest import local_entry
@@ -138,7 +142,7 @@ class TestModels:
 class TestKeys:
     def test_every_key_is_named_and_explained(self) -> None:
         hub = (OminixApp, HubScreen, LLMChatPanel, PromptArea, RegistryTree)
-        chat = (ChatScreen, ChatPane, ChatTranscript, Titles, TextDialog, ChoiceDialog)
+        chat = (ChatScreen, ChatPane, ChatTranscript, Titles, TextDialog, ChoiceDialog, QuitDialog)
         bindings = [binding for cls in (*hub, *chat) for binding in cls.BINDINGS]
         assert all(isinstance(binding, Binding) for binding in bindings)
         assert all(binding.id and binding.description and binding.tooltip for binding in bindings)  # type: ignore[union-attr]
@@ -163,6 +167,8 @@ class TestKeys:
 
 
 PROGRAM = """
+import fcntl, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that the program hears when its terminal goes
 from ominix_core.hub import Hub
 from ominix_tui.app import OminixApp
 app = OminixApp(Hub, "tiny")
@@ -181,12 +187,18 @@ class Screen:
 
     def wait_for(self, words: str) -> None:
         """Read until these words are on the terminal."""
+        deadline = time.monotonic() + PATIENCE
         while words.encode() not in self.output:
-            assert select.select([self.terminal], [], [], PATIENCE)[0], self.output[-2000:]
+            assert select.select([self.terminal], [], [], max(0.0, deadline - time.monotonic()))[0], self.output[-2000:]
             self.output += os.read(self.terminal, 65536)
 
     def type(self, keys: bytes) -> None:
         os.write(self.terminal, keys)
+
+    def hang_up(self) -> None:
+        """Take the terminal away, as a connection that breaks does."""
+        os.close(self.terminal)
+        self.terminal = -1
 
     def end(self) -> int:
         """Read on until the program has ended; its exit code."""
@@ -219,6 +231,25 @@ class TestOnATerminal:
             assert screen.end() == 0
             assert psutil.wait_procs(workers, timeout=PATIENCE)[1] == []
 
+    def test_a_terminal_that_vanishes_leaves_no_process_and_loses_no_conversation(
+        self, start: Callable[[], Screen], home: Home, add_models: Callable[..., None], endless_llm: Path
+    ) -> None:
+        add_models(local_entry("tiny", endless_llm))
+        with start() as screen:
+            screen.wait_for("Unload")
+            processes = psutil.Process(screen.process.pid).children(recursive=True)
+            screen.type(b"\x14")
+            screen.wait_for("Conversations")
+            screen.type(b"Hello out there\r")
+            screen.wait_for("Stop")
+            screen.hang_up()
+            screen.process.wait(PATIENCE)
+            assert psutil.wait_procs(processes, timeout=PATIENCE)[1] == []
+        store = ChatStore(home)
+        (conversation,) = store.conversations("")
+        assert store.load(conversation.id).branch[0].content == "Hello out there"
+        store.close()
+
     def test_no_single_byte_ends_it(self, start: Callable[[], Screen]) -> None:
         keys_that_quit = {0x11, ord("q")}
         with start() as screen:
@@ -245,9 +276,11 @@ def _on_a_terminal() -> Iterator[Screen]:
         start_new_session=True,
     )
     os.close(terminal)
+    screen = Screen(process, main)
     try:
-        yield Screen(process, main)
+        yield screen
     finally:
         process.kill()
         process.wait()
-        os.close(main)
+        if screen.terminal >= 0:
+            os.close(main)

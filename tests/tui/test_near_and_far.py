@@ -41,9 +41,10 @@ def told(app: OminixApp) -> list[str]:
 class TestFar:
     async def test_a_load_and_an_answer(self, server: ApiServer, hub: Hub) -> None:
         address = address_of(server.url)
-        app = OminixApp(lambda: RemoteHub(lambda: address), "tiny", load_initial=False)
+        app = OminixApp(lambda: RemoteHub(lambda: address), "tiny", load_initial=False, notice="Mind who listens.")
         async with app.run_test(size=(120, 40)) as pilot:
             await until_connected(pilot)
+            await until(pilot, lambda: "Mind who listens." in told(app))
             assert f"Ominix on {address.name}" in screen_text(pilot)
             await until(pilot, lambda: "free" in screen_text(pilot))
             await pilot.press("l")
