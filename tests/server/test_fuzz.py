@@ -76,9 +76,9 @@ def ask(operation: Any, mode: GenerationMode, examples: int, url: str) -> None:
             assert set(response.json()["error"]) == {"message", "type", "param", "code"}
         case.validate_response(response, checks=DRIFT)
 
-    settings(
-        max_examples=examples, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-    )(given(operation.as_strategy(generation_mode=mode))(check))()
+    settings(max_examples=examples, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))(
+        given(operation.as_strategy(generation_mode=mode))(check)
+    )()
 
 
 def tame(case: Case) -> None:
