@@ -37,6 +37,7 @@ from ominix_core.server import (
 from ominix_core.server.access import AccessLog
 from ominix_core.server.auth import KeyGate
 from ominix_core.server.errors import install_error_handlers
+from ominix_core.server.introduction import INTRODUCTION
 from ominix_core.server.keys import KeyStore, new_secret
 from ominix_core.server.limits import BodyLimit, RateLimit
 from ominix_core.server.live_requests import LiveRequests
@@ -74,6 +75,7 @@ def create_app(hub: Hub, settings: Settings | None = None, local_secret: str | N
     app = FastAPI(
         title="Ominix",
         version=ominix_core.__version__,
+        description=INTRODUCTION,
         redirect_slashes=False,
         lifespan=measuring,
         responses={

@@ -51,7 +51,7 @@ IMAGE = Task("image", (Category.IMAGE,))
 async def choose(hub: Hub, name: str, task: Task) -> RegistryEntry:
     """The loaded model called `name`, or with an empty name the one that is loaded for this task.
 
-    A downloaded model is loaded first if the settings allow that (`jit`).
+    A downloaded model is loaded first if the settings allow that (`jit`), also after it has failed.
 
     Raises:
         UnknownModelError: The registry has no such model.
@@ -64,12 +64,20 @@ async def choose(hub: Hub, name: str, task: Task) -> RegistryEntry:
     if not task.suits(entry):
         message = f"{entry.name} is no {task.noun} model, which this needs."
         raise ApiError(400, message, code="wrong_kind_of_model", param="model")
-    if hub.settings.jit and isinstance(hub.state(entry.id), Downloaded | Loading):
+    if hub.settings.jit and await _can_be_loaded(hub, entry):
         await asyncio.wrap_future(await asyncio.to_thread(hub.load, entry.id))
     state = hub.state(entry.id)
     if not isinstance(state, Loaded):
         raise _not_loaded(entry, state)
     return entry
+
+
+async def _can_be_loaded(hub: Hub, entry: RegistryEntry) -> bool:
+    """Whether loading is all that it takes; what went wrong with a model before need not go wrong again."""
+    state = hub.state(entry.id)
+    if isinstance(state, Error):
+        return await asyncio.to_thread(hub.downloaded, entry.id)
+    return isinstance(state, Downloaded | Loading)
 
 
 def _the_one_loaded(hub: Hub, task: Task) -> RegistryEntry:

@@ -192,11 +192,14 @@ def _invalid(error: RequestValidationError) -> ApiError:
         return ApiError(400, message, code="invalid_value", param=param)
     if problem["type"] == "missing":
         return ApiError(400, f"'{param}' is required.", code="missing_required_parameter", param=param)
-    text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    text = _PYDANTIC_SUBJECT.sub("should", problem["msg"].removeprefix("Value error, ")).partition(" after validation")[
+        0
+    ]
     subject = f"'{param}'" if param else "The request"
     return ApiError(400, f"{subject} {text}.", code="invalid_value", param=param)
 
 
+_PYDANTIC_SUBJECT = re.compile(r"^(Input|List|String|Dictionary|Value) should")
 _WRONG_KIND = ("union_tag_invalid", "union_tag_not_found")
 
 
@@ -226,7 +229,7 @@ def _param(loc: Sequence[str | int], body: Any) -> str | None:
 def _is_mark(part: str | int, value: Any, following: str | int) -> bool:
     """Whether `part` is the kind of the union's member `value`, not a parameter in it; `following` comes after it."""
     if not isinstance(value, dict):
-        return False
+        return isinstance(value, list) and isinstance(part, str)
     if part not in value:
         return True
     return part == value.get("type") and (following in value or not isinstance(value[part], dict))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -67,5 +68,7 @@ async def _telling_failures(request: Request, events: AsyncIterator[bytes]) -> A
     try:
         async for item in events:
             yield item
+            # A write does not wait: without this a backlog would hold up everybody, and go on after its client left.
+            await asyncio.sleep(0)
     except Exception as error:
         yield event(public_error(error, request.app).body())

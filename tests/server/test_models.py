@@ -10,15 +10,16 @@ from typing import Any
 
 import httpx
 import openai
+import psutil
 import pytest
 
 from ominix_core.hub import Hub
 from ominix_core.memory import Machine
 from ominix_core.paths import Home
 from ominix_core.settings import Settings
-from ominix_core.states import Downloaded, Loaded
+from ominix_core.states import Downloaded, Error, Loaded
 from tests.conftest import local_entry
-from tests.server.conftest import api_server, running
+from tests.server.conftest import api_server, running, wait_until
 
 
 def load(http: httpx.Client, model: str) -> list[dict[str, Any]]:
@@ -115,6 +116,21 @@ def test_a_model_that_is_not_here_cannot_be_loaded(http: httpx.Client, hub: Hub)
 
 def test_unload_of_an_unknown_model(http: httpx.Client) -> None:
     assert http.post("/v1/models/nothing-like-it/unload").json()["error"]["code"] == "model_not_found"
+
+
+def test_a_request_may_load_a_model_again_that_has_failed(
+    home: Home, add_models: Callable[..., None], tiny_llm: Path
+) -> None:
+    add_models(local_entry("tiny", tiny_llm))
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+    with Hub(home, Settings(isolation="process", jit=True)) as hub, running(api_server(hub)) as server:
+        hub.load("tiny").result(60)
+        (worker,) = (child for child in psutil.Process().children() if "ominix_core.workers" in child.cmdline())
+        worker.kill()
+        wait_until(lambda: isinstance(hub.state("tiny"), Error))
+        response = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60)
+        assert response.status_code == 200, response.text
+        assert httpx.get(f"{server.url}/health/ready").status_code == 200
 
 
 @pytest.mark.parametrize("jit", [False, True])

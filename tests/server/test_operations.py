@@ -230,6 +230,7 @@ def test_the_api_describes_itself(shared_http: httpx.Client) -> None:
     chat = description["paths"]["/v1/chat/completions"]["post"]["responses"]
     assert set(chat) == {"200", "4XX", "5XX"}
     assert "/openapi.json" in shared_http.get("/docs").text
+    assert all(f"### {client}" in description["info"]["description"] for client in ("curl", "openai", "anthropic"))
 
 
 @pytest.mark.parametrize(

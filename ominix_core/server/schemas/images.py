@@ -18,14 +18,17 @@ def _public(url: str) -> str:
     try:
         return check_url(url)
     except AddressError as error:
-        raise ValueError(f"cannot be fetched from: {error}") from error
+        raise ValueError(f"should be an https address: {error}") from error
 
 
 def _data_or_public(url: str) -> str:
     if url[:5].lower() != "data:":
-        return _public(url)
+        try:
+            return check_url(url)
+        except AddressError as error:
+            raise ValueError(f"should be a data URL or an https address: {error}") from error
     if not _DATA_URL.match(url):
-        raise ValueError("is no data URL of an image, which begins with data:image/png;base64, or the like")
+        raise ValueError("should be a data URL of an image, such as data:image/png;base64,...")
     return "data:" + url[5:]
 
 
