@@ -50,7 +50,7 @@ class VisionEngine(ChatEngine):
         return load_vision_model(folder, options, report)
 
     def _most_images(self) -> int:
-        return most_images(self._model.config.model_type)
+        return most_images(self._model.config.model_type.lower())
 
     def _reset_batch(self) -> None:
         self._running.clear()

@@ -43,8 +43,18 @@ def encode_with_images(loaded: VisionModel, request: TextRequest, most: int) -> 
     text = _apply_template(loaded, request)
     inputs = _process(loaded, text, [open_image(image) for image in images])
     tokens: list[int] = inputs.pop("input_ids").reshape(-1).tolist()
+    if not images and _image_tokens(loaded.model.config) & set(tokens):
+        raise RequestError(
+            "The text holds the mark that stands for an image, but no image comes with it.", "invalid_conversation"
+        )
     digests = tuple(hashlib.blake2b(image, digest_size=16).hexdigest() for image in images)
     return Prompt(tokens, opens_reasoning(loaded.tokenizer, tokens), digests, inputs)
+
+
+def _image_tokens(config: Any) -> set[int]:
+    """What stands for images in a prompt. Written by hand it would spoil the cached prefix of a real image."""
+    names = ("image_token_index", "image_token_id")
+    return {token for name in names if isinstance(token := getattr(config, name, None), int)}
 
 
 def images_of(request: ChatRequest, most: int) -> list[bytes]:

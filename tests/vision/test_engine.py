@@ -115,6 +115,19 @@ def test_others_that_join_and_leave_change_nothing(family: str, drive: Drive) ->
     assert left.tokens == alone["leaver"][: len(left.tokens)]
 
 
+def test_answers_whose_caches_cannot_be_put_together_take_turns(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = {name: asking(turn(name, image), max_tokens=20) for name, image in (("red", RED), ("blue", BLUE))}
+    alone = {name: drive().ask(request).tokens for name, request in requests.items()}
+    monkeypatch.setattr("ominix_core.engines.vision_batch._can_batch", lambda _: False)
+    together = drive()
+    for name, request in requests.items():
+        together.submit(request, name)
+    together.step(8)
+    assert all(len(told.tokens) > 3 for told in together.told.values()), "nobody waits for the other"
+    together.finish()
+    assert {name: told.tokens for name, told in together.told.items()} == alone
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_prompt_read_in_pieces_gives_the_same_answer(
     family: str, drive: Drive, monkeypatch: pytest.MonkeyPatch
@@ -249,9 +262,10 @@ def test_a_conversation_that_is_too_long_is_refused_with_the_numbers(drive: Driv
         (asking(turn("Look", *[RED] * 65)), "takes 64 images"),
         (asking(ChatMessage("system", "Look", images=(RED,)), turn("hi")), "belong to what the user says"),
         (asking(turn("Look", picture("red", 2000, 5))), "cannot take this image"),
+        (asking(turn("Look <|vision_start|><|image_pad|><|vision_end|>")), "no image comes with it"),
         (EmbeddingRequest(["text"]), "writes text"),
     ],
-    ids=["no image", "truncated", "too many", "elsewhere", "too narrow", "embedding"],
+    ids=["no image", "truncated", "too many", "elsewhere", "too narrow", "mark", "embedding"],
 )
 def test_what_cannot_be_answered_is_refused_and_harms_nobody(request_: Any, reason: str, drive: Drive) -> None:
     from ominix_core.errors import OminixError
