@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TextIO
 
 if TYPE_CHECKING:
     from ominix_core.settings import Images
@@ -32,7 +32,9 @@ def mode() -> Mode:
 def prepare(setting: Images) -> None:
     """Settle the mode. With "auto" the terminal may be asked, which must not happen once the app reads its input."""
     global _mode
-    guess = from_environment(setting, os.environ, is_terminal=sys.__stdout__ is not None and sys.__stdout__.isatty())
+    guess = from_environment(setting, os.environ, is_terminal=_is_terminal(sys.__stdout__))
+    if guess is None and not _is_terminal(sys.__stdin__):  # nobody would hear the answer
+        guess = "half"
     _mode = _ask() if guess is None else guess
     if guess in ("kitty", "sixel"):
         _import_without_asking()
@@ -57,6 +59,10 @@ def from_environment(setting: Images, environ: Mapping[str, str], *, is_terminal
         if program in _PLAIN_PROGRAMS:
             return "half"
     return None if _ASKS_SAFELY else "half"
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def _ask() -> Mode:
