@@ -17,6 +17,8 @@ from ominix_core.media import Abilities, TranscriptionRequest, TranscriptPartial
 TOKENS_PER_SECOND = 24
 # Models trip over clips of a few milliseconds; these are lengthened with silence.
 SHORTEST_CLIP_SECONDS = 1.0
+# Files that take turns, so that a long one does not keep a short one waiting to its end.
+FILES_AT_ONCE = 4
 _PROMPT_ARGUMENTS = ("initial_prompt", "hotwords", "context")
 _LANGUAGE_ARGUMENTS = ("language", "source_lang")
 
@@ -72,7 +74,8 @@ class Recognizer:
         self.rate = _sample_rate(model)
         self._language_argument = next((name for name in _LANGUAGE_ARGUMENTS if name in self._arguments), None)
         self._prompt_argument = next((name for name in _PROMPT_ARGUMENTS if name in self._arguments), None)
-        self.abilities = Abilities(options=tuple(self._options()), languages=self._languages())
+        options = tuple(self._options())
+        self.abilities = Abilities(options=options, languages=self._languages(), at_once=FILES_AT_ONCE)
 
     def _options(self) -> Iterator[str]:
         if self._language_argument:
