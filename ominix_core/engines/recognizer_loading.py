@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ominix_core.engines.base import LoadOptions, LoadReport
-from ominix_core.engines.loading import evaluate, refuse_code
+from ominix_core.engines.loading import evaluate, refuse_code, to_float32
 from ominix_core.engines.recognition import Recognizer
 from ominix_core.errors import LoadError
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
@@ -37,7 +37,7 @@ def load_recognizer(folder: Path, options: LoadOptions, report: LoadReport) -> R
         ) from error
     on_cpu = not mx.metal.is_available()
     if on_cpu:
-        _to_float32(model)
+        to_float32(model)
     evaluate([model], report)
     mx.eval([array for module in model.modules() for array in module.values() if isinstance(array, mx.array)])
     if type(model).__module__.endswith(".whisper"):
@@ -49,20 +49,6 @@ def _sentence(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = " ".join(lines)[:300] or type(error).__name__
     return text if text.endswith(".") else f"{text}."
-
-
-def _to_float32(model: Any) -> None:
-    """Half precision is 40 to 100 times slower on a CPU; that goes for the arrays that are no parameters, too."""
-    import mlx.core as mx
-
-    half = (mx.float16, mx.bfloat16)
-    for module in model.modules():
-        for name, value in list(module.items()):
-            if isinstance(value, mx.array) and value.dtype in half:
-                module[name] = value.astype(mx.float32)
-        dtype = getattr(module, "dtype", None)
-        if isinstance(dtype, mx.Dtype) and dtype in half:
-            module.dtype = mx.float32
 
 
 def _check_whisper(model: Any, folder: Path) -> None:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from ominix_core.engines.phonemes import LANGUAGES, phonemes
-from ominix_core.errors import RequestError
+from ominix_core.errors import LoadError, RequestError
 from ominix_core.media import FASTEST, SLOWEST, Abilities, SpeechRequest
 
 if TYPE_CHECKING:
     import mlx.core as mx
+
+USUAL_RATE = 24_000
 
 # What a family may call the field of a SpeechRequest, the first one that it takes is used.
 _NAMES = {
@@ -68,8 +70,9 @@ class FamilySpeaker:
         self._arguments = _read_arguments(model.generate)
         takes = {field for field, names in _NAMES.items() if self._arguments.intersection(names)}
         takes |= {"voice"} & self._arguments
-        self._takes = takes = _of_this_checkpoint(model.config, takes)
-        self._designs_voices = getattr(model.config, "tts_model_type", "") == "voice_design"
+        config = getattr(model, "config", None)
+        self._takes = takes = _of_this_checkpoint(config, takes)
+        self._designs_voices = getattr(config, "tts_model_type", "") == "voice_design"
         voices = _voices(model, folder) if "voice" in takes else ()
         languages = tuple(getattr(model, "supported_languages", ())) if "language" in takes else ()
         self.abilities = Abilities((*sorted(takes), "seed"), voices=voices, languages=languages)
@@ -113,7 +116,7 @@ class FamilySpeaker:
             return path
         from mlx_audio.utils import load_audio
 
-        return load_audio(path, sample_rate=self._model.sample_rate)
+        return load_audio(path, sample_rate=getattr(self._model, "sample_rate", USUAL_RATE))
 
 
 class KokoroSpeaker:
@@ -123,10 +126,13 @@ class KokoroSpeaker:
     """Phonemes that it takes at once."""
 
     def __init__(self, model: Any, folder: Path) -> None:
+        """Raises LoadError if the model came without voices."""
         self._model = model
         self._folder = folder / "voices"
         self._voices: dict[str, mx.array] = {}
         names = sorted(path.stem for path in self._folder.glob("*.safetensors"))
+        if not names:
+            raise LoadError(f"{folder.name} has no voices: its folder 'voices' is missing. Get the model again.")
         names.sort(key=lambda name: name != "af_heart")  # the one that it is known for comes first
         self.abilities = Abilities(
             options=("language", "seed", "speed", "voice"), voices=tuple(names), languages=tuple(sorted(LANGUAGES))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import logging
 import time
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.joiner import Joiner, mono
-from ominix_core.engines.loading import evaluate, refuse_code
+from ominix_core.engines.loading import evaluate, refuse_code, to_float32
 from ominix_core.engines.sentences import pieces
 from ominix_core.engines.speakers import Speaker, Spoken, checked, speaker_for
 from ominix_core.errors import LoadError, OminixError, RequestError
@@ -76,16 +75,21 @@ class SynthesisEngine:
         """Load the model in `folder`. Raises LoadError that names it."""
         refuse_code(folder, options)
         prepare()
+        import mlx.core as mx
+
         report("reading")
         with open_file_limit_kept():
             from mlx_audio.tts.utils import load_model
         try:
             self._model = load_model(folder, lazy=True)
             self._speaker = speaker_for(self._model, folder)
+        except LoadError:
+            raise
         except Exception as error:
             logger.exception("reading %s failed", folder)
             raise LoadError(f"{folder.name} cannot be read as a speech model: {_reason(error)}") from error
-        make_fast_here(self._model)
+        if not mx.metal.is_available():
+            to_float32(self._model)
         evaluate([self._model], report)
 
     def submit(self, request_id: str, request: Request) -> None:
@@ -159,23 +163,6 @@ class SynthesisEngine:
         import mlx.core as mx
 
         mx.clear_cache()
-
-
-def make_fast_here(model: Any) -> None:
-    """On a CPU everything of `model` becomes float32: half precision is up to 100 times slower there."""
-    import mlx.core as mx
-
-    if mx.metal.is_available():
-        return
-    halves = (mx.float16, mx.bfloat16)
-    for module in model.modules():
-        for name, value in list(module.items()):  # `set_dtype` leaves out what is no parameter
-            if isinstance(value, mx.array) and value.dtype in halves:
-                module[name] = value.astype(mx.float32)
-        dtype = getattr(module, "dtype", None)
-        if isinstance(dtype, mx.Dtype) and dtype in halves:
-            with contextlib.suppress(AttributeError):  # some only report what their weights are
-                module.dtype = mx.float32
 
 
 def _seed(running: _Running) -> None:

@@ -191,6 +191,21 @@ class TestQwen3:
         assert isinstance(speak(hub, "design", "Hello there.", instructions="An old sailor")[1], Finished)
 
 
+def test_a_kokoro_without_voices_is_refused(
+    home: Home, add_models: Callable[..., None], tiny_kokoro: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "voiceless"
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).symlink_to(tiny_kokoro / name)
+    add_models(speech_entry("voiceless", folder))
+    with (
+        Hub(home, Settings(isolation="thread", warm_spare=False)) as hub,
+        pytest.raises(LoadError, match="voiceless has no voices"),
+    ):
+        hub.load("voiceless").result(60)
+
+
 def test_a_folder_that_is_no_speech_model_is_refused(
     home: Home, add_models: Callable[..., None], tiny_llm: Path
 ) -> None:
