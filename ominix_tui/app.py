@@ -210,7 +210,7 @@ class OminixApp(App[None]):
 
     async def on_unmount(self) -> None:
         """End downloads and workers before the program ends; the loop stays free meanwhile."""
-        await self._keep_state()
+        await self._keep_state(finally_=True)
         if self._opening is None:
             return
         with contextlib.suppress(Exception):  # a hub that could not be made has been reported
@@ -315,13 +315,13 @@ class OminixApp(App[None]):
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         self.kept.note_edit(event.text_area)
 
-    async def _keep_state(self) -> None:
+    async def _keep_state(self, *, finally_: bool = False) -> None:
         remembered = self.kept.remembered
         remembered.place = self.current_mode
         remembered.model = self._hub_screen.selected or remembered.model
         if not self.current_theme.ansi or remembered.theme:
             remembered.theme = self.theme
-        await self.kept.keep()
+        await self.kept.keep(finally_=finally_)
 
     # -- the end --------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,8 @@ class StateKeeper:
         self._path = path
         self.remembered = Remembered.load(path)
         self._kept = self.remembered.text()
-        self._edited: dict[str, TextArea] = {}
+        self._areas: dict[str, TextArea] = {}
+        self._edited: set[str] = set()
 
     def restore_theme(self, app: App[None]) -> None:
         """Use the theme of the last time, if there is still one of this name."""
@@ -36,20 +37,26 @@ class StateKeeper:
 
     def restore_draft(self, area: TextArea) -> None:
         """Put back what was typed into this field and not sent."""
-        if (name := draft_name(area)) and not area.text and (draft := self.remembered.drafts.get(name)):
-            area.text = draft
-            area.move_cursor(area.document.end)
+        if name := draft_name(area):
+            self._areas[name] = area
+            if not area.text and (draft := self.remembered.drafts.get(name)):
+                area.text = draft
+                area.move_cursor(area.document.end)
 
     def note_edit(self, area: TextArea) -> None:
         """The field's text has changed. It is read when it is kept: joining a long one for each key would be slow."""
         if name := draft_name(area):
-            self._edited[name] = area
+            self._edited.add(name)
 
-    async def keep(self) -> None:
-        """Write the state, if it has changed."""
-        edited, self._edited = self._edited, {}
-        for name, area in edited.items():
-            self.remembered.keep_draft(name, area.text)
+    async def keep(self, *, finally_: bool = False) -> None:
+        """Write the state, if it has changed.
+
+        Args:
+            finally_: Read every field: the news of the last edits may not have come yet.
+        """
+        edited, self._edited = self._edited, set()
+        for name in self._areas if finally_ else edited & self._areas.keys():
+            self.remembered.keep_draft(name, self._areas[name].text)
         text = self.remembered.text()
         if text != self._kept:
             self._kept = text

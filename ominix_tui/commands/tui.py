@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ def demo() -> None:
 
 def _run(app: OminixApp) -> None:
     """Show the app until it ends; a failure to start it is this command's failure too."""
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)  # where a shell exports them, Textual would not see the terminal change its size
     app.run()
     if app.handover is not None:
         app.handover.finish()

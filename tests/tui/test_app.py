@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
@@ -42,9 +35,7 @@ from ominix_tui.widgets.titles import Titles
 from tests.conftest import local_entry
 from tests.support.fixture_hub import FixtureHub
 from tests.tui.support import screen_text, set_state, until, until_connected, visible_panel
-
-ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+from tests.tui.terminal import PATIENCE, Terminal, on_a_terminal
 
 
 class TestStart:
@@ -166,58 +157,16 @@ class TestKeys:
             await until(pilot, lambda: not catalogue_app.is_running)
 
 
-PROGRAM = """
-import fcntl, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that the program hears when its terminal goes
-from ominix_core.hub import Hub
-from ominix_tui.app import OminixApp
-app = OminixApp(Hub, "tiny")
-app.run()
-raise SystemExit(app.return_code)
-"""
-
-
-class Screen:
-    """The program on a terminal of its own."""
-
-    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
-        self.process = process
-        self.terminal = terminal
-        self.output = b""
-
-    def wait_for(self, words: str) -> None:
-        """Read until these words are on the terminal."""
-        deadline = time.monotonic() + PATIENCE
-        while words.encode() not in self.output:
-            assert select.select([self.terminal], [], [], max(0.0, deadline - time.monotonic()))[0], self.output[-2000:]
-            self.output += os.read(self.terminal, 65536)
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.terminal, keys)
-
-    def hang_up(self) -> None:
-        """Take the terminal away, as a connection that breaks does."""
-        os.close(self.terminal)
-        self.terminal = -1
-
-    def end(self) -> int:
-        """Read on until the program has ended; its exit code."""
-        try:
-            while select.select([self.terminal], [], [], PATIENCE)[0] and os.read(self.terminal, 65536):
-                pass
-        except OSError:  # Linux tells the end of a terminal like that
-            pass
-        return self.process.wait(PATIENCE)
-
-
 class TestOnATerminal:
     @pytest.fixture
-    def start(self, add_models: Callable[..., None], tiny_llm: Path) -> Callable[[], Screen]:
+    def start(self, add_models: Callable[..., None], tiny_llm: Path) -> Callable[[], AbstractContextManager[Terminal]]:
         add_models(local_entry("tiny", tiny_llm))
-        return _on_a_terminal
+        return on_a_terminal
 
     @pytest.mark.parametrize("ending", ["key", "SIGTERM", "SIGHUP"])
-    def test_it_leaves_no_process_behind(self, start: Callable[[], Screen], ending: str) -> None:
+    def test_it_leaves_no_process_behind(
+        self, start: Callable[[], AbstractContextManager[Terminal]], ending: str
+    ) -> None:
         with start() as screen:
             screen.wait_for("Unload")
             workers = psutil.Process(screen.process.pid).children(recursive=True)
@@ -232,7 +181,11 @@ class TestOnATerminal:
             assert psutil.wait_procs(workers, timeout=PATIENCE)[1] == []
 
     def test_a_terminal_that_vanishes_leaves_no_process_and_loses_no_conversation(
-        self, start: Callable[[], Screen], home: Home, add_models: Callable[..., None], endless_llm: Path
+        self,
+        start: Callable[[], AbstractContextManager[Terminal]],
+        home: Home,
+        add_models: Callable[..., None],
+        endless_llm: Path,
     ) -> None:
         add_models(local_entry("tiny", endless_llm))
         with start() as screen:
@@ -242,7 +195,7 @@ class TestOnATerminal:
             screen.wait_for("Conversations")
             screen.type(b"Hello out there\r")
             screen.wait_for("Stop")
-            screen.hang_up()
+            screen.vanish()
             screen.process.wait(PATIENCE)
             assert psutil.wait_procs(processes, timeout=PATIENCE)[1] == []
         store = ChatStore(home)
@@ -250,7 +203,7 @@ class TestOnATerminal:
         assert store.load(conversation.id).branch[0].content == "Hello out there"
         store.close()
 
-    def test_no_single_byte_ends_it(self, start: Callable[[], Screen]) -> None:
+    def test_no_single_byte_ends_it(self, start: Callable[[], AbstractContextManager[Terminal]]) -> None:
         keys_that_quit = {0x11, ord("q")}
         with start() as screen:
             screen.wait_for("Unload")
@@ -260,27 +213,3 @@ class TestOnATerminal:
             screen.wait_for("Unload and quit")
             screen.type(b"\x11")
             assert screen.end() == 0
-
-
-@contextmanager
-def _on_a_terminal() -> Iterator[Screen]:
-    main, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM],
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        cwd=ROOT,
-        env={**os.environ, "TERM": "xterm-256color"},
-        start_new_session=True,
-    )
-    os.close(terminal)
-    screen = Screen(process, main)
-    try:
-        yield screen
-    finally:
-        process.kill()
-        process.wait()
-        if screen.terminal >= 0:
-            os.close(main)

@@ -1,0 +1,97 @@
+"""The program as a process on a terminal of its own, for what Pilot cannot show."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
+
+PROGRAM = """
+from ominix_core.hub import Hub
+from ominix_tui.app import OminixApp
+app = OminixApp(Hub, "tiny")
+app.run()
+raise SystemExit(app.return_code)
+"""
+
+
+class Terminal:
+    """The program on a terminal of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
+        self.process = process
+        self.terminal = terminal
+        self.output = b""
+
+    def wait_for(self, words: str) -> None:
+        """Read until these words are on the terminal."""
+        while words.encode() not in self.output:
+            assert select.select([self.terminal], [], [], PATIENCE)[0], self.output[-2000:]
+            self.output += os.read(self.terminal, 65536)
+
+    def type(self, keys: bytes) -> None:
+        """Write this to the program, and read what it draws meanwhile: a full terminal would hold both up."""
+        while keys:
+            readable, writable, _ = select.select([self.terminal], [self.terminal], [], PATIENCE)
+            if readable:
+                self.output += os.read(self.terminal, 65536)
+            if writable:
+                keys = keys[os.write(self.terminal, keys[:1024]) :]
+
+    def forget(self) -> None:
+        """Wait only for what is drawn from now on."""
+        self.output = b""
+
+    def resize(self, columns: int, lines: int) -> None:
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def vanish(self) -> None:
+        """Take the terminal away, as a lost connection does."""
+        os.close(self.terminal)
+        self.terminal = -1
+
+    def end(self) -> int:
+        """Read on until the program has ended; its exit code."""
+        try:
+            while os.read(self.terminal, 65536):
+                pass
+        except OSError:  # Linux tells the end of a terminal like that
+            pass
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def on_a_terminal() -> Iterator[Terminal]:
+    """Start the program with the model "tiny" on a terminal of 80x24, which is its controlling one."""
+    main, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        cwd=ROOT,
+        env={**os.environ, "TERM": "xterm-256color"},
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(terminal)
+    screen = Terminal(process, main)
+    try:
+        yield screen
+    finally:
+        process.kill()
+        process.wait()
+        if screen.terminal >= 0:
+            os.close(screen.terminal)
