@@ -142,7 +142,8 @@ def start(home: Home) -> str:
                 return server.url
         if process.poll() is not None:
             said = log.read_bytes()[before:].decode("utf-8", "replace").strip().splitlines()
-            raise OminixError(said[-1].removeprefix("ominix: ") if said else "The server ended at once.")
+            reason = said[-1].removeprefix("ominix: ") if said else "It ended at once."
+            raise OminixError(f"The server could not be started. {reason}")
         time.sleep(LOOK_SECONDS)
     process.terminate()
     raise OminixError(f"The server was not ready after {START_SECONDS:.0f} s. See {log}.")

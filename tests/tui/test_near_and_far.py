@@ -14,6 +14,7 @@ from ominix_core.remote.hub import RemoteHub
 from ominix_core.server.run import ApiServer
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Loaded
+from ominix_tui import local_server
 from ominix_tui.app import OminixApp
 from ominix_tui.widgets.quit_dialog import QuitDialog
 from tests.conftest import local_entry
@@ -138,5 +139,4 @@ class TestQuitting:
             with RemoteHub(lambda: server_here(home)) as server:
                 assert isinstance(server.state("tiny"), Loaded)
         finally:
-            app.handover.process.terminate()
-            assert app.handover.process.wait(20) == 0
+            local_server.stop(home)

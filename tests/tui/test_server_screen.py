@@ -160,7 +160,7 @@ class TestServing:
             await open_server(pilot)
             await pilot.press("s")
             await until(pilot, lambda: "it takes an API key" in notices(pilot))
-            assert "No server runs" in screen_text(pilot)
+            await until(pilot, lambda: "No server runs" in screen_text(pilot))
 
     async def test_what_stopping_would_cut_short_is_asked(
         self, catalogue_app: OminixApp, busy_server: None, monkeypatch: pytest.MonkeyPatch
