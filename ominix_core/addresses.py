@@ -90,6 +90,12 @@ def literal_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address 
         return None
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only programs on this machine can connect to `host`."""
+    address = literal_address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
 def _check_address(host: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or _nat64(address)

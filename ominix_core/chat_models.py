@@ -12,7 +12,7 @@ from ominix_core.registry.entry import Category
 from ominix_core.states import Downloaded, Loaded, Loading, ModelState
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.registry.entry import RegistryEntry
     from ominix_core.stream import Generation
 
@@ -45,7 +45,7 @@ class ChatModel:
 class ChatModels:
     """The models of a Hub that can chat. Thread-safe; calls may wait for the disk, so make them on a thread."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: HubFacade) -> None:
         self._hub = hub
 
     def available(self) -> list[ChatModel]:

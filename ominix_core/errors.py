@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class OminixError(Exception):
     """A failure that a person can act on; its text is shown as it is, without a traceback.
@@ -81,3 +83,35 @@ class SettingsError(OminixError):
     """`config.toml` or an `OMINIX_*` variable holds a value that cannot be used."""
 
     code = "settings_error"
+
+
+class HubConnectionError(OminixError):
+    """The server that the models are behind cannot be reached, or broke off."""
+
+    code = "connection_lost"
+
+
+class AccessError(OminixError):
+    """The server that the models are behind refuses the API key, or it lets its bearer do less than this."""
+
+    code = "access_denied"
+
+
+_BY_CODE: Mapping[str, type[OminixError]] = {
+    kind.code: kind
+    for kind in (
+        *(RegistryError, DownloadError, LoadError, InsufficientMemoryError, NotReadyError, BusyError, Cancelled),
+        *(SettingsError, HubConnectionError, AccessError),
+    )
+} | {"invalid_api_key": AccessError, "insufficient_scope": AccessError}
+
+
+def error_of(code: str, message: str) -> OminixError:
+    """The error that another program reports by its code, in that program's words."""
+    if code == UnknownModelError.code:
+        unknown = UnknownModelError("", [])
+        unknown.args = (message,)
+        return unknown
+    error = _BY_CODE.get(code, OminixError)(message)
+    error.code = code
+    return error

@@ -40,4 +40,20 @@ class ModelActivity:
     tokens_per_second: float
 
 
-HubEvent = ModelStateChanged | RegistryChanged | ModelActivity
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged:
+    """The server that the models are behind was lost or is there again.
+
+    Attributes:
+        place: The name that it has now.
+        message: Which of the two, and when the next try is, for people.
+        reason: Why it was lost, as far as that is known.
+    """
+
+    lost: bool
+    place: str
+    message: str
+    reason: str = ""
+
+
+HubEvent = ModelStateChanged | RegistryChanged | ModelActivity | ConnectionChanged

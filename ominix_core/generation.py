@@ -92,14 +92,16 @@ class ChatRequest(GenerationRequest, frozen=True, tag="chat", omit_defaults=True
     """A conversation to continue.
 
     Attributes:
-        tools: Functions that the model may call, as OpenAI describes them.
+        tools: Functions that the model may call, as OpenAI describes them; `strict` holds arguments to their schema.
         must_call: Names of those of which the answer must be a call of one; with none the model decides.
+        thinking_budget: How many tokens the model may think; None lets it decide.
         template_options: Extra arguments of the chat template, such as `enable_thinking`.
     """
 
     messages: list[ChatMessage]
     tools: list[dict[str, Any]] = []
     must_call: tuple[str, ...] = ()
+    thinking_budget: int | None = None
     template_options: dict[str, Any] = {}
 
 

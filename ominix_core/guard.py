@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ominix_core import memory
+from ominix_core.image_memory import is_image_model, need_of_images
 from ominix_core.memory import GB, KVCache, Machine, Need, Verdict
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry import Category, RegistryEntry
 from ominix_core.settings import Settings
 from ominix_core.system import estimated_need
 
@@ -36,10 +37,14 @@ class MemoryGuard:
         """The verdict on loading `entry` while other models hold `used_by_models`, of which `freed` will go first."""
         on_cpu = sys.platform != "darwin"
         config = memory.read_config(folder)
-        text = config.get("text_config") or config
-        context = min(self._settings.context, text.get("max_position_embeddings") or self._settings.context)
+        wanted = memory.TRANSCRIPTION_TOKENS if entry.category == Category.ASR else self._settings.context
+        context = min(wanted, memory.text_config(config).get("max_position_embeddings") or wanted)
         floor = int((entry.runtime.memory_gb or 0) * GB)
-        need = memory.need_of(folder, context, dense_float32=on_cpu, floor=floor)
+        if is_image_model(folder):
+            bits = self._settings.quantize.get(entry.id, 0)
+            need = need_of_images(folder, bits, dense_float32=on_cpu, floor=floor)
+        else:
+            need = memory.need_of(folder, context, dense_float32=on_cpu, floor=floor)
         kv_cache = memory.kv_cache_of(config, 4 if on_cpu else 2)
         return self._judge(entry, need, kv_cache, used_by_models, freed)
 

@@ -14,22 +14,23 @@ from ominix_core.downloads.manager import DownloadManager
 from ominix_core.downloads.store import Usage
 from ominix_core.downloads.verification import Verification
 from ominix_core.engines.base import LoadOptions
-from ominix_core.errors import NotReadyError
+from ominix_core.errors import NotReadyError, RequestError
 from ominix_core.events import RegistryChanged
-from ominix_core.generation import Request
+from ominix_core.generation import Failed, Request
 from ominix_core.guard import MemoryGuard
 from ominix_core.housekeeping import Housekeeper
-from ominix_core.media import Abilities
+from ominix_core.media import Abilities, SpeechRequest, TranscriptionRequest, TranscriptSegment
 from ominix_core.memory import GB, Verdict
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry import Category, RegistryEntry
 from ominix_core.registry.update import Update, difference, update_in_background
 from ominix_core.runtime import Runtime
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Downloading, Loaded, ModelState, NotDownloaded, Unsupported
 from ominix_core.stream import Generation
 from ominix_core.system import System, disk_under
+from ominix_core.voices import VoiceBook
 from ominix_core.workers.host import convert_in_worker
 from ominix_core.workers.protocol import Convert
 
@@ -47,12 +48,15 @@ class Hub:
                 ...
     """
 
+    place = ""
+
     def __init__(
         self, home: Home | None = None, settings: Settings | None = None, registry: Registry | None = None
     ) -> None:
         self.home = home or Home.from_environment()
         self.settings = settings or Settings.load(self.home)
         self.registry = registry or Registry.load(self.home, self.settings.registry_key)
+        self.voices = VoiceBook(self.home, self._write_down)
         self._board = StateBoard()
         self._downloads = DownloadManager(self.home, self._board, self.settings, self._convert)
         self._guard = MemoryGuard(self.settings, lambda: self.registry.entries)
@@ -150,6 +154,10 @@ class Hub:
         """Take a download out of the queue within moments. Its bytes are kept unless they are to be discarded."""
         self._downloads.cancel(self.resolve(model_id).id, discard)
 
+    def move_download(self, model_id: str, step: int) -> None:
+        """Let a download change places in the queue with the one before it (`step` -1) or after it (1)."""
+        self._downloads.move(self.resolve(model_id).id, step)
+
     def download_queue(self) -> tuple[QueueItem, ...]:
         """The downloads that were asked for in this program and have not ended, in their order."""
         return self._downloads.queue()
@@ -173,15 +181,18 @@ class Hub:
 
     # -- the loaded models --------------------------------------------------------------------------------------
 
-    def weigh(self, model_id: str) -> Verdict | None:
+    def weigh(self, model_id: str) -> Verdict:
         """Whether a model would fit into memory now, with every number.
 
-        One that is not on this machine is judged by what the registry says of it; None if that tells nothing.
+        One that is not on this machine is judged by what the registry says of it; raises NotReadyError if that tells
+        nothing.
         """
         entry = self.resolve(model_id)
         if isinstance(self._downloads.state_on_disk(entry), Downloaded):
             return self._runtime.weigh(entry, self._downloads.folder_of(entry))
-        return self._runtime.estimate(entry)
+        if verdict := self._runtime.estimate(entry):
+            return verdict
+        raise NotReadyError(f"Nobody knows how much memory {entry.name} takes before it is on this machine.")
 
     def load(self, model_id: str, *, force: bool = False) -> Future[None]:
         """Bring a downloaded model into memory; a second call joins the first.
@@ -208,6 +219,7 @@ class Hub:
         cache_folder = prompt_caches.folder_for(self.home, entry.id, folder, adapter or "", str(settings.kv_bits))
         return LoadOptions(
             variant=entry.runtime.variant,
+            bits=settings.quantize.get(entry.id, 0),
             cache_folder=str(cache_folder) if cache_bytes else None,
             cache_bytes=cache_bytes,
             draft_folder=str(self._downloads.folder_of(self._on_disk(draft))) if draft else None,
@@ -240,8 +252,27 @@ class Hub:
         return self._runtime.abilities(self.resolve(model_id).id)
 
     def generate(self, model_id: str, request: Request) -> Generation:
-        """Hand a request to a loaded model. Raises NotReadyError or BusyError."""
-        return self._runtime.submit(self.resolve(model_id), request)
+        """Hand a request to a loaded model. Raises NotReadyError, BusyError, or VoiceError.
+
+        Speech is asked for with one of the model's voices or one of the user's.
+        """
+        entry = self.resolve(model_id)
+        if isinstance(request, SpeechRequest):
+            request = self.voices.apply(request, self._runtime.abilities(entry.id))
+        return self._runtime.submit(entry, request)
+
+    def _write_down(self, clip: Path) -> str:
+        """What is said in a clip of a voice; empty if no transcription model is loaded."""
+        listener = self.loaded(Category.ASR)
+        if listener is None:
+            return ""
+        text = ""
+        for event in self.generate(listener.id, TranscriptionRequest(path=str(clip))):
+            if isinstance(event, TranscriptSegment):
+                text += event.text
+            elif isinstance(event, Failed):
+                raise RequestError(f"What is said in the clip could not be written down: {event.message}", event.code)
+        return text.strip()
 
     def _state_before_use(self, entry: RegistryEntry) -> ModelState:
         reason = entry.unsupported_reason()

@@ -18,12 +18,14 @@ class Abilities(msgspec.Struct, frozen=True, omit_defaults=True):
         images: How many images one conversation may hold; 0 is none.
         voices: Names for `SpeechRequest.voice`; empty if the model has none to choose from.
         languages: Names or codes for `language`; empty if the model does not take one.
+        at_once: How many requests are answered side by side; the engine keeps further ones waiting.
     """
 
     options: tuple[str, ...] = ()
     images: int = 0
     voices: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    at_once: int = 1
 
 
 class TranscriptionRequest(msgspec.Struct, frozen=True, kw_only=True, tag="transcription", omit_defaults=True):
@@ -90,11 +92,15 @@ class VoiceReference(msgspec.Struct, frozen=True):
     text: str | None = None
 
 
+SLOWEST, FASTEST = 0.5, 2.0
+"""The speeds that speech can be asked for, where a model has one to set."""
+
+
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True, tag="speech", omit_defaults=True):
     """Text to speak.
 
     Attributes:
-        voice: One of the model's own voices; None is its default.
+        voice: One of the model's own voices, or at the Hub one of the user's; None is the default.
         reference: A voice to imitate, where the model can.
         speed: 1 is the model's own pace.
         instructions: How to speak, in words, where the model takes them.

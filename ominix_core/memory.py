@@ -17,9 +17,34 @@ _GIB = 1 << 30
 # mlx-lm grows its KV caches in steps of this many tokens.
 KV_STEP_TOKENS = 256
 PREFILL_TOKENS = 2048
+# What a chunk of audio and its transcript take at most.
+TRANSCRIPTION_TOKENS = 1280
 SMALLEST_ACTIVATIONS = GB // 2
 # What loading and allocation add to the files' own size.
 WEIGHTS_FACTOR = 1.05
+
+# Where models that see keep the configuration of their language model.
+_TEXT_CONFIGS = ("text_config", "llm_config", "language_config")
+# Some families write only what differs from their defaults.
+_UNSAID: dict[str, dict[str, Any]] = {
+    "gemma3_text": {
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+        "head_dim": 256,
+        "sliding_window": 4096,
+        "sliding_window_pattern": 6,
+        "vocab_size": 262208,
+        "max_position_embeddings": 131072,
+    },
+    "prismatic": {
+        "hidden_size": 4096,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "vocab_size": 32064,
+    },
+}
 
 GuardLevel = Literal["safe", "balanced", "aggressive", "off"]
 
@@ -53,7 +78,7 @@ class KVCache:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a loaded model takes."""
+    """What a loaded model takes; `kv_cache` is for an image model what making one image of the usual size takes."""
 
     weights: int
     kv_cache: int
@@ -149,35 +174,43 @@ def need_of(folder: Path, context: int, *, dense_float32: bool, floor: int = 0, 
         floor: What the registry says it takes; never believed if it is less than the measured need.
     """
     config = read_config(folder)
-    text = config.get("text_config") or config
+    text = text_config(config)
     weights = int(weight_bytes(folder) * WEIGHTS_FACTOR * _growth(config, dense_float32))
     kv_cache = kv_cache_of(config, 4 if dense_float32 else 2).bytes_for(context) * sequences
     vocabulary, hidden = _number(text, "vocab_size"), _number(text, "hidden_size")
-    activations = max(SMALLEST_ACTIVATIONS, PREFILL_TOKENS * (vocabulary * 4 + 8 * hidden * 2))
+    activations = max(SMALLEST_ACTIVATIONS, min(PREFILL_TOKENS, context) * (vocabulary * 4 + 8 * hidden * 2))
     return Need(max(weights, floor - kv_cache - activations), kv_cache, activations)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The model's config.json; empty if there is none that can be read."""
+def read_config(folder: Path, file: str = "config.json") -> dict[str, Any]:
+    """One of the model's JSON files; empty if there is none that can be read."""
     try:
-        config = json.loads((folder / "config.json").read_bytes())
+        config = json.loads((folder / file).read_bytes())
     except (OSError, ValueError):
         return {}
     return config if isinstance(config, dict) else {}
 
 
+def text_config(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a model's config.json that describes its language model, with what its family leaves unsaid."""
+    config = config.get("thinker_config") or config
+    parts = (config.get(name) for name in _TEXT_CONFIGS)
+    text = next((part for part in parts if part and isinstance(part, dict)), config)
+    return _UNSAID.get(text.get("model_type") or "", {}) | _UNSAID.get(config.get("model_type") or "", {}) | text
+
+
 def weight_bytes(folder: Path) -> int:
-    """The size of the weights on disk: the files that the index names, or every safetensors file."""
+    """The size of the weights on disk: the files that the index names, or every safetensors or NumPy file."""
     try:
         index = json.loads((folder / "model.safetensors.index.json").read_bytes())
         names = {folder / name for name in index["weight_map"].values()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        names = set(folder.rglob("*.safetensors"))
+        names = set(folder.rglob("*.safetensors")) or set(folder.rglob("*.npz"))
     return sum(path.stat().st_size for path in names if path.is_file())
 
 
 def _growth(config: dict[str, Any], dense_float32: bool) -> float:
-    text = config.get("text_config") or config
+    text = text_config(config)
     dtype = config.get("dtype") or config.get("torch_dtype") or text.get("dtype") or text.get("torch_dtype")
     quantized = "quantization" in config or "quantization_config" in config
     return 2.0 if dense_float32 and not quantized and dtype in ("bfloat16", "float16") else 1.0
@@ -185,7 +218,7 @@ def _growth(config: dict[str, Any], dense_float32: bool) -> float:
 
 def kv_cache_of(config: dict[str, Any], dtype_bytes: int) -> KVCache:
     """How the model's cache grows, from its config.json."""
-    text = config.get("text_config") or config
+    text = text_config(config)
     layers = max(0, _number(text, "num_hidden_layers") - _number(text, "num_kv_shared_layers"))
     full, sliding = _layer_counts(text, layers)
     layer = _layer_bytes_per_token(text, dtype_bytes)

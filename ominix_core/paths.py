@@ -42,8 +42,20 @@ class Home:
         return self.root / "cache" / "prompts"
 
     @property
+    def served_images(self) -> Path:
+        return self.root / "cache" / "images"
+
+    @property
     def chats(self) -> Path:
         return self.root / "chats.sqlite"
+
+    @property
+    def voices(self) -> Path:
+        return self.root / "voices"
+
+    @property
+    def outputs(self) -> Path:
+        return self.root / "outputs"
 
     @property
     def logs(self) -> Path:
@@ -56,6 +68,10 @@ class Home:
     @property
     def server_log(self) -> Path:
         return self.logs / "server.jsonl"
+
+    @property
+    def screen_state(self) -> Path:
+        return self.root / "screen.json"
 
     @property
     def api_keys(self) -> Path:

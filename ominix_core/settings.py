@@ -15,6 +15,7 @@ from ominix_core.memory import GuardLevel
 from ominix_core.paths import Home
 
 Isolation = Literal["process", "thread"]
+Images = Literal["auto", "kitty", "sixel", "half", "off"]
 _Positive = msgspec.Meta(ge=1)
 _NotNegative = msgspec.Meta(ge=0)
 
@@ -59,8 +60,11 @@ class Settings:
     keyfile: str = ""
     """The certificate's private key, if it is not in `certfile`."""
 
-    max_body_mb: Annotated[float, msgspec.Meta(gt=0)] = 32.0
-    """The largest body of an API request. JSON is read in one go, so a high limit lets one client delay the others."""
+    max_body_mb: Annotated[float, msgspec.Meta(gt=0)] = 64.0
+    """The largest body of an API request: a few large images. JSON is read in one go, which holds up the others."""
+
+    max_upload_mb: Annotated[float, msgspec.Meta(gt=0)] = 500.0
+    """The largest body of an API request that brings files, such as audio to transcribe."""
 
     requests_per_minute: Annotated[int, _NotNegative] = 0
     """How many requests one API key may make in a minute; 0 sets no limit."""
@@ -104,6 +108,9 @@ class Settings:
     kv_bits: Literal[0, 4, 8] = 0
     """Quantize KV caches to this many bits; 0 does not. Requests are then answered one at a time."""
 
+    quantize: dict[str, Literal[4, 8]] = field(default_factory=dict)
+    """Image models whose weights are quantized when they are loaded: model id → bits."""
+
     draft_models: dict[str, str] = field(default_factory=dict)
     """For speculative decoding: model id → id of the small model that drafts for it."""
 
@@ -112,6 +119,9 @@ class Settings:
 
     allow_code: tuple[str, ...] = ()
     """Ids of models whose own Python code may be run when they are loaded."""
+
+    images: Images = "auto"
+    """How pictures are shown in the terminal: with its kitty or sixel graphics, as half-blocks, or not at all."""
 
     registry_url: str = "https://registry.ominix.ai/models_registry.json"
     """Where newer registries are fetched from; "off" turns updates off."""
@@ -122,6 +132,9 @@ class Settings:
     providers: dict[str, Provider] = field(default_factory=dict)
     """Services for the chat, as tables [providers.NAME] with base_url, key_env and models."""
 
+    keys: dict[str, str] = field(default_factory=dict)
+    """Your own keys for the hub: an action's id, as the help (F1) tells it, and a key, such as "hub.get" = "d"."""
+
     @classmethod
     def load(cls, home: Home) -> Self:
         """Read the file and the environment. Raises SettingsError that names the file, the key and the nearest one."""
@@ -130,8 +143,21 @@ class Settings:
             if variable := os.environ.get(f"OMINIX_{setting.name.upper()}"):
                 values[setting.name] = variable
         for name, value in values.items():
-            _check(cls, name, value, home)
+            try:
+                cls.check(name, value)
+            except SettingsError as error:
+                where = f"Correct it in {home.config} or in the variable OMINIX_{name.upper()}."
+                raise SettingsError(f"{error} {where}") from error
         return msgspec.convert(values, cls, strict=False)
+
+    @classmethod
+    def check(cls, name: str, value: Any) -> None:
+        """Raises SettingsError if the setting may not have this value."""
+        try:
+            msgspec.convert({name: value}, cls, strict=False)
+        except msgspec.ValidationError as error:
+            reason = str(error).split(" - at ")[0]
+            raise SettingsError(f"The setting '{name}' cannot be {value!r}: {reason}.") from error
 
 
 def _read_file(home: Home) -> dict[str, Any]:
@@ -152,14 +178,3 @@ def _read_file(home: Home) -> dict[str, Any]:
             hint = f" Did you mean '{near[0]}'?" if near else f" Known settings: {', '.join(known)}."
             raise SettingsError(f"{home.config} has an unknown setting '{name}'.{hint}")
     return values
-
-
-def _check(cls: type[Settings], name: str, value: Any, home: Home) -> None:
-    try:
-        msgspec.convert({name: value}, cls, strict=False)
-    except msgspec.ValidationError as error:
-        reason = str(error).split(" - at ")[0]
-        raise SettingsError(
-            f"The setting '{name}' cannot be {value!r}: {reason}. Correct it in {home.config} or in the variable "
-            f"OMINIX_{name.upper()}."
-        ) from error

@@ -43,6 +43,11 @@ class Generation:
         if waiting:
             notify()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the last event has arrived."""
+        return self._ended
+
     def drain(self) -> list[GenerationEvent]:
         """Take every event that has arrived, without waiting."""
         with self._arrived:

@@ -6,38 +6,59 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
 from textual import work
-from textual.app import App
+from textual.app import App, SystemCommand, get_system_commands_provider
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.reactive import reactive
 from textual.signal import Signal
 
 from ominix_core.errors import OminixError
-from ominix_core.events import HubEvent
-from ominix_tui.bridge import EventBridge
+from ominix_core.event_buffer import EventBuffer
+from ominix_core.events import ConnectionChanged, HubEvent, ModelStateChanged
+from ominix_core.paths import Home
 from ominix_tui.clipboard import hand_over
+from ominix_tui.crash import report_crash
+from ominix_tui.endings import Ending, Endings
 from ominix_tui.input_guard import tolerate_stray_bytes
+from ominix_tui.keeper import KEEP_SECONDS, StateKeeper
+from ominix_tui.places import PLACES
 from ominix_tui.screens.hub import HubScreen
+from ominix_tui.terminal import PlainText, speaks_unicode
+from ominix_tui.text import one_line
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from textual.command import Provider
+    from textual.filter import LineFilter
+    from textual.screen import Screen
+    from textual.widgets import TextArea
+
+    from ominix_core.facade import HubFacade
+    from ominix_tui.handover import Handover
     from ominix_tui.screens.chat import ChatScreen
+    from ominix_tui.widgets.prompt_area import PromptArea
 
 logger = logging.getLogger(__name__)
 
 
-def _chat_screen() -> ChatScreen:
-    """Made when it is first shown: what it imports would delay the first paint."""
-    from ominix_tui.screens.chat import ChatScreen
+def _action_commands() -> type[Provider]:
+    from ominix_tui.palette import ActionCommands
 
-    return ChatScreen()
+    return ActionCommands
+
+
+def _model_commands() -> type[Provider]:
+    from ominix_tui.palette import ModelCommands
+
+    return ModelCommands
 
 
 class OminixApp(App[None]):
@@ -45,76 +66,206 @@ class OminixApp(App[None]):
 
     Args:
         make_hub: Makes the Hub; called on a thread after the first paint, so that its imports delay nothing.
-        initial_model: The model to select, by any name that the registry knows; None selects one that is loaded
-            or on this machine.
+        initial_model: The model to select, by any name that the registry knows; None selects the one of the last
+            time, else one that is loaded or on this machine.
         load_initial: Whether to load `initial_model` too.
+        notice: Told once the hub is there.
+
+    Attributes:
+        handover: What is to be given to a server in the background when the program has ended.
+        home: Where this program keeps its files, wherever the models are.
+        opened_hub: The Hub, once there is one.
+        keymap: The user's own keys, by the id of the action.
 
     Example:
         OminixApp(Hub, "smollm2-135m").run()
     """
 
     TITLE = "Ominix"
-    MODES: ClassVar = {"hub": HubScreen, "chat": _chat_screen}
+    CSS_PATH = "app.tcss"
+    MODES: ClassVar = {place.name: place.screen for place in PLACES} | {"hub": HubScreen}  # type: ignore[assignment]
     DEFAULT_MODE = "hub"
+    COMMANDS: ClassVar = {get_system_commands_provider, _action_commands, _model_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Unload every model and leave", priority=True),
+        *(
+            Binding(
+                place.keys,
+                f"show('{place.name}')",
+                place.title,
+                place.name == "help",
+                id=f"app.{place.name}",
+                tooltip=place.tooltip,
+            )
+            for place in PLACES
+        ),
+        Binding("ctrl+p", "command_palette", "Palette", id="app.palette", tooltip="Find any action or model"),
+        Binding("ctrl+l", "jump", "Jump", id="app.jump", tooltip="Go to any field by a letter", show=False),
+        Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave, or detach from a server", priority=True),
         Binding("q", "quit", "Quit", id="app.quit_outside_fields", tooltip="The same, where q is no text", show=False),
     ]
 
+    place: reactive[str] = reactive("")
+    line_is_down: reactive[bool] = reactive(False)
+
     class HubEventsWaiting(Message):
-        """The Hub published events; the bridge holds them."""
+        """The Hub published events; the buffer holds them."""
 
     def __init__(
-        self, make_hub: Callable[[], Hub], initial_model: str | None = None, load_initial: bool = True
+        self,
+        make_hub: Callable[[], HubFacade],
+        initial_model: str | None = None,
+        load_initial: bool = True,
+        notice: str = "",
     ) -> None:
-        super().__init__()
+        no_color = "NO_COLOR" in os.environ
+        super().__init__(ansi_color=True if no_color else None)
+        self.handover: Handover | None = None
         tolerate_stray_bytes(self.driver_class)
+        self.home = Home.from_environment()
+        self.opened_hub: HubFacade | None = None
+        self.keymap: dict[str, str] = {}
         self.hub_events: Signal[HubEvent] = Signal(self, "hub_events")
+        self.kept = StateKeeper(self.home.screen_state)
         self._make_hub = make_hub
         self._initial_model = initial_model
         self._load_initial = load_initial
-        self._bridge = EventBridge(lambda: self.post_message(self.HubEventsWaiting()))
-        self._opening: asyncio.Task[Hub] | None = None
+        self._notice = notice
+        self._buffer = EventBuffer(lambda: self.post_message(self.HubEventsWaiting()))
+        self._opening: asyncio.Task[HubFacade] | None = None
+        self._opened = asyncio.Event()
+        self._endings = Endings()
+        self._former_place = "hub"
+        self._plain_text = PlainText(enabled=not speaks_unicode(os.environ))
+        if no_color or self.console.color_system == "standard":
+            self.theme = "ansi-dark"  # blends of colours would come out as others, or as none
+        else:
+            self.kept.restore_theme(self)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        filters = super().get_line_filters()
+        return [*filters, self._plain_text] if self._plain_text.enabled else filters
 
     def on_mount(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             with contextlib.suppress(RuntimeError, ValueError):  # not on the main thread, as in some tests
                 loop.add_signal_handler(number, self.exit)
+        self._hub_screen = cast(HubScreen, self.screen)
         self.call_after_refresh(self._open_hub)
+
+    # -- the Hub ------------------------------------------------------------------------------------------------
 
     @work
     async def _open_hub(self) -> None:
         self._opening = asyncio.create_task(asyncio.to_thread(self._make_hub))
         try:
             hub = await asyncio.shield(self._opening)
-            hub.subscribe(self._bridge.put)
-            await self._hub_screen.connect(hub, self._initial_model, self._load_initial)
+            hub.subscribe(self._buffer.put)
+            self.place = hub.place
+            self.opened_hub = hub
+            self._opened.set()
+            await self._show_first(hub)
             hub.warm_up()
+            if self._notice:
+                self.notify(self._notice, severity="warning", timeout=20, markup=False)
             _spare_the_loop()
+            self.set_interval(KEEP_SECONDS, self._keep_state)
         except OminixError as error:
             self.exit(return_code=1, message=Text(str(error)))
         except Exception as error:
             logger.exception("the hub could not be opened")
             self.exit(return_code=1, message=Text(f"Ominix could not start: {error}"))
 
-    @property
-    def _hub_screen(self) -> HubScreen:
-        screen = self.screen_stack[0]
-        assert isinstance(screen, HubScreen)
-        return screen
+    async def _show_first(self, hub: HubFacade) -> None:
+        """Show the model that was asked for, or the one and the screen of the last time."""
+        remembered = self.kept.remembered
+        model, load = self._initial_model, self._load_initial
+        if model is None and hub.registry.get(remembered.model):
+            model, load = remembered.model, False
+        place = "hub" if self._initial_model else remembered.place
+        await self._hub_screen.connect(hub, model, load)
+        if place in self.MODES and self.current_mode == "hub":
+            self.show(place)
+        self.use_own_keys()
+
+    async def hub(self) -> HubFacade:
+        """The Hub, as soon as it is there."""
+        await self._opened.wait()
+        assert self.opened_hub is not None
+        return self.opened_hub
+
+    def on_ominix_app_hub_events_waiting(self) -> None:
+        for event in self._buffer.take():
+            if isinstance(event, ConnectionChanged):
+                self._show_connection(event)
+            self.hub_events.publish(event)
+            if isinstance(event, ModelStateChanged) and (ending := self._endings.of(event)):
+                self._tell_ending(event.model_id, ending)
+
+    def _tell_ending(self, model_id: str, ending: Ending) -> None:
+        """Say it, unless the screen that is shown does."""
+        seen_on = ("hub", "downloads") if ending.of_download else ("hub", "chat")
+        if self.current_mode not in seen_on and self.opened_hub and (entry := self.opened_hub.registry.get(model_id)):
+            self.notify(f"{one_line(entry.name)} {ending.words}", severity=ending.severity, markup=False)
+
+    async def on_unmount(self) -> None:
+        """End downloads and workers before the program ends; the loop stays free meanwhile."""
+        await self._keep_state()
+        if self._opening is None:
+            return
+        with contextlib.suppress(Exception):  # a hub that could not be made has been reported
+            hub = await self._opening
+            await asyncio.to_thread(hub.close)
+
+    # -- screens ------------------------------------------------------------------------------------------------
+
+    def action_show(self, place: str) -> None:
+        if place == "chat":
+            self.open_chat(None)
+        else:
+            self.show(place)
 
     def action_show_hub(self) -> None:
-        self.switch_mode("hub")
+        self.show("hub")
+
+    @property
+    def former_title(self) -> str:
+        """The name of the screen before this one."""
+        return next(place.title for place in PLACES if place.name == self._former_place)
+
+    def go_back(self) -> None:
+        """Go to the screen before this one."""
+        self.show(self._former_place)
+
+    @work
+    async def show(self, place: str) -> None:
+        """Go to a screen."""
+        if place == self.current_mode or len(self.screen_stack) > 1:  # a dialog wants its answer first
+            return
+        await asyncio.to_thread(import_module, f"ominix_tui.screens.{place}")
+        self._former_place = "hub" if place == self._former_place else self.current_mode
+        await self.switch_mode(place)
+
+    @work
+    async def action_jump(self) -> None:
+        from ominix_tui.screens.jump import JumpScreen
+
+        if len(self.screen_stack) == 1 and (widget := await self.push_screen_wait(JumpScreen(self.screen))):
+            widget.focus()
+
+    @work
+    async def show_model(self, model_id: str) -> None:
+        """Go to the hub, with this model selected."""
+        await self.switch_mode("hub")
+        await self._hub_screen.go_to(model_id)
 
     @work
     async def open_chat(self, model_id: str | None) -> None:
         """Go to the chat screen; with a model, begin a conversation with it."""
-        if self._opening is None:
+        hub = await self.hub()
+        await self.show("chat").wait()
+        if self.current_mode != "chat":
             return
-        hub = await self._opening
-        await asyncio.to_thread(import_module, "ominix_tui.screens.chat")
-        await self.switch_mode("chat")
         screen = cast("ChatScreen", self.screen)
         try:
             await screen.connect(hub)
@@ -129,17 +280,86 @@ class OminixApp(App[None]):
         super().copy_to_clipboard(text)
         self.run_worker(partial(hand_over, text), thread=True)
 
-    def on_ominix_app_hub_events_waiting(self) -> None:
-        for event in self._bridge.take():
-            self.hub_events.publish(event)
+    def _show_connection(self, event: ConnectionChanged) -> None:
+        self.place, self.line_is_down = event.place, event.lost
+        self.notify(event.message, severity="warning" if event.lost else "information", markup=False)
 
-    async def on_unmount(self) -> None:
-        """End downloads and workers before the program ends; the loop stays free meanwhile."""
-        if self._opening is None:
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Of Textual's commands those that no action of ours stands for."""
+        return [each for each in super().get_system_commands(screen) if each.title in ("Theme", "Screenshot")]
+
+    # -- what is the user's ---------------------------------------------------------------------------------------
+
+    @work
+    async def use_own_keys(self) -> None:
+        """Read the keys of `config.toml`; those that cannot be used are told."""
+        from ominix_core.settings import Settings
+
+        try:
+            settings = await asyncio.to_thread(Settings.load, self.home)
+        except OminixError as error:
+            self.notify(str(error), severity="error", markup=False)
             return
-        with contextlib.suppress(Exception):  # a hub that could not be made has been reported
-            hub = await self._opening
-            await asyncio.to_thread(hub.close)
+        if settings.keys:
+            from ominix_tui.keymap import check_keys
+
+            checked = await asyncio.to_thread(check_keys, settings.keys)
+            self.keymap = checked.keymap
+            self.set_keymap(checked.keymap)
+            for problem in checked.problems:
+                self.notify(problem, severity="warning", timeout=20, markup=False)
+
+    def on_prompt_area_ready(self, event: PromptArea.Ready) -> None:
+        self.kept.restore_draft(event.area)
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        self.kept.note_edit(event.text_area)
+
+    async def _keep_state(self) -> None:
+        remembered = self.kept.remembered
+        remembered.place = self.current_mode
+        remembered.model = self._hub_screen.selected or remembered.model
+        if not self.current_theme.ansi or remembered.theme:
+            remembered.theme = self.theme
+        await self.kept.keep()
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    async def action_quit(self) -> None:
+        """Leave; models that would leave the memory with the program are asked about first."""
+        from ominix_tui.handover import models_in_memory
+        from ominix_tui.widgets.quit_dialog import QuitDialog
+
+        if isinstance(self.screen, QuitDialog):
+            self.screen.dismiss("unload")
+            return
+        hub = await self._opening if self._opening is not None and self._opening.done() else None
+        models = [] if hub is None or hub.place else models_in_memory(hub)
+        if hub is None or not models:
+            self.exit()
+        else:
+            self._ask_before_quitting(hub, [entry.name for entry in models])
+
+    @work
+    async def _ask_before_quitting(self, hub: HubFacade, names: list[str]) -> None:
+        from ominix_tui.handover import prepare
+        from ominix_tui.widgets.quit_dialog import QuitDialog
+
+        ending = await self.push_screen_wait(QuitDialog(names))
+        if ending == "serve":
+            self.notify("Starting a server in the background …", markup=False)
+            try:
+                self.handover = await asyncio.to_thread(prepare, hub)
+            except OminixError as error:
+                self.notify(str(error), severity="error", timeout=20, markup=False)
+                return
+        if ending != "stay":
+            self.exit()
+
+    def _fatal_error(self) -> None:
+        """Textual would print a traceback with every local variable, prompts and keys among them."""
+        error = self._exception or RuntimeError("unknown")
+        self.panic(Text(report_crash(error, self.home.logs, self.current_mode)))
 
 
 def _spare_the_loop() -> None:

@@ -9,7 +9,7 @@ from ominix_core.states import NotDownloaded, Unsupported
 from ominix_core.system import estimated_need
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.registry.entry import RegistryEntry
 
 COMFORT = 0.5
@@ -35,12 +35,12 @@ class Offer:
     online: bool = True
 
 
-def is_empty(hub: Hub) -> bool:
+def is_empty(hub: HubFacade) -> bool:
     """Whether no model is on this machine or on its way to it."""
     return all(isinstance(hub.state(entry.id), NotDownloaded | Unsupported) for entry in hub.registry.entries)
 
 
-def offer(hub: Hub) -> Offer | None:
+def offer(hub: HubFacade) -> Offer | None:
     """What to begin with; None if the registry knows nothing that fits. Takes a few milliseconds."""
     system = hub.system()
     needs = {entry.id: estimated_need(entry) or 0 for entry in hub.registry.entries if _can_chat(hub, entry)}
@@ -53,11 +53,11 @@ def offer(hub: Hub) -> Offer | None:
     return Offer(recommended, tuple(fitting), system.capacity, system.memory.total)
 
 
-def offer_offline(hub: Hub, online: Offer) -> Offer | None:
+def offer_offline(hub: HubFacade, online: Offer) -> Offer | None:
     """What to begin with where the hubs cannot be reached: the demo model, which a package brings."""
     demo = next((entry for entry in online.fitting if entry.source.type == "PyPI"), None)
     return Offer(demo, (demo,), online.capacity, online.memory, online=False) if demo else None
 
 
-def _can_chat(hub: Hub, entry: RegistryEntry) -> bool:
+def _can_chat(hub: HubFacade, entry: RegistryEntry) -> bool:
     return entry.category == "LLM" and isinstance(hub.state(entry.id), NotDownloaded)

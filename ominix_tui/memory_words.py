@@ -11,7 +11,7 @@ from ominix_core.states import Downloaded, Error, Loaded, ModelState, NotDownloa
 from ominix_tui.text import one_line
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.memory import Verdict
 
 
@@ -23,7 +23,7 @@ class MemoryWords:
     tone: str
 
 
-def memory_words(hub: Hub, model_id: str, state: ModelState) -> MemoryWords | None:
+def memory_words(hub: HubFacade, model_id: str, state: ModelState) -> MemoryWords | None:
     """What to say before the model is loaded, and once it is; None if there is nothing to say. Reads the disk."""
     match state:
         case Loaded(memory_bytes=held, load_seconds=seconds) if held:
@@ -33,8 +33,8 @@ def memory_words(hub: Hub, model_id: str, state: ModelState) -> MemoryWords | No
                 verdict = hub.weigh(model_id)
             except OminixError:
                 return None
-            told_already = isinstance(state, Error) and verdict is not None and not verdict.fits
-            return None if verdict is None or told_already else _judged(verdict)
+            told_already = isinstance(state, Error) and not verdict.fits
+            return None if told_already else _judged(verdict)
         case _:
             return None
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from ominix_core.downloads.verification import Verification
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.memory import Verdict
     from ominix_core.registry.entry import RegistryEntry
     from ominix_core.system import System
@@ -88,7 +88,7 @@ class ModelCommands:
         show_check: Told how far the check of a model's files is, on any thread; None when it has ended.
     """
 
-    def __init__(self, app: App[Any], hub: Hub, show_check: Callable[[str, Downloading | None], None]) -> None:
+    def __init__(self, app: App[Any], hub: HubFacade, show_check: Callable[[str, Downloading | None], None]) -> None:
         self._app = app
         self._hub = hub
         self._show_check = show_check
@@ -162,9 +162,8 @@ class ModelCommands:
             for model_id, name in names.items()
         }
         choices |= {"force": "Load anyway: the machine may slow down, or end the model", "": "Cancel"}
-        text = Content(one_line(str(refusal)))
-        if verdict is not None:
-            text = Content("\n").join([text, Content(), *_memory_lines(verdict, system, names)])
+        lines = [Content(one_line(str(refusal))), Content(), *_memory_lines(verdict, system, names)]
+        text = Content("\n").join(lines)
         return await self._ask(f"Not enough memory for {one_line(entry.name)}", text, choices)
 
     def _name_of(self, model_id: str) -> str:

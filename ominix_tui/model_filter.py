@@ -10,7 +10,7 @@ from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, 
 from ominix_core.system import estimated_need
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.registry.entry import RegistryEntry
 
 VIEWS = {"all": "All", "here": "Here", "loaded": "Loaded", "fits": "Fits"}
@@ -41,7 +41,7 @@ class ModelFilter:
     def depends_on_states(self) -> bool:
         return self.view in _VIEW_STATES
 
-    def apply(self, hub: Hub, states: Mapping[str, ModelState]) -> list[RegistryEntry]:
+    def apply(self, hub: HubFacade, states: Mapping[str, ModelState]) -> list[RegistryEntry]:
         """The models to show, the likeliest first where words were typed. Takes some 20 ms for 10,000 models."""
         entries = hub.registry.search(self.text, len(hub.registry.entries))
         if self.category:
@@ -55,7 +55,7 @@ class ModelFilter:
 
 
 def _in_view(
-    hub: Hub, entry: RegistryEntry, states: Mapping[str, ModelState], wanted: tuple[type[ModelState], ...]
+    hub: HubFacade, entry: RegistryEntry, states: Mapping[str, ModelState], wanted: tuple[type[ModelState], ...]
 ) -> bool:
     state = states.get(entry.id)
     if isinstance(state, Error) and Downloaded in wanted:
@@ -63,7 +63,7 @@ def _in_view(
     return isinstance(state, wanted)
 
 
-def _fitting(hub: Hub, entries: list[RegistryEntry]) -> list[RegistryEntry]:
+def _fitting(hub: HubFacade, entries: list[RegistryEntry]) -> list[RegistryEntry]:
     """Models that this machine could hold when nothing else is running; not those of which nobody knows the size."""
     capacity = hub.system().capacity
     return [entry for entry in entries if (estimated_need(entry) or capacity + 1) <= capacity]

@@ -104,6 +104,16 @@ def words_for(state: ModelState) -> StateWords:
             return StateWords("·", "get", "Not downloaded", "muted")
 
 
+def download_measure(state: Downloading) -> str:
+    """Bytes, speed and the time that is left, as far as they are known."""
+    parts = [f"{file_size(state.done_bytes)} of {file_size(state.total_bytes) if state.total_bytes else '?'}"]
+    if state.speed:
+        parts.append(f"{file_size(state.speed)}/s")
+    if state.eta:
+        parts.append(f"{time_left(state.eta)} left")
+    return " · ".join(parts)
+
+
 def facts_line(entry: RegistryEntry) -> str:
     """Category · parameters · quantization · verified · memory · licence, as far as the registry knows them."""
     runtime = entry.runtime

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, settings
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
 from ominix_core.settings import Settings
-from tests.support.tiny_models import make_tiny_llm
+from tests.support.tiny_models import make_endless_llm, make_tiny_llm
+from tests.support.tiny_speech import make_tiny_kokoro, make_tiny_qwen3_tts
 
 # The same examples in every run, at the pace of any machine.
 settings.register_profile("ominix", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -41,6 +42,24 @@ def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_llm(tmp_path_factory.mktemp("models") / "tiny-qwen3")
 
 
+@pytest.fixture(scope="session")
+def endless_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model whose answers only end at max tokens. Tests must not change it."""
+    return make_endless_llm(tmp_path_factory.mktemp("models") / "endless")
+
+
+@pytest.fixture(scope="session")
+def tiny_kokoro(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Kokoro folder. Tests must not change it."""
+    return make_tiny_kokoro(tmp_path_factory.mktemp("models") / "tiny-kokoro")
+
+
+@pytest.fixture(scope="session")
+def tiny_tts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Qwen3-TTS folder with two voices. Tests must not change it."""
+    return make_tiny_qwen3_tts(tmp_path_factory.mktemp("models") / "tiny-tts")
+
+
 def local_entry(model_id: str, folder: Path, **fields: Any) -> dict[str, Any]:
     """A registry entry, as JSON, for a model folder on this machine."""
     entry = {
@@ -51,6 +70,12 @@ def local_entry(model_id: str, folder: Path, **fields: Any) -> dict[str, Any]:
         "runtime": {"engine": "mlx-lm", "parameters": "0.1M", "quantization": "float32", "memory_gb": 0.1},
     }
     return entry | fields
+
+
+def speech_entry(model_id: str, folder: Path, **fields: Any) -> dict[str, Any]:
+    """The same for a speech model."""
+    fields = {"category": "TTS", "runtime": {"engine": "mlx-audio-tts"}, "ui": {"panel_type": "TTSSynthesis"}} | fields
+    return local_entry(model_id, folder, **fields)
 
 
 @pytest.fixture

@@ -6,10 +6,13 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from ominix_core.downloads.job import Job
-from ominix_core.registry.entry import RegistryEntry
 from ominix_core.states import Downloading, ModelState
+
+if TYPE_CHECKING:
+    from ominix_core.downloads.job import Job
+    from ominix_core.registry.entry import RegistryEntry
 
 
 class Stage(StrEnum):

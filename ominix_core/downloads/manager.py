@@ -134,6 +134,21 @@ class DownloadManager:
             del self._downloads[model_id]
         self._end(download, Cancelled("The download was cancelled."))
 
+    def move(self, model_id: str, step: int) -> None:
+        """Let a download change places with the one before it (`step` -1) or after it (1), if there is one."""
+        with self._lock:
+            order = list(self._downloads)
+            if model_id not in order:
+                return
+            place = order.index(model_id)
+            other_place = place + step
+            if not 0 <= other_place < len(order):
+                return
+            other_id = order[other_place]
+            order[place], order[other_place] = other_id, model_id
+            self._downloads = {each: self._downloads[each] for each in order}
+            self._tickets.swap(model_id, other_id)
+
     def close(self) -> None:
         """Stop every download and wait for its thread. What was on its way stays in the queue on disk."""
         self._closed.set()

@@ -118,7 +118,7 @@ class PartialFile:
 
     # -- changes ------------------------------------------------------------------------------------------------
 
-    def write(self, offset: int, data: bytes) -> int:
+    def write(self, offset: int, data: bytes | memoryview) -> int:
         """Store bytes that continue a segment, over segment borders; those that are there already are left out.
 
         Returns the offset after `data`.

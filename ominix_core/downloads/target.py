@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 
 from ominix_core.downloads.files import RemoteFile
 from ominix_core.downloads.partial import PartialFile
@@ -18,8 +17,7 @@ class Target:
     """Thread-safe. Many threads fetch segments of it; one at a time hashes what is complete from the front.
 
     Attributes:
-        pending: Segments that no thread has taken yet; None stands for one that only hashes what is there.
-        threads: How many work on it. Both are guarded by the transfer's lock.
+        threads: How many work on it. Guarded by the transfer's lock, as is `take`.
     """
 
     def __init__(self, file: RemoteFile, part: PartialFile) -> None:
@@ -33,24 +31,47 @@ class Target:
         self._restart()
 
     def _restart(self) -> None:
-        missing = [segment for segment in range(self.part.segments) if not self.part.is_full(segment)]
-        self.pending: deque[int | None] = deque(missing) if missing else deque([None])
+        self._pending = [segment for segment in range(self.part.segments) if not self.part.is_full(segment)]
+        self._is_new = True
         self._streamed_by: int | None = None
         self._is_hashing = False
-        self._hashed_segments = 0
+        self._hashed_bytes = 0
         self._synced_bytes = 0
         self._hasher = self.file.digest.hasher(self.file.size) if self.file.digest else None
 
+    # -- which segments -----------------------------------------------------------------------------------------
+
+    @property
+    def pending(self) -> int:
+        """How many segments no thread has taken yet; 1 if all are there and nobody has looked at them."""
+        return len(self._pending) or int(self._is_new)
+
+    def take(self, most: int) -> range | None:
+        """The next segments that no thread has taken, up to `most` in a row that one request can bring.
+
+        None if all there is to do is to hash what is there.
+        """
+        self._is_new = False
+        if not self._pending:
+            return None
+        first = last = self._pending.pop(0)
+        while self._pending[:1] == [last + 1] and last + 1 - first < most and self._is_untouched(last + 1):
+            last = self._pending.pop(0)
+        return range(first, last + 1)
+
+    def _is_untouched(self, segment: int) -> bool:
+        return self.part.position(segment) == segment * self.part.segment_bytes
+
     # -- fetching -----------------------------------------------------------------------------------------------
 
-    def needs(self, segment: int) -> bool:
-        """Whether this thread, which works on `segment`, has more to do.
+    def next_of(self, segments: range) -> int | None:
+        """The first segment that this thread, which took `segments`, has yet to fetch; None if it is done.
 
         A server that ignores ranges gets one thread for the whole file; the others leave it alone.
         """
-        if self._streamed_by is None:
-            return not self.part.is_full(segment)
-        return self.is_streaming and self.part.first_missing is not None
+        if self._streamed_by is not None:
+            return self.part.first_missing if self.is_streaming else None
+        return next((segment for segment in segments if not self.part.is_full(segment)), None)
 
     @property
     def is_streaming(self) -> bool:
@@ -82,41 +103,62 @@ class Target:
 
     # -- verifying ----------------------------------------------------------------------------------------------
 
+    def write(self, offset: int, data: memoryview) -> int:
+        """Store bytes, and hash those at once that are the next to be hashed. Returns the offset after them."""
+        while data:
+            segment = offset // self.part.segment_bytes
+            piece = data[: self.part.end_of(segment) - offset]
+            is_next = self.part.position(segment) == offset
+            self.part.write(offset, piece)
+            if is_next and self._begin_hashing(offset):
+                self._hash(piece)
+                self._end_hashing()
+            offset, data = offset + len(piece), data[len(piece) :]
+        return offset
+
+    def _begin_hashing(self, offset: int | None = None) -> bool:
+        """Become the thread that hashes, if nobody is and, where an offset is given, it is the next one."""
+        with self._lock:
+            if self._is_hashing or offset not in (None, self._hashed_bytes):
+                return False
+            self._is_hashing = True
+            return True
+
+    def _end_hashing(self) -> None:
+        with self._lock:
+            self._is_hashing = False
+
+    def _hash(self, data: memoryview) -> None:
+        if self._hasher is not None:
+            self._hasher.update(data)
+        self._hashed_bytes += len(data)
+        if self._hashed_bytes - self._synced_bytes >= SYNC_BYTES:
+            self._synced_bytes = self._hashed_bytes
+            self.part.sync()
+
     def hash_ahead(self, waits: Waits) -> bool:
-        """Hash what is complete from the front, unless another thread is at it. Raises Cancelled.
+        """Hash what is there from the front, unless another thread is at it. Raises Cancelled.
 
         Returns True for the one call after which every byte is hashed.
         """
-        with self._lock:
-            if self._is_hashing:
-                return False
-            self._is_hashing = True
-        while self._next_is_ready():
-            self._hash_segment(waits)
-            self._hashed_segments += 1
-            if self._hashed_segments * self.part.segment_bytes - self._synced_bytes >= SYNC_BYTES:
-                self._synced_bytes = self._hashed_segments * self.part.segment_bytes
-                self.part.sync()
-        return self._hashed_segments == self.part.segments
-
-    def _next_is_ready(self) -> bool:
-        """Whether the next segment can be hashed. If not, and some are left, another thread may take over later."""
-        with self._lock:
-            if self._hashed_segments == self.part.segments:
-                return False  # stays claimed, so that nobody finishes it twice
-            self._is_hashing = self.part.is_full(self._hashed_segments)
-            return self._is_hashing
-
-    def _hash_segment(self, waits: Waits) -> None:
-        if self._hasher is None:
-            return
+        if not self._begin_hashing():
+            return False
         buffer = memoryview(bytearray(HASH_BLOCK))
-        offset, end = self._hashed_segments * self.part.segment_bytes, self.part.end_of(self._hashed_segments)
-        while offset < end:
-            waits.check()
-            count = self.part.read_into(buffer[: end - offset], offset)
-            self._hasher.update(buffer[:count])
-            offset += count
+        while (end := self._next_end()) is not None:
+            while self._hashed_bytes < end:
+                waits.check()
+                count = self.part.read_into(buffer[: end - self._hashed_bytes], self._hashed_bytes)
+                self._hash(buffer[:count])
+        return self._hashed_bytes == self.part.size
+
+    def _next_end(self) -> int | None:
+        """Where the next segment to be hashed ends, if it is complete; else another thread may take over later."""
+        with self._lock:
+            if self._hashed_bytes == self.part.size:
+                return None  # stays claimed, so that nobody finishes it twice
+            segment = self._hashed_bytes // self.part.segment_bytes
+            self._is_hashing = self.part.is_full(segment)
+            return self.part.end_of(segment) if self._is_hashing else None
 
     def matches(self) -> bool:
         """Whether the bytes are those that the source declares; call it once every byte is hashed."""

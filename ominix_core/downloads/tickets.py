@@ -76,6 +76,13 @@ class Tickets:
         if before := self.get(model_id):
             self.put(msgspec.structs.replace(before, is_paused=True, state=None))
 
+    def swap(self, model_id: str, other_id: str) -> None:
+        """Let two downloads change places in the queue."""
+        one, other = self.get(model_id), self.get(other_id)
+        if one is not None and other is not None:
+            self.put(msgspec.structs.replace(one, asked_at=other.asked_at))
+            self.put(msgspec.structs.replace(other, asked_at=one.asked_at))
+
     def report(self, model_id: str, state: Downloading) -> None:
         """Show other programs how far it is, at most twice a second."""
         now = time.time()

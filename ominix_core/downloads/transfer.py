@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 32 << 20
 CONNECTIONS = 8
+SEGMENTS_AT_ONCE = 8
 SPACE_SECONDS = 2.0
 STOP_SECONDS = 0.1
 TRIES_BEFORE_BACKUP = 3
@@ -170,24 +171,31 @@ class Transfer:
                     self._close_parts()
                 self._all_left.set()
 
-    def _next_work(self) -> tuple[Target, int | None] | None:
-        """A segment of the file that needs this thread most, or None at the end.
+    def _next_work(self) -> tuple[Target, range | None] | None:
+        """Segments of the file that needs this thread most, or None at the end.
 
         Every file gets one thread before any gets two: a file system lets one thread at a time write to a file, and
         segments that arrive in order can be hashed at once.
         """
         with self._lock:
             while not self._ended:
-                pending = [target for target in self._targets if target.pending]
-                target = min(pending, key=lambda target: target.threads, default=None)
+                unfinished = [target for target in self._targets if target.pending]
+                target = min(unfinished, key=lambda target: target.threads, default=None)
                 if self._waiting and (target is None or target.threads):
                     self._begin(self._waiting.popleft()[0])
                 elif target is not None:
+                    segments = target.take(self._share(unfinished))
                     target.threads += 1
-                    return target, target.pending.popleft()
+                    return target, segments
                 else:
                     self._lock.wait()
         return None
+
+    def _share(self, unfinished: list[Target]) -> int:
+        """How many segments one request may bring: fewer towards the end, so that all threads end together."""
+        pending = sum(target.pending for target in unfinished)
+        pending += sum(file.size // self._segment_bytes for file, _ in self._waiting)
+        return max(1, min(SEGMENTS_AT_ONCE, pending // (2 * self._connections)))
 
     def _begin(self, file: RemoteFile) -> None:
         """Open a file only when somebody has time for it: a system may allow no more than 256 open files."""
@@ -195,10 +203,10 @@ class Transfer:
         part = PartialFile(self._base_of(file), file.size, identity, self._segment_bytes)
         self._targets.append(Target(file, part))
 
-    def _advance(self, target: Target, segment: int | None) -> None:
+    def _advance(self, target: Target, segments: range | None) -> None:
         try:
-            if segment is not None:
-                self._fetch(target, segment)
+            if segments is not None:
+                self._fetch(target, segments)
             if target.hash_ahead(self._web.waits):
                 self._finish(target)
         finally:
@@ -207,15 +215,15 @@ class Transfer:
                 if target.threads == 0 and target not in self._targets:
                     target.part.close()
 
-    def _fetch(self, target: Target, segment: int) -> None:
-        """Fetch a segment to its end, or the whole file if the server knows no ranges."""
+    def _fetch(self, target: Target, segments: range) -> None:
+        """Fetch segments to their end, or the whole file if the server knows no ranges."""
         retry = self._web.retry
         attempts = Attempts(retry, retry.patience)
-        while target.needs(segment):
+        while (segment := target.next_of(segments)) is not None:
             self._web.waits.turn()
             before, (number, url) = target.part.done_bytes, target.address
             try:
-                self._stream(target, segment, url)
+                self._stream(target, range(segment, segments.stop), url)
             except TransientError as error:
                 wait = attempts.failed(error, target.part.done_bytes - before)
                 if attempts.in_a_row >= TRIES_BEFORE_BACKUP:
@@ -225,11 +233,9 @@ class Transfer:
                 if not target.leave_address(number, for_good=True):
                     raise
 
-    def _stream(self, target: Target, segment: int, url: str) -> None:
+    def _stream(self, target: Target, segments: range, url: str) -> None:
         part = target.part
-        if target.is_streaming:
-            segment = part.first_missing or 0
-        start, end = part.position(segment), part.end_of(segment)
+        start, end = part.position(segments.start), part.end_of(max(segments.start, segments.stop - 1))
         with self._web.open(url, {"Range": f"bytes={start}-{end - 1}"}) as response:
             offset = start
             if is_whole := response.status_code == 200:
@@ -237,9 +243,9 @@ class Transfer:
                     return
                 offset, end = 0, part.size
             _check_extent(response, target.file, start, whole=is_whole)
-            for chunk in response.iter_raw():
+            for chunk in self._web.body(response):
                 self._web.waits.check()
-                offset = part.write(offset, chunk if offset + len(chunk) <= end else chunk[: end - offset])
+                offset = target.write(offset, chunk[: end - offset])
                 if offset >= end:
                     return
         raise TransientError("the server sent less than it was asked for", tries=5)

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 ENGINES = {
     "mlx-lm": "ominix_core.engines.chat:ChatEngine",
+    "mlx-audio-tts": "ominix_core.engines.synthesis:SynthesisEngine",
     "mlx-lm-embedding": "ominix_core.engines.embedding:EmbeddingEngine",
+    "moxin-vlm": "ominix_core.engines.moxin:MoxinEngine",
+    "mlx-vlm": "ominix_core.engines.vision:VisionEngine",
+    "flux2": "ominix_core.engines.image:Flux2Engine",
+    "z-image": "ominix_core.engines.image:ZImageEngine",
+    "mlx-audio": "ominix_core.engines.transcription:TranscriptionEngine",
 }
 """Where each engine is. Other packages add theirs through the entry-point group `ominix.engines`."""
 

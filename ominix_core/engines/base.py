@@ -17,7 +17,8 @@ class LoadOptions(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         variant: The registry's word for what the engine must know beyond the files (`runtime.variant`).
-        room: Bytes that KV caches may take beside the weights; None is as much as there is.
+        room: Bytes that KV caches, or the making of an image, may take beside the weights; None is as much as there is.
+        bits: Quantize weights that are not yet; 0 does not.
         cache_folder: Where prompt caches outlive the worker; None keeps none.
         cache_bytes: How much of the disk they may take.
         draft_folder: A small model that drafts for this one (speculative decoding).
@@ -28,6 +29,7 @@ class LoadOptions(msgspec.Struct, frozen=True, omit_defaults=True):
 
     variant: str = ""
     room: int | None = None
+    bits: int = 0
     cache_folder: str | None = None
     cache_bytes: int = 0
     draft_folder: str | None = None

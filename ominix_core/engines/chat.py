@@ -13,19 +13,21 @@ from typing import Any
 
 from ominix_core.engines.answer import Answer
 from ominix_core.engines.base import LoadOptions, LoadReport
+from ominix_core.engines.batch import AT_ONCE, Batch, can_batch
 from ominix_core.engines.constraint import ConstraintFactory
+from ominix_core.engines.decoding import Decoded
 from ominix_core.engines.loading import load_language_model
-from ominix_core.engines.pace import LARGEST_CHUNK_TOKENS, PrefillPace
-from ominix_core.engines.prefix_cache import PrefixCache
-from ominix_core.engines.prompt import encode
+from ominix_core.engines.pace import PrefillPace
+from ominix_core.engines.prefix_cache import CachedPrefix, PrefixCache
+from ominix_core.engines.prompt import Prompt, encode
 from ominix_core.engines.sampling import make_logits_processors, make_sampler
 from ominix_core.engines.single import SingleStream
+from ominix_core.engines.thinking import thinking_budget
 from ominix_core.engines.tokens import TokenTexts
 from ominix_core.errors import RequestError
 from ominix_core.generation import (
     Failed,
     Finished,
-    FinishReason,
     GenerationEvent,
     PrefillProgress,
     Request,
@@ -51,6 +53,7 @@ class _Running:
     request: TextRequest
     answer: Answer
     prompt_tokens: int
+    images: tuple[str, ...]
     cached_tokens: int
     reserved: int
     started: float
@@ -74,7 +77,6 @@ class _Running:
 class ChatEngine:
     """One language model and the batch of requests that it is answering."""
 
-    abilities = Abilities()
     _model: Any
     _tokenizer: Any
     _context: int | None
@@ -85,9 +87,10 @@ class ChatEngine:
     _constraints: ConstraintFactory
     _token_texts: TokenTexts
     _prefixes: PrefixCache
-    _batch: Any
+    _batch: Batch | SingleStream
 
     def __init__(self) -> None:
+        self.abilities = Abilities()
         self._pace = PrefillPace()
         self._running: dict[int, _Running] = {}
         self._ended: list[tuple[str, Finished]] = []
@@ -107,18 +110,13 @@ class ChatEngine:
         self._reset_batch()
 
     def _reset_batch(self) -> None:
-        from mlx_lm.generate import BatchGenerator
-
         self._running.clear()
-        stops = self._tokenizer.eos_token_ids
-        if self._options.kv_bits or self._draft is not None:
-            self._batch = SingleStream(
-                self._model, frozenset(stops), self._draft, self._options.kv_bits, self._kv_group
-            )
+        stops = frozenset(self._tokenizer.eos_token_ids)
+        if self._options.kv_bits or self._draft is not None or not can_batch(self._model):
+            self._batch = SingleStream(self._model, stops, self._draft, self._options.kv_bits, self._kv_group)
         else:
-            self._batch = BatchGenerator(
-                self._model, stop_tokens=[(token,) for token in stops], prefill_step_size=LARGEST_CHUNK_TOKENS
-            )
+            self._batch = Batch(self._model, stops)
+            self.abilities = Abilities(at_once=AT_ONCE)
 
     @property
     def busy(self) -> bool:
@@ -133,7 +131,7 @@ class ChatEngine:
         if not isinstance(request, TextRequest):
             raise RequestError("This model writes text; it takes conversations and prompts.", "wrong_kind_of_model")
         started = time.perf_counter()
-        prompt = encode(self._tokenizer, request)
+        prompt = self._encode(request)
         if request.max_tokens == 0:
             self._ended.append((request_id, Finished("length", Usage(len(prompt.tokens), 0, ttft=0.0, decode_tps=0.0))))
             return
@@ -141,21 +139,30 @@ class ChatEngine:
         reserved = self._reserve(len(prompt.tokens) + max_tokens)
         processors = make_logits_processors(request.sampling)
         constraint = self._constraints.of(request, after_reasoning=prompt.opens_reasoning)
+        budget = thinking_budget(self._tokenizer, request, thinking=prompt.opens_reasoning)
+        if budget is not None:
+            processors.append(budget)
         if constraint is not None:
             processors.append(constraint)
-        prefix = self._prefixes.take(prompt.tokens)
-        (uid,) = self._batch.insert(
-            [prefix.rest],
-            max_tokens=[max_tokens],
-            caches=[prefix.cache],
-            all_tokens=[prefix.tokens],
-            samplers=[make_sampler(request.sampling)],
-            logits_processors=[processors],
+        prefix = self._prefixes.take(prompt.tokens, prompt.images)
+        uid = self._join(
+            prompt,
+            prefix,
+            max_tokens=max_tokens,
+            sampler=make_sampler(request.sampling),
+            logits_processors=processors,
         )
         answer = Answer(self._tokenizer, request, opens_reasoning=prompt.opens_reasoning)
         self._running[uid] = _Running(
-            request_id, request, answer, len(prompt.tokens), len(prefix.tokens), reserved, started
+            request_id, request, answer, len(prompt.tokens), prompt.images, len(prefix.tokens), reserved, started
         )
+
+    def _encode(self, request: TextRequest) -> Prompt:
+        return encode(self._tokenizer, request)
+
+    def _join(self, prompt: Prompt, prefix: CachedPrefix, **decoding: Any) -> int:
+        """Let the request join the batch; returns its id there."""
+        return self._batch.insert(prefix.rest, cache=prefix.cache, all_tokens=prefix.tokens, **decoding)
 
     def _length_of(self, prompt: int, wanted: int | None) -> int:
         """How long the answer may get, in tokens."""
@@ -231,9 +238,9 @@ class ChatEngine:
         for response in tokens:
             yield from self._take(response)
 
-    def _take(self, response: Any) -> Events:
+    def _take(self, response: Decoded) -> Events:
         running = self._running[response.uid]
-        finish: FinishReason | None = response.finish_reason
+        finish = response.finish_reason
         running.completion_tokens += 1
         running.first_token = running.first_token or time.perf_counter()
         if finish != "stop":
@@ -242,8 +249,8 @@ class ChatEngine:
             for event in running.answer.add(response.token, logprob):
                 yield running.request_id, event
         if finish is not None:
-            if response.all_tokens:
-                self._prefixes.put(response.all_tokens, response.prompt_cache)
+            if response.all_tokens and response.prompt_cache:
+                self._prefixes.put(response.all_tokens, response.prompt_cache, running.images)
             del self._running[response.uid]
         elif running.answer.stop is not None:
             finish = "stop"
@@ -258,11 +265,10 @@ class ChatEngine:
 
     def _leave(self, uid: int) -> None:
         """Take a request out of the batch before its end, keeping what its KV cache holds."""
-        caches = self._batch.remove([uid], return_prompt_caches=True)
-        del self._running[uid]
-        if (kept := caches.get(uid)) and kept[1]:
+        running = self._running.pop(uid)
+        if kept := self._batch.remove(uid):
             cache, tokens = kept
-            self._prefixes.put(tokens, cache)
+            self._prefixes.put(tokens, cache, running.images)
 
     def trim(self) -> None:
         """Drop every cached prefix."""

@@ -31,9 +31,13 @@ class ConstraintFactory:
             return self._make(_call_grammar(self._tokenizer, request), "A tool's parameters are", after_reasoning)
         if request.grammar is not None:
             return self._make(_compile(request.grammar), "The response format is", after_reasoning)
+        if isinstance(request, ChatRequest) and any(_is_strict(tool) for tool in request.tools):
+            return self._make(_strict_grammar(self._tokenizer, request), "A tool's parameters are", in_each_call=True)
         return None
 
-    def _make(self, grammar: str, what_is: str, after_reasoning: bool) -> Constraint:
+    def _make(
+        self, grammar: str, what_is: str, after_reasoning: bool = False, *, in_each_call: bool = False
+    ) -> Constraint:
         import llguidance
         import llguidance.hf
 
@@ -44,19 +48,31 @@ class ConstraintFactory:
         if fault := matcher.get_error():
             raise RequestError(f"{what_is} not usable: {fault.splitlines()[0]}", "invalid_response_format")
         waits_for = self._tokenizer.think_end_tokens if after_reasoning else ()
-        return Constraint(matcher, self._vocabulary.vocab_size, sorted(self._tokenizer.eos_token_ids), waits_for or ())
+        if in_each_call:
+            waits_for = self._tokenizer.tool_call_start_tokens
+        ends = sorted(self._tokenizer.eos_token_ids)
+        return Constraint(matcher, self._vocabulary.vocab_size, ends, waits_for or (), repeats=in_each_call)
 
 
 class Constraint:
-    """A logits processor that leaves only the tokens that the grammar allows next."""
+    """A logits processor that leaves only the tokens that the grammar allows next.
 
-    def __init__(self, matcher: Any, vocabulary: int, ends: list[int], waits_for: Sequence[int]) -> None:
+    Args:
+        ends: The tokens that may follow a complete form.
+        waits_for: The tokens after which the form begins; without any it begins at once.
+        repeats: Whether anything may follow a complete form, and another one after the next `waits_for`.
+    """
+
+    def __init__(
+        self, matcher: Any, vocabulary: int, ends: list[int], waits_for: Sequence[int], *, repeats: bool = False
+    ) -> None:
         from llguidance.numpy import allocate_token_bitmask
 
         self._matcher = matcher
         self._bitmask = allocate_token_bitmask(1, vocabulary)
         self._ends = ends
         self._waits_for = list(waits_for)
+        self._repeats = repeats
         self._active = not self._waits_for
         self._prompt_tokens: int | None = None
 
@@ -69,18 +85,22 @@ class Constraint:
         elif self._active:
             newest: Any = tokens[-1].item()
             self._matcher.consume_token(newest)
+            if self._repeats and self._matcher.is_stopped():
+                self._matcher.reset()
+                self._active = False
         else:
             answer: Any = tokens[self._prompt_tokens :].tolist()
             self._active = answer[-len(self._waits_for) :] == self._waits_for
         if not self._active:
             return logits
         if self._matcher.is_stopped():  # the form is complete; only the end of the turn may follow
-            return _only(logits, self._ends)
+            return only(logits, self._ends)
         fill_next_token_bitmask(self._matcher, self._bitmask)
         return _masked(logits, self._bitmask)
 
 
-def _only(logits: mx.array, tokens: list[int]) -> mx.array:
+def only(logits: mx.array, tokens: list[int]) -> mx.array:
+    """`logits` that leave these tokens alone possible."""
     import mlx.core as mx
 
     kept = mx.full(logits.shape, -mx.inf, dtype=logits.dtype)
@@ -112,24 +132,54 @@ def _compile(grammar: Grammar) -> str:
 
 
 def _call_grammar(tokenizer: Any, request: ChatRequest) -> str:
-    """One call, written as the `json_tools` family of chat templates writes it: a JSON object between two markers."""
-    import llguidance
-
-    if not tokenizer.tool_parser.__module__.endswith(".json_tools"):
+    """The call of one of the functions that must be called, its markers included."""
+    if not _writes_json_calls(tokenizer):
         raise RequestError(
             "This model writes tool calls in a form of its own, to which it cannot be held: 'tool_choice' can only be "
             "'auto' or 'none' for it.",
             "unsupported_tool_choice",
         )
-    begin, end = (
-        " ".join(f"<[{token}]>" for token in tokens)
-        for tokens in (tokenizer.tool_call_start_tokens, tokenizer.tool_call_end_tokens)
-    )
     functions = [tool["function"] for tool in request.tools if tool["function"]["name"] in request.must_call]
-    rules = [f'start: {begin} "\\n" ({" | ".join(f"call{n}" for n in range(len(functions)))}) "\\n" {end}']
-    for number, function in enumerate(functions):
-        head = json.dumps(f'{{"name": {json.dumps(function["name"])}, "arguments": ')
+    schemas = {function["name"]: function.get("parameters") for function in functions}
+    return _grammar_of_call(schemas, _marks(tokenizer.tool_call_start_tokens), _marks(tokenizer.tool_call_end_tokens))
+
+
+def _strict_grammar(tokenizer: Any, request: ChatRequest) -> str:
+    """The rest of a call whose first marker is there already; the arguments of strict functions have their schema."""
+    if not _writes_json_calls(tokenizer):
+        raise RequestError(
+            "This model writes tool calls in a form of its own, to which it cannot be held: 'strict' cannot be true "
+            "for its tools.",
+            "unsupported_strict",
+        )
+    schemas = {
+        tool["function"]["name"]: tool["function"].get("parameters") if _is_strict(tool) else None
+        for tool in request.tools
+    }
+    return _grammar_of_call(schemas, "", _marks(tokenizer.tool_call_end_tokens))
+
+
+def _grammar_of_call(schemas: dict[str, Any], begin: str, end: str) -> str:
+    """A call as the `json_tools` family of chat templates writes it: a JSON object between two markers."""
+    import llguidance
+
+    rules = [f'start: {begin} "\\n" ({" | ".join(f"call{n}" for n in range(len(schemas)))}) "\\n" {end}']
+    for number, (name, schema) in enumerate(schemas.items()):
+        head = json.dumps(f'{{"name": {json.dumps(name)}, "arguments": ')
         # A JSON grammar of its own for each, because a schema's references count from its own root.
-        schema = (function.get("parameters") or {"type": "object"}) | {"x-guidance": _COMPACT}
-        rules += [f'call{number}: {head} arguments{number} "}}"', f"arguments{number}: %json {json.dumps(schema)}"]
+        arguments = json.dumps((schema or {"type": "object"}) | {"x-guidance": _COMPACT})
+        rules += [f'call{number}: {head} arguments{number} "}}"', f"arguments{number}: %json {arguments}"]
     return llguidance.LLMatcher.grammar_from_lark("\n".join(rules))
+
+
+def _writes_json_calls(tokenizer: Any) -> bool:
+    parser = tokenizer.tool_parser
+    return parser is not None and bool(parser.__module__.endswith(".json_tools"))
+
+
+def _is_strict(tool: dict[str, Any]) -> bool:
+    return bool(tool["function"].get("strict"))
+
+
+def _marks(tokens: Sequence[int]) -> str:
+    return " ".join(f"<[{token}]>" for token in tokens)

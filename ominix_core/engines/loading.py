@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.errors import LoadError
-from ominix_core.memory import KVCache, kv_cache_of, read_config
+from ominix_core.memory import KVCache, kv_cache_of, text_config
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
 
 logger = logging.getLogger(__name__)
+
+CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
+"""The files of a checkpoint that may name Python code for transformers to run."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class LanguageModel:
 
 def load_language_model(folder: Path, options: LoadOptions, report: LoadReport) -> LanguageModel:
     """Load and evaluate the model in `folder`, in float32 on a CPU. Raises LoadError that names the folder."""
-    _refuse_code(folder, options)
+    refuse_code(folder, options)
     prepare()
     import mlx.core as mx
 
@@ -62,10 +67,10 @@ def load_language_model(folder: Path, options: LoadOptions, report: LoadReport) 
     if on_cpu:
         for each in models:
             each.set_dtype(mx.float32)  # half precision is 40 to 100 times slower on a CPU
-    total_bytes = _evaluate(models, report)
+    total_bytes = evaluate(models, report)
     report("warming up", total_bytes, total_bytes)
     mx.eval([each(mx.array([[0]])) for each in models])
-    text = config.get("text_config") or config
+    text = text_config(config)
     kv_cache = kv_cache_of(config, 4 if on_cpu else 2)
     kv_group = _kv_group(text, folder, options)
     return LanguageModel(model, tokenizer, text.get("max_position_embeddings"), kv_cache, kv_group, draft)
@@ -88,14 +93,13 @@ def _kv_group(text: dict[str, Any], folder: Path, options: LoadOptions) -> int:
     return group
 
 
-def _refuse_code(folder: Path, options: LoadOptions) -> None:
-    """Python that comes with a checkpoint is run only for models that the user allows."""
+def refuse_code(folder: Path, options: LoadOptions) -> None:
+    """Python that comes with a checkpoint is run only for models that the user allows. Raises LoadError."""
     if options.allow_code:
         return
-    config = read_config(folder)
-    modules = {str(target).partition(".")[0] + ".py" for target in (config.get("auto_map") or {}).values()}
-    modules.add(str(config.get("model_file")))
-    carried = sorted(name for name in modules if (folder / name).is_file())
+    carried = sorted(
+        {name for path in folder.glob("*config.json") for name in _modules(path) if (folder / name).is_file()}
+    )
     if carried:
         raise LoadError(
             f"{folder.name} carries Python code of its own ({', '.join(carried)}), which Ominix does not run unasked. "
@@ -103,7 +107,24 @@ def _refuse_code(folder: Path, options: LoadOptions) -> None:
         )
 
 
-def _evaluate(models: list[Any], report: LoadReport) -> int:
+def _modules(path: Path) -> Iterator[str]:
+    """The Python files that a model's, tokenizer's or processor's configuration names."""
+    try:
+        config = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return
+    if not isinstance(config, dict):
+        return
+    yield str(config.get("model_file"))
+    auto_map = config.get("auto_map")
+    for target in auto_map.values() if isinstance(auto_map, dict) else ():
+        # a tokenizer names a slow and a fast class, or null
+        for name in target if isinstance(target, list) else [target]:
+            # "owner/name--module.Class" comes from another repository
+            yield str(name).rpartition("--")[2].partition(".")[0] + ".py"
+
+
+def evaluate(models: list[Any], report: LoadReport) -> int:
     """Read the weights from disk layer by layer; returns their bytes."""
     import mlx.core as mx
     from mlx.utils import tree_flatten

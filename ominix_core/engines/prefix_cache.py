@@ -13,7 +13,9 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 MOST_PREFIXES = 64
-_MODEL = "model"  # mlx-lm's cache can hold several models; a worker has one
+# mlx-lm's cache can hold several models. A worker has one, but tokens of images look alike whatever they show,
+# so every list of images counts as a model of its own.
+_Images = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,18 @@ class PrefixCache:
     def nbytes(self) -> int:
         return int(self._cache.nbytes)
 
-    def take(self, prompt: list[int]) -> CachedPrefix:
-        """The longest cached prefix of the prompt; at least its last token is left to read."""
+    def take(self, prompt: list[int], images: _Images = ()) -> CachedPrefix:
+        """The longest cached prefix of the prompt; at least its last token is left to read.
+
+        Args:
+            images: Digests of the images in the prompt, in order. A prefix may end before some of them.
+        """
         from mlx_lm.models.cache import can_trim_prompt_cache, trim_prompt_cache
 
-        cache, rest = self._cache.fetch_nearest_cache(_MODEL, prompt)
+        for known in range(len(images), -1, -1):
+            cache, rest = self._cache.fetch_nearest_cache(images[:known], prompt)
+            if cache is not None:
+                break
         if cache is None:
             return CachedPrefix(prompt, None, [])
         if not rest:
@@ -51,9 +60,9 @@ class PrefixCache:
             rest = prompt[-1:]
         return CachedPrefix(rest, cache, prompt[: len(prompt) - len(rest)])
 
-    def put(self, tokens: list[int], cache: list[Any]) -> None:
-        """Keep the cache of these tokens."""
-        self._cache.insert_cache(_MODEL, list(tokens), cache)
+    def put(self, tokens: list[int], cache: list[Any], images: _Images = ()) -> None:
+        """Keep the cache of these tokens, which stand for these images among others."""
+        self._cache.insert_cache(images, list(tokens), cache)
 
     def trim(self, budget: int = 0) -> None:
         """Let go of the oldest prefixes until the rest fits."""
@@ -62,8 +71,8 @@ class PrefixCache:
     def _newest_first(self) -> Iterator[tuple[list[int], list[Any]]]:
         # mlx-lm keeps the order and the values but has no way to walk through them
         for order in self._cache._lru._lrus.values():
-            for _, tokens in reversed(order):
-                yield tokens, self._cache._trie.get(_MODEL, tokens).prompt_cache
+            for images, tokens in reversed(order):
+                yield tokens, self._cache._trie.get(images, tokens).prompt_cache
 
     def save(self, folder: Path, disk_bytes: int) -> None:
         """Write the newest prefixes to `folder` until `disk_bytes` are used, in place of what was there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ominix_core.errors import RequestError
@@ -12,10 +12,18 @@ from ominix_core.generation import ChatMessage, ChatRequest, CompletionRequest, 
 
 @dataclass(frozen=True)
 class Prompt:
-    """The tokens of a request; `opens_reasoning` if the model's first words continue a thought."""
+    """What the model reads.
+
+    Attributes:
+        opens_reasoning: Whether the model's first words continue a thought.
+        images: A digest of each image whose place is among the tokens, in order.
+        inputs: What the model takes beside the tokens, such as the images' pixels.
+    """
 
     tokens: list[int]
     opens_reasoning: bool = False
+    images: tuple[str, ...] = ()
+    inputs: dict[str, Any] = field(default_factory=dict)
 
 
 def encode(tokenizer: Any, request: TextRequest) -> Prompt:
@@ -26,8 +34,12 @@ def encode(tokenizer: Any, request: TextRequest) -> Prompt:
             raise RequestError("The prompt is empty.", "invalid_prompt")
         return Prompt(tokens)
     tokens = _apply_template(tokenizer, request)
-    opens_reasoning = tokenizer.has_thinking and tokenizer.rfind_think_start(tokens) > tokenizer.rfind_think_end(tokens)
-    return Prompt(tokens, opens_reasoning)
+    return Prompt(tokens, opens_reasoning(tokenizer, tokens))
+
+
+def opens_reasoning(tokenizer: Any, tokens: list[int]) -> bool:
+    """Whether the prompt ends inside a thought."""
+    return bool(tokenizer.has_thinking and tokenizer.rfind_think_start(tokens) > tokenizer.rfind_think_end(tokens))
 
 
 def _apply_template(tokenizer: Any, request: ChatRequest) -> list[int]:
@@ -39,27 +51,33 @@ def _apply_template(tokenizer: Any, request: ChatRequest) -> list[int]:
         )
     if any(message.images for message in request.messages):
         raise RequestError("This model reads text only; it cannot look at images.", "images_not_supported")
-    if request.tools and not tokenizer.has_tool_calling:
-        raise RequestError("This model cannot call tools: its chat template has no place for them.", "no_tool_calling")
-    options = dict(request.template_options)
-    if request.grammar is not None or request.must_call:
-        # A thought would come before the form that the answer must have.
-        options.setdefault("enable_thinking", False)
     try:
         tokens: list[int] = tokenizer.apply_chat_template(
-            [_as_template_reads_it(message) for message in request.messages],
-            tools=request.tools or None,
+            [as_template_reads_it(message) for message in request.messages],
             add_generation_prompt=True,
-            **options,
+            **template_options(tokenizer, request),
         )
     except (jinja2.TemplateError, TypeError, ValueError) as error:
-        raise RequestError(
-            f"The model's chat template refuses this conversation: {error}", "invalid_conversation"
-        ) from error
+        raise refused_by_template(error) from error
     return tokens
 
 
-def _as_template_reads_it(message: ChatMessage) -> dict[str, Any]:
+def template_options(tokenizer: Any, request: ChatRequest) -> dict[str, Any]:
+    """What the chat template is given beside the messages. Raises RequestError for tools that it has no place for."""
+    if request.tools and not tokenizer.has_tool_calling:
+        raise RequestError("This model cannot call tools: its chat template has no place for them.", "no_tool_calling")
+    options = {"tools": request.tools or None, **request.template_options}
+    if request.grammar is not None or request.must_call:
+        # A thought would come before the form that the answer must have.
+        options.setdefault("enable_thinking", False)
+    return options
+
+
+def refused_by_template(error: Exception) -> RequestError:
+    return RequestError(f"The model's chat template refuses this conversation: {error}", "invalid_conversation")
+
+
+def as_template_reads_it(message: ChatMessage) -> dict[str, Any]:
     turn: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_calls:
         turn["tool_calls"] = [

@@ -1,6 +1,6 @@
-"""One answer at a time, for what a batch cannot do yet: quantized KV caches and draft models.
+"""One answer at a time, for what a batch cannot do yet: quantized KV caches, draft models, caches read in chunks.
 
-It offers the part of mlx-lm's BatchGenerator that the chat engine uses, so the engine treats both alike.
+It is used as a `Batch` is, so the chat engine treats both alike.
 """
 
 from __future__ import annotations
@@ -13,36 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-
-@dataclass
-class StepStats:
-    """What one step read of prompts, and how long that took in seconds."""
-
-    prompt_tokens: int = 0
-    prompt_time: float = 0.0
+from ominix_core.engines.decoding import Decoded, Prefilled, StepStats
+from ominix_core.generation import FinishReason
 
 
-@dataclass
-class Prefilled:
-    """A request's prompt has been read so far: `progress` is (done, total) in tokens."""
-
-    uid: int
-    progress: tuple[int, int]
-
-
-@dataclass
-class Decoded:
-    """A request's next token; with its last one come the tokens that its KV cache holds, and the cache."""
-
-    uid: int
-    token: int
-    logprobs: Any
-    finish_reason: str | None = None
-    prompt_cache: list[Any] | None = None
-    all_tokens: list[int] | None = None
-
-
-@dataclass
+@dataclass(eq=False)
 class _Sequence:
     uid: int
     unread: list[int]
@@ -79,25 +54,21 @@ class SingleStream:
 
     def insert(
         self,
-        prompts: list[list[int]],
+        prompt: list[int],
         *,
-        max_tokens: list[int],
-        caches: list[list[Any] | None],
-        all_tokens: list[list[int]],
-        samplers: list[Any],
-        logits_processors: list[list[Any]],
-    ) -> list[int]:
-        """Queue requests; returns their ids."""
-        uids = []
-        columns = zip(prompts, max_tokens, caches, all_tokens, samplers, logits_processors, strict=True)
-        for prompt, limit, cache, cached, sampler, processors in columns:
-            uid = next(self._uids)
-            fresh = cache if cache is not None else self._new_cache()
-            self._queue.append(
-                _Sequence(uid, list(prompt), len(prompt), fresh, list(cached), limit, sampler, processors)
-            )
-            uids.append(uid)
-        return uids
+        max_tokens: int,
+        cache: list[Any] | None,
+        all_tokens: list[int],
+        sampler: Any,
+        logits_processors: list[Any],
+    ) -> int:
+        """Queue a request and return its id. `all_tokens` are those that `cache` holds already."""
+        uid = next(self._uids)
+        own = cache if cache is not None else self._new_cache()
+        self._queue.append(
+            _Sequence(uid, list(prompt), len(prompt), own, list(all_tokens), max_tokens, sampler, logits_processors)
+        )
+        return uid
 
     def _new_cache(self) -> list[Any]:
         from mlx_lm.models.cache import make_prompt_cache
@@ -105,12 +76,12 @@ class SingleStream:
         cache: list[Any] = make_prompt_cache(self.model)
         return cache + (make_prompt_cache(self.draft) if self.draft is not None else [])
 
-    def remove(self, uids: list[int], return_prompt_caches: bool = False) -> dict[int, tuple[list[Any], list[int]]]:
-        """Take requests out; with what their KV caches hold, if that is wanted and known."""
-        leaving = [sequence for sequence in self._queue if sequence.uid in uids]
-        self._queue = deque(sequence for sequence in self._queue if sequence.uid not in uids)
-        kept = {sequence.uid: self._settle(sequence) for sequence in leaving} if return_prompt_caches else {}
-        return {uid: (cache, tokens) for uid, (cache, tokens) in kept.items() if tokens}
+    def remove(self, uid: int) -> tuple[list[Any], list[int]] | None:
+        """Take a request out; returns its KV cache and the tokens in it, if it holds any."""
+        sequence = next(sequence for sequence in self._queue if sequence.uid == uid)
+        self._queue.remove(sequence)
+        cache, tokens = self._settle(sequence)
+        return (cache, tokens) if tokens else None
 
     @contextmanager
     def stats(self) -> Iterator[StepStats]:
@@ -158,7 +129,7 @@ class SingleStream:
         token = int(token)
         sequence.made += 1
         sequence.tokens.append(token)
-        finish = None
+        finish: FinishReason | None = None
         if token in self.stop_tokens:
             finish = "stop"
         elif sequence.made >= sequence.max_tokens:

@@ -64,6 +64,7 @@ ENGINES = _aliases(
         "mlx-lm-embedding": "",
         "mlx-vlm": "",
         "mlx-audio": "",
+        "mlx-audio-tts": "",
         "paraformer": "funasr funasrmlx",
         "gpt-sovits": "gptsovitsmlx sovits",
         "moxin-vlm": "moxinvlmmlx moxin",
@@ -241,7 +242,7 @@ _BY_CATEGORY: dict[str, tuple[str, str, str, str]] = {
     Category.LLM: ("chat_completions", "LLMChat", "mlx-lm", "#6366f1"),
     Category.VLM: ("chat_completions", "VLMChat", "mlx-vlm", "#8b5cf6"),
     Category.ASR: ("audio_transcription", "ASRTranscription", "mlx-audio", "#10b981"),
-    Category.TTS: ("audio_speech", "TTSSynthesis", "mlx-audio", "#f59e0b"),
+    Category.TTS: ("audio_speech", "TTSSynthesis", "mlx-audio-tts", "#f59e0b"),
     Category.IMAGE: ("image_generation", "ImageGeneration", "", "#ec4899"),
     Category.EMBEDDING: ("embeddings", "Embedding", "mlx-lm-embedding", "#0ea5e9"),
 }
@@ -268,6 +269,8 @@ def complete(entry: JsonObject) -> JsonObject:
     runtime.setdefault("supports_streaming", category in (Category.LLM, Category.VLM))
     if "engine" not in runtime:
         runtime["engine"] = _engine(entry, category, engine)
+    if category == Category.TTS and runtime["engine"] == "mlx-audio":  # the library's own name, for both its halves
+        runtime["engine"] = engine
     ui.setdefault("panel_type", panel)
     ui.setdefault("color", color)
     return {

@@ -11,38 +11,47 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 import ominix_core
+from ominix_core.addresses import is_loopback
 from ominix_core.hub import Hub
 from ominix_core.server import (
-    absent,
     chat,
     completions,
+    disk,
     downloads,
     embeddings,
+    events,
+    generate,
     health,
+    images,
     messages,
     metrics,
     models,
     registry,
     requests,
     responses,
+    speech,
     system,
+    transcriptions,
+    voices,
 )
 from ominix_core.server.access import AccessLog
 from ominix_core.server.auth import KeyGate
 from ominix_core.server.errors import install_error_handlers
 from ominix_core.server.keys import KeyStore, new_secret
 from ominix_core.server.limits import BodyLimit, RateLimit
-from ominix_core.server.live import LiveRequests
+from ominix_core.server.live_requests import LiveRequests
+from ominix_core.server.made_images import MadeImages
 from ominix_core.server.metrics import Metrics
-from ominix_core.server.origin import OriginGate, is_loopback
+from ominix_core.server.origin import OriginGate
 from ominix_core.server.response_store import ResponseStore
 from ominix_core.server.schemas.base import ErrorBody
 from ominix_core.settings import Settings
 
 _RESOURCES = (
     *(chat, completions, responses, messages, embeddings),
-    *(models, registry, downloads, absent),
-    *(requests, system, metrics, health),
+    *(transcriptions, speech, voices, images),
+    *(generate, disk, models, registry, downloads),
+    *(events, requests, system, metrics, health),
 )
 
 
@@ -78,6 +87,7 @@ def create_app(hub: Hub, settings: Settings | None = None, local_secret: str | N
     app.state.metrics = measures
     app.state.live = LiveRequests(app, hub, measures, settings.max_requests_per_model)
     app.state.responses = ResponseStore()
+    app.state.made_images = MadeImages(hub.home.served_images)
     install_error_handlers(app)
     for resource in _RESOURCES:
         app.include_router(resource.router)
@@ -98,5 +108,6 @@ def _gates(hub: Hub, settings: Settings, measures: Metrics, local_secret: str) -
     gates.append(Middleware(KeyGate, keys=keys, required=not is_loopback(settings.host), local_secret=local_secret))
     if settings.requests_per_minute:
         gates.append(Middleware(RateLimit, per_minute=settings.requests_per_minute))
-    gates.append(Middleware(BodyLimit, max_bytes=int(settings.max_body_mb * 1e6)))
+    limits = {"max_bytes": int(settings.max_body_mb * 1e6), "max_upload_bytes": int(settings.max_upload_mb * 1e6)}
+    gates.append(Middleware(BodyLimit, **limits))
     return gates

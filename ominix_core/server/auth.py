@@ -8,6 +8,7 @@ from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ominix_core.server import made_images
 from ominix_core.server.errors import ApiError, error_response
 from ominix_core.server.keys import ApiKey, KeyStore, KeyStoreError
 
@@ -32,7 +33,7 @@ class KeyGate:
         self._required = required
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
+        if scope["type"] != "http" or _is_open(scope["path"]):
             return await self._app(scope, receive, send)
         try:
             scope.setdefault("state", {})["key"] = self._admit(Headers(scope=scope))
@@ -54,6 +55,10 @@ class KeyGate:
             message = "A valid API key is needed: `Authorization: Bearer KEY` or `x-api-key: KEY`."
             raise ApiError(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
         return key
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(made_images.PREFIX)
 
 
 def _presented(headers: Headers) -> str:

@@ -14,10 +14,13 @@ from ominix_core.generation import (
     TextDelta,
     TokenLogprob,
     ToolCalled,
+    Usage,
 )
+from ominix_core.server.answer import Answer, usage_of_all
 from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
-from ominix_core.server.live import Answer, LiveRequest
+from ominix_core.server.live import LiveRequest
+from ominix_core.server.message_images import receive_images
 from ominix_core.server.schemas import chat_answers as schema
 from ominix_core.server.schemas.chat import ChatCompletionRequest
 from ominix_core.server.sse import DONE, KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, comment, event, json_response
@@ -31,70 +34,81 @@ async def chat_completions(
 ) -> Response:
     """Continue a conversation. With `stream` the answer comes as server-sent events."""
     entry = await choose(hub, body.model, CHAT)
-    live = await live_requests.start(request, "chatcmpl-", entry, body.to_hub(entry))
+    await receive_images(request, hub, entry, body.images())
+    live = await live_requests.start(request, "chatcmpl-", entry, *body.to_hub(entry))
     if body.stream:
         await live.started(request)
         return EventStream(request, _Chunks(live, body).stream(), live.close)
-    answer = Answer.of(await live.whole(request))
-    return json_response(_completion(live, answer, with_logprobs=body.logprobs))
+    answers = [Answer.of(events) for events in await live.every_whole(request)]
+    return json_response(_completion(live, answers, with_logprobs=body.logprobs))
 
 
-def _completion(live: LiveRequest, answer: Answer, *, with_logprobs: bool) -> schema.ChatCompletion:
+def _completion(live: LiveRequest, answers: list[Answer], *, with_logprobs: bool) -> schema.ChatCompletion:
+    usages = [answer.finished.usage for answer in answers]
+    return schema.ChatCompletion(
+        id=live.id,
+        object="chat.completion",
+        created=live.created,
+        model=live.entry.id,
+        choices=[_choice(index, answer, with_logprobs=with_logprobs) for index, answer in enumerate(answers)],
+        usage=schema.Usage.of(usage_of_all(usages, len(usages))),
+        system_fingerprint=live.fingerprint,
+    )
+
+
+def _choice(index: int, answer: Answer, *, with_logprobs: bool) -> schema.Choice:
     content = None if answer.tool_calls and not answer.text else answer.text
     message = schema.AnswerMessage(role="assistant", content=content, refusal=None, annotations=[])
     if answer.reasoning:
         message.reasoning_content = answer.reasoning
     if answer.tool_calls:
         message.tool_calls = [schema.ToolCall.of(call) for call in answer.tool_calls]
-    choice = schema.Choice(
-        index=0,
+    return schema.Choice(
+        index=index,
         message=message,
         logprobs=schema.Logprobs.of(answer.logprobs) if with_logprobs else None,
         finish_reason=schema.finish_reason(answer.finished),
     )
-    return schema.ChatCompletion(
-        id=live.id,
-        object="chat.completion",
-        created=live.created,
-        model=live.entry.id,
-        choices=[choice],
-        usage=schema.Usage.of(answer.finished.usage),
-        system_fingerprint=live.fingerprint,
-    )
 
 
 class _Chunks:
-    """Writes the answer as OpenAI streams it: the role, its parts, the reason of its end, the usage if wanted."""
+    """Writes answers as OpenAI streams them: the role, their parts, the reason of their end, the usage if wanted."""
 
     def __init__(self, live: LiveRequest, body: ChatCompletionRequest) -> None:
         self._live = live
         self._with_usage = body.stream_options.include_usage
 
     async def stream(self) -> AsyncIterator[bytes]:
-        yield self._chunk(schema.Delta(role="assistant", content="", refusal=None))
-        async for part in self._live.events(silence=KEEP_ALIVE_SECONDS):
+        for work in self._live.works:
+            yield self._chunk(work.index, schema.Delta(role="assistant", content="", refusal=None))
+        usages: list[Usage] = []
+        async for item in self._live.indexed_events(silence=KEEP_ALIVE_SECONDS):
+            if item is None:
+                yield comment("keep-alive")
+                continue
+            index, part = item
             match part:
-                case None:
-                    yield comment("keep-alive")
                 case PrefillProgress():
                     yield comment(f"prompt {part.done}/{part.total}")
                 case ReasoningDelta():
-                    yield self._chunk(schema.Delta(reasoning_content=part.text))
+                    yield self._chunk(index, schema.Delta(reasoning_content=part.text))
                 case TextDelta():
-                    yield self._chunk(schema.Delta(content=part.text), part.logprobs)
+                    yield self._chunk(index, schema.Delta(content=part.text), part.logprobs)
                 case ToolCalled():
-                    yield self._chunk(schema.Delta(tool_calls=[schema.ToolCall.of(part.call, index=part.index)]))
+                    call = schema.ToolCall.of(part.call, index=part.index)
+                    yield self._chunk(index, schema.Delta(tool_calls=[call]))
                 case Finished():
-                    yield self._chunk(schema.Delta(), finished=part)
-                    if self._with_usage:
-                        yield event(self._frame([], usage=schema.Usage.of(part.usage)))
+                    yield self._chunk(index, schema.Delta(), finished=part)
+                    usages.append(part.usage)
+        if self._with_usage:
+            yield event(self._frame([], usage=schema.Usage.of(usage_of_all(usages, len(usages)))))
         yield DONE
 
     def _chunk(
-        self, delta: schema.Delta, logprobs: Sequence[TokenLogprob] = (), finished: Finished | None = None
+        self, index: int, delta: schema.Delta, logprobs: Sequence[TokenLogprob] = (), finished: Finished | None = None
     ) -> bytes:
         choice = schema.ChunkChoice(
-            index=0,
+            index=index,
             delta=delta,
             logprobs=schema.Logprobs.of(logprobs) if logprobs else None,
             finish_reason=schema.finish_reason(finished) if finished else None,

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from ominix_core.hub import Hub
-from ominix_core.server.live import LiveRequests
+from ominix_core.server.live_requests import LiveRequests
+from ominix_core.server.made_images import MadeImages
 from ominix_core.server.response_store import ResponseStore
 
 
@@ -26,6 +27,11 @@ async def _response_store(request: Request) -> ResponseStore:
     return store
 
 
+async def _made_images(request: Request) -> MadeImages:
+    images: MadeImages = request.app.state.made_images
+    return images
+
+
 async def takes_work(live_requests: Annotated[LiveRequests, Depends(_live_requests)]) -> None:
     """Refuse to begin what a server that is going down cannot end."""
     live_requests.check_open()
@@ -33,4 +39,5 @@ async def takes_work(live_requests: Annotated[LiveRequests, Depends(_live_reques
 
 TheHub = Annotated[Hub, Depends(_hub)]
 TheLiveRequests = Annotated[LiveRequests, Depends(_live_requests)]
+TheMadeImages = Annotated[MadeImages, Depends(_made_images)]
 TheResponseStore = Annotated[ResponseStore, Depends(_response_store)]

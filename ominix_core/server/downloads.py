@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
@@ -39,8 +40,7 @@ async def list_downloads(hub: TheHub) -> DownloadList:
 @router.get("/{model:path}/progress", response_class=Response, responses=_PROGRESS)
 async def follow_download(model: str, request: Request, hub: TheHub) -> EventStream:
     """Server-sent events about a download, until it ends or is paused."""
-    follower = _Follower(hub, hub.resolve(model))
-    return EventStream(request, follower.events(), follower.close)
+    return _followed(request, hub, hub.resolve(model))
 
 
 @router.post(
@@ -49,11 +49,27 @@ async def follow_download(model: str, request: Request, hub: TheHub) -> EventStr
     response_class=Response,
     responses=_PROGRESS,
 )
-async def start_download(model: str, request: Request, hub: TheHub) -> EventStream:
-    """Get a model, or go on with it. Progress comes as events; the download goes on if the client leaves."""
+async def start_download(model: str, request: Request, hub: TheHub, to_the_end: bool = False) -> EventStream:
+    """Get a model, or go on with it. Progress comes as events; the download goes on if the client leaves.
+
+    The events end with a pause, unless they are wanted to the end of the download.
+    """
     entry = hub.resolve(model)
-    await asyncio.to_thread(hub.download, entry.id)
-    return await follow_download(entry.id, request, hub)
+    ended = await asyncio.to_thread(hub.download, entry.id)
+    return _followed(request, hub, entry, ended if to_the_end else None)
+
+
+@router.post(
+    "/{model:path}/repair",
+    dependencies=[*_MANAGE, Depends(takes_work)],
+    response_class=Response,
+    responses=_PROGRESS,
+)
+async def repair_download(model: str, request: Request, hub: TheHub, to_the_end: bool = False) -> EventStream:
+    """Check every file of a model and fetch again what is missing or damaged; the rest is as of `start`."""
+    entry = hub.resolve(model)
+    ended = await asyncio.to_thread(hub.repair, entry.id)
+    return _followed(request, hub, entry, ended if to_the_end else None)
 
 
 @router.post("/{model:path}/pause", dependencies=_MANAGE)
@@ -72,34 +88,61 @@ async def cancel_download(model: str, hub: TheHub, discard: bool = False) -> Dow
     return _download(hub, entry.id)
 
 
-class _Follower:
-    """A download, watched from the event loop."""
+@router.post("/{model:path}/move", dependencies=_MANAGE)
+async def move_download(model: str, hub: TheHub, step: Literal[-1, 1]) -> Download:
+    """Let a download change places in the queue with the one before it (-1) or after it (1)."""
+    entry = _in_queue(hub, model)
+    await asyncio.to_thread(hub.move_download, entry.id, step)
+    return _download(hub, entry.id)
 
-    def __init__(self, hub: Hub, entry: RegistryEntry) -> None:
+
+def _followed(request: Request, hub: Hub, entry: RegistryEntry, ended: Future[None] | None = None) -> EventStream:
+    follower = _Follower(hub, entry, ended)
+    return EventStream(request, follower.events(), follower.close)
+
+
+class _Follower:
+    """A download, watched from the event loop: until `ended`, or without it until it pauses."""
+
+    def __init__(self, hub: Hub, entry: RegistryEntry, ended: Future[None] | None) -> None:
         self._hub = hub
         self._entry = entry
+        self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self.close = hub.subscribe(self._on_event)
+        if ended is not None:
+            ended.add_done_callback(lambda _: self._wake())
 
     def _on_event(self, change: HubEvent) -> None:
         if isinstance(change, ModelStateChanged) and change.model_id == self._entry.id:
-            with contextlib.suppress(RuntimeError):  # the loop may be closed before the download ends
-                self._loop.call_soon_threadsafe(self._changed.set)
+            self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop may be closed before the download ends
+            self._loop.call_soon_threadsafe(self._changed.set)
 
     async def events(self) -> AsyncIterator[bytes]:
         """The state as it is whenever the client is ready for it; those in between are passed over."""
         while True:
             self._changed.clear()
-            download = _download(self._hub, self._entry.id)
-            state = self._hub.state(self._entry.id)
-            if isinstance(state, Error):
-                raise ApiError(502, state.message, code="download_failed")
-            yield event(download.model_dump())
-            if download.status not in ("waiting", "running"):
+            over = self._is_over()
+            yield event(_download(self._hub, self._entry.id).model_dump())
+            if over:
                 return
             while not await self._change():
                 yield comment("keep-alive")
+
+    def _is_over(self) -> bool:
+        """Raises what the download failed with."""
+        if self._ended is not None:
+            if self._ended.done():
+                self._ended.result()
+            return self._ended.done()
+        state = self._hub.state(self._entry.id)
+        if isinstance(state, Error):
+            raise ApiError(502, state.message, code="download_failed")
+        return _download(self._hub, self._entry.id).status not in ("waiting", "running")
 
     async def _change(self) -> bool:
         try:

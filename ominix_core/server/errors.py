@@ -31,18 +31,49 @@ _STATUS = {
     "invalid_conversation": 400,
     "invalid_response_format": 400,
     "no_chat_template": 400,
+    "images_not_supported": 400,
+    "invalid_image": 400,
+    "too_many_images": 400,
     "no_tool_calling": 400,
     "unsupported_tool_choice": 400,
+    "unsupported_strict": 400,
     "busy": 503,
     "kv_cache_full": 503,
     "load_failed": 503,
     "insufficient_memory": 503,
     "worker_gone": 503,
     "invalid_input": 400,
+    "image_too_large": 400,
+    "unsupported_language": 400,
+    "unsupported_option": 400,
     "wrong_kind_of_model": 400,
     "download_failed": 502,
+    "registry_error": 502,
+    "unknown_voice": 400,
+    "unknown_language": 400,
+    "unsupported_voice": 400,
+    "unsupported_speed": 400,
+    "unsupported_instructions": 400,
+    "unsupported_reference": 400,
+    "unsupported_audio_format": 400,
+    "missing_library": 503,
+    "invalid_voice": 400,
+    "voice_not_found": 404,
 }
-_PARAMS = {"model_not_found": "model", "unsupported_tool_choice": "tool_choice"}
+_PARAMS = {
+    "model_not_found": "model",
+    "unsupported_strict": "tools",
+    "unsupported_tool_choice": "tool_choice",
+    "unknown_voice": "voice",
+    "voice_not_found": "voice",
+    "unknown_language": "language",
+    "unsupported_voice": "voice",
+    "unsupported_reference": "voice",
+    "unsupported_speed": "speed",
+    "unsupported_language": "language",
+    "unsupported_instructions": "instructions",
+    "unsupported_audio_format": "response_format",
+}
 _PASSING = ("busy", "kv_cache_full")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w~/.:])/(?!v1/|health/)(?:[^\s/'\"`]+/)+([^\s/'\"`]*)")
 _ANTHROPIC_TYPES = {
@@ -101,7 +132,7 @@ def public_error(error: BaseException, app: FastAPI) -> ApiError:
         logger.error("%s failed", name, exc_info=error)
         message = f"Something went wrong inside Ominix. Its log has the details under {name}."
         return ApiError(500, message, code="internal_error")
-    error.detail = _without_paths(error.detail, app)
+    error.detail = without_paths(error.detail, app)
     return error
 
 
@@ -155,6 +186,10 @@ def _invalid(error: RequestValidationError) -> ApiError:
         return ApiError(400, message, code="invalid_body")
     if problem["type"] == "extra_forbidden":
         return ApiError(400, f"'{param}' is not supported here.", code="unsupported_parameter", param=param)
+    if problem["type"] in _WRONG_KIND:
+        param, expected = f"{param}.type", problem["ctx"].get("expected_tags")
+        message = f"'{param}' should be one of {expected}." if expected else f"'{param}' is required."
+        return ApiError(400, message, code="invalid_value", param=param)
     if problem["type"] == "missing":
         return ApiError(400, f"'{param}' is required.", code="missing_required_parameter", param=param)
     text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
@@ -162,9 +197,12 @@ def _invalid(error: RequestValidationError) -> ApiError:
     return ApiError(400, f"{subject} {text}.", code="invalid_value", param=param)
 
 
+_WRONG_KIND = ("union_tag_invalid", "union_tag_not_found")
+
+
 def _rank(problem: Mapping[str, Any]) -> int:
     """What is of another kind comes first, then what is not supported: the rest may only be wrong because of it."""
-    if problem["type"] == "literal_error" and problem["loc"][-1] == "type":
+    if problem["type"] in _WRONG_KIND or (problem["type"] == "literal_error" and problem["loc"][-1] == "type"):
         return 0
     return 1 if problem["type"] == "extra_forbidden" else 2
 
@@ -173,7 +211,9 @@ def _param(loc: Sequence[str | int], body: Any) -> str | None:
     """The parameter's name as OpenAI writes it: `messages[0].content`."""
     name, value = "", body
     for index, part in enumerate(loc[1:], start=2):
-        if part == "[key]" or (isinstance(value, dict) and part not in value and index < len(loc)):
+        if isinstance(value, str | int | float):
+            break  # what follows is how the server reads this short form
+        if part == "[key]" or (index < len(loc) and _is_mark(part, value, loc[index])):
             continue  # pydantic's marks for a bad key, and for the member of a union
         name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
         try:
@@ -183,7 +223,16 @@ def _param(loc: Sequence[str | int], body: Any) -> str | None:
     return name or None
 
 
-def _without_paths(text: str, app: FastAPI) -> str:
+def _is_mark(part: str | int, value: Any, following: str | int) -> bool:
+    """Whether `part` is the kind of the union's member `value`, not a parameter in it; `following` comes after it."""
+    if not isinstance(value, dict):
+        return False
+    if part not in value:
+        return True
+    return part == value.get("type") and (following in value or not isinstance(value[part], dict))
+
+
+def without_paths(text: str, app: FastAPI) -> str:
     """`text` without the folders of this machine: those of Ominix by a name, others by their last part."""
     names = {str(app.state.hub.home.root): "OMINIX_HOME", str(Path.home()): "~"}
     for folder, name in names.items():

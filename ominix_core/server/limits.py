@@ -10,29 +10,40 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ominix_core import wire
 from ominix_core.server.errors import ApiError, error_response
 
 BODY_SECONDS = 20.0
 SLOWEST_BYTES_PER_SECOND = 16 * 1024
 """A body may take BODY_SECONDS and as long as it needs at this rate."""
+BRINGING_FILES = ("multipart/form-data", wire.MESSAGEPACK)
 
 
 class BodyLimit:
-    """ASGI middleware: a body that is too large (413) or comes too slowly (408) is not read to its end."""
+    """ASGI middleware: a body that is too large (413) or comes too slowly (408) is not read to its end.
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    Args:
+        max_bytes: Of a body that is read in one go.
+        max_upload_bytes: Of a body that brings files.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, max_upload_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_upload_bytes = max_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._max_bytes:
-            return await error_response(self._too_large(), scope["path"])(scope, receive, send)
-        return await self._app(scope, self._measured(receive), send)
+        headers = Headers(scope=scope)
+        brings_files = headers.get("content-type", "").startswith(BRINGING_FILES)
+        most = self._max_upload_bytes if brings_files else self._max_bytes
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > most:
+            return await error_response(_too_large(most), scope["path"])(scope, receive, send)
+        return await self._app(scope, self._measured(receive, most), send)
 
-    def _measured(self, receive: Receive) -> Receive:
+    def _measured(self, receive: Receive, most: int) -> Receive:
         started = time.monotonic()
         received = 0
         complete = False
@@ -48,15 +59,16 @@ class BodyLimit:
             except TimeoutError as error:
                 raise ApiError(408, "The request's body came too slowly.", code="body_timeout") from error
             received += len(message.get("body", b""))
-            if received > self._max_bytes:
-                raise self._too_large()
+            if received > most:
+                raise _too_large(most)
             complete = not message.get("more_body", False)
             return message
 
         return measured
 
-    def _too_large(self) -> ApiError:
-        return ApiError(413, f"The request's body is larger than {self._max_bytes:,} bytes.", code="body_too_large")
+
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, f"The request's body is larger than {most:,} bytes.", code="body_too_large")
 
 
 @dataclass(slots=True)

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from ominix_core.server.answer import Answer
 from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
 from ominix_core.server.errors import ApiError
-from ominix_core.server.live import Answer, LiveRequest
+from ominix_core.server.live import LiveRequest
+from ominix_core.server.message_images import receive_images
 from ominix_core.server.message_writer import MessageWriter
 from ominix_core.server.schemas import message_objects as schema
 from ominix_core.server.schemas.messages import CountTokensRequest, MessageRequest
@@ -25,6 +27,7 @@ async def create_message(
 ) -> Response:
     """Continue a conversation. With `stream` the message grows in server-sent events."""
     entry = await choose(hub, body.model, CHAT)
+    await receive_images(request, hub, entry, body.images())
     asked = body.to_hub(entry, body.max_tokens, tuple(body.stop_sequences))
     live = await live_requests.start(request, "msg_", entry, asked)
     usage = schema.MessageUsage(input_tokens=0, output_tokens=0)
@@ -44,6 +47,7 @@ async def count_tokens(
 ) -> schema.TokenCount:
     """How many tokens the model would read."""
     entry = await choose(hub, body.model, CHAT)
+    await receive_images(request, hub, entry, body.images())
     live = await live_requests.start(request, "count_", entry, body.to_hub(entry))
     answer = Answer.of(await live.whole(request))
     return schema.TokenCount(input_tokens=answer.finished.usage.prompt_tokens)

@@ -49,15 +49,18 @@ class Metrics:
         self._requests = Counter("ominix_requests", "Ended requests", ["model", "outcome"], registry=registry)
         self._tokens = Counter("ominix_tokens", "Tokens, by kind", ["model", "kind"], registry=registry)
         self._running = Gauge("ominix_requests_running", "Requests in work", model, registry=registry)
+        self._waiting = Gauge("ominix_answers_waiting", "Answers that wait for a place", model, registry=registry)
+        self._speed = Gauge("ominix_tokens_per_second", "Of all requests together", model, registry=registry)
         self._memory = Gauge("ominix_model_memory_bytes", "What a loaded model holds", model, registry=registry)
         self._load = Gauge("ominix_model_load_seconds", "How long the last load took", model, registry=registry)
 
     def http(self, method: str, route: str, status: int, seconds: float) -> None:
         self._http.labels(method, route, status).observe(seconds)
 
-    def running(self, model: str, count: Callable[[], float]) -> None:
-        """Ask `count` for the requests in work whenever somebody looks."""
-        self._running.labels(model).set_function(count)
+    def queue(self, model: str, running: Callable[[], float], waiting: Callable[[], float]) -> None:
+        """Ask for a model's requests in work, and its answers that wait, whenever somebody looks."""
+        self._running.labels(model).set_function(running)
+        self._waiting.labels(model).set_function(waiting)
 
     def ended(self, model: str, outcome: str, usage: Usage | None) -> None:
         self._requests.labels(model, outcome).inc()
@@ -81,9 +84,11 @@ class Metrics:
         match event:
             case ModelActivity():
                 self._memory.labels(event.model_id).set(event.memory_bytes)
+                self._speed.labels(event.model_id).set(event.tokens_per_second)
             case ModelStateChanged(state=Loaded() as state):
                 self._memory.labels(event.model_id).set(state.memory_bytes)
                 self._load.labels(event.model_id).set(state.load_seconds)
             case ModelStateChanged():
-                with contextlib.suppress(KeyError):
-                    self._memory.remove(event.model_id)
+                for gauge in (self._memory, self._speed):
+                    with contextlib.suppress(KeyError):
+                        gauge.remove(event.model_id)

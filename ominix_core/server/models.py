@@ -10,12 +10,14 @@ from concurrent.futures import Future
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from ominix_core import wire
 from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.hub import Hub
+from ominix_core.memory import Verdict
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.auth import may_manage
 from ominix_core.server.dependencies import TheHub, takes_work
-from ominix_core.server.schemas.models import STATUS, LoadProgress, Model, ModelList
+from ominix_core.server.schemas.models import LoadProgress, Model, ModelList
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, comment, event
 from ominix_core.states import Downloaded, Loaded, Loading
 
@@ -27,6 +29,12 @@ async def list_models(hub: TheHub) -> ModelList:
     """The models that are on this machine, loaded or not."""
     here = [entry for entry in hub.registry.entries if isinstance(hub.state(entry.id), Downloaded | Loading | Loaded)]
     return ModelList(data=[_model(hub, entry) for entry in here])
+
+
+@router.get("/v1/models/{model:path}/verdict")
+async def weigh_model(model: str, hub: TheHub) -> Verdict:
+    """Whether a model would fit into memory now, with every number; estimated for one that is not downloaded."""
+    return await asyncio.to_thread(hub.weigh, model)
 
 
 @router.get("/v1/models/{model:path}")
@@ -41,10 +49,13 @@ async def get_model(model: str, hub: TheHub) -> Model:
     response_class=Response,
     responses={200: {"model": LoadProgress, "content": {"text/event-stream": {}}, "description": "Progress"}},
 )
-async def load_model(model: str, request: Request, hub: TheHub) -> EventStream:
-    """Bring a model into memory. Progress comes as server-sent events; the load goes on if the client leaves."""
+async def load_model(model: str, request: Request, hub: TheHub, force: bool = False) -> EventStream:
+    """Bring a model into memory; with `force` even if it is expected not to fit.
+
+    Progress comes as server-sent events; the load goes on if the client leaves.
+    """
     load = _Load(hub, hub.resolve(model))
-    await load.start()
+    await load.start(force)
     return EventStream(request, load.progress(), load.close)
 
 
@@ -53,6 +64,14 @@ async def unload_model(model: str, hub: TheHub) -> Model:
     """Free a model's memory, or cancel its load; answers when the memory is free."""
     entry = hub.resolve(model)
     await asyncio.to_thread(hub.unload, entry.id)
+    return _model(hub, entry)
+
+
+@router.post("/v1/models/{model:path}/pin", dependencies=[Depends(may_manage)])
+async def pin_model(model: str, hub: TheHub, pinned: bool = True) -> Model:
+    """Keep a loaded model in memory whatever else is loaded or idle, or no longer."""
+    entry = hub.resolve(model)
+    await asyncio.to_thread(hub.pin, entry.id, pinned)
     return _model(hub, entry)
 
 
@@ -66,9 +85,9 @@ class _Load:
         self._inbox: asyncio.Queue[Loading | Future[None]] = asyncio.Queue()
         self.close = hub.subscribe(self._on_event)
 
-    async def start(self) -> None:
+    async def start(self, force: bool) -> None:
         try:
-            future = await asyncio.to_thread(self._hub.load, self._entry.id)
+            future = await asyncio.to_thread(self._hub.load, self._entry.id, force=force)
         except BaseException:
             self.close()
             raise
@@ -106,7 +125,7 @@ def _model(hub: Hub, entry: RegistryEntry) -> Model:
         owned_by=_owner(entry),
         name=entry.name,
         category=entry.category,
-        status=STATUS[type(state)],
+        status=wire.STATUS[type(state)],
         memory_gb=round(state.memory_bytes / 1e9, 3) if isinstance(state, Loaded) else None,
     )
 

@@ -13,14 +13,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ominix_core.server.errors import ApiError, error_response
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only programs on this machine can connect to `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 class OriginGate:
     """ASGI middleware against DNS rebinding (by Host) and cross-site requests (by Origin).
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
+from ominix_core import wire
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.update import Update
+from ominix_core.server.auth import may_manage
 from ominix_core.server.dependencies import TheHub
 from ominix_core.server.schemas.base import ApiObject
-from ominix_core.server.schemas.models import STATUS, Status
 
 router = APIRouter(tags=["models"])
 
@@ -19,7 +22,7 @@ class RegistryModel(ApiObject):
 
     id: str
     object: Literal["registry.model"] = "registry.model"
-    status: Status
+    status: wire.Status
     entry: dict[str, Any]
 
 
@@ -36,10 +39,16 @@ async def list_registry(hub: TheHub, category: str | None = None) -> RegistryLis
     entries = [entry for entry in hub.registry.entries if category in (None, entry.category)]
     return RegistryList(
         data=[
-            RegistryModel(id=entry.id, status=STATUS[type(hub.state(entry.id))], entry=_public(entry))
+            RegistryModel(id=entry.id, status=wire.STATUS[type(hub.state(entry.id))], entry=_public(entry))
             for entry in entries
         ]
     )
+
+
+@router.post("/v1/registry/update", dependencies=[Depends(may_manage)])
+async def update_registry(hub: TheHub) -> Update:
+    """Fetch a newer registry; answers when it is in use."""
+    return await asyncio.wrap_future(hub.update_registry())
 
 
 def _public(entry: RegistryEntry) -> dict[str, Any]:

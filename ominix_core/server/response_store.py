@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,8 @@ from ominix_core.server.errors import ApiError
 from ominix_core.server.schemas.response_objects import ResponseObject
 
 KEPT = 1000
+KEPT_IMAGE_BYTES = 256_000_000
+"""How much of images the kept conversations may hold, counted for each response that they led to."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,23 @@ class StoredResponse:
     conversation: list[ChatMessage]
     input_items: list[dict[str, Any]]
 
+    @property
+    def image_bytes(self) -> int:
+        return sum(len(image) for turn in self.conversation for image in turn.images)
+
 
 class ResponseStore:
     """The latest responses, by id. They end with the server."""
 
     def __init__(self) -> None:
-        self._by_id: OrderedDict[str, StoredResponse] = OrderedDict()
+        self._by_id: dict[str, StoredResponse] = {}
+        self._image_bytes = 0
 
     def put(self, stored: StoredResponse) -> None:
         self._by_id[stored.response.id] = stored
-        while len(self._by_id) > KEPT:
-            self._by_id.popitem(last=False)
+        self._image_bytes += stored.image_bytes
+        while len(self._by_id) > KEPT or self._image_bytes > KEPT_IMAGE_BYTES:
+            self._drop(next(iter(self._by_id)))
 
     def get(self, response_id: str, owner: str | None, param: str | None = None) -> StoredResponse:
         """Raises ApiError if there is no such response, or it belongs to another key."""
@@ -51,4 +58,7 @@ class ResponseStore:
     def delete(self, response_id: str, owner: str | None) -> None:
         """Raises ApiError like `get`."""
         self.get(response_id, owner)
-        del self._by_id[response_id]
+        self._drop(response_id)
+
+    def _drop(self, response_id: str) -> None:
+        self._image_bytes -= self._by_id.pop(response_id).image_bytes

@@ -10,15 +10,17 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from ominix_core.generation import ChatMessage, Finished, PrefillProgress, Sampling, ToolCall
+from ominix_core.server.answer import Answer
 from ominix_core.server.auth import key_of
 from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests, TheResponseStore
 from ominix_core.server.errors import ApiError
 from ominix_core.server.live import LiveRequest
-from ominix_core.server.response_store import StoredResponse
+from ominix_core.server.message_images import receive_images
+from ominix_core.server.response_store import ResponseStore, StoredResponse
 from ominix_core.server.response_writer import ResponseWriter
 from ominix_core.server.schemas import response_objects as schema
-from ominix_core.server.schemas.responses import ResponseRequest, conversation_of
+from ominix_core.server.schemas.responses import ResponseInput, ResponseRequest, conversation_of
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, comment, event
 
 router = APIRouter(tags=["responses"])
@@ -31,9 +33,8 @@ async def create_response(
     """Answer. With `stream` the response grows in server-sent events; with `store` it can be continued later."""
     entry = await choose(hub, body.model, CHAT)
     owner = key_of(request)
-    before: list[ChatMessage] = []
-    if body.previous_response_id is not None:
-        before = store.get(body.previous_response_id, owner, "previous_response_id").conversation
+    before = _said_before(body, owner, store)
+    await receive_images(request, hub, entry, body.images())
     conversation = [*before, *conversation_of(body.input)]
     asked = body.to_hub(entry, conversation)
     live = await live_requests.start(request, "resp_", entry, asked)
@@ -52,6 +53,20 @@ async def create_response(
             pass
     keep()
     return Response(writer.response.model_dump_json(), media_type="application/json")
+
+
+@router.post("/v1/responses/input_tokens")
+async def count_input_tokens(
+    body: ResponseInput, request: Request, hub: TheHub, live_requests: TheLiveRequests, store: TheResponseStore
+) -> schema.InputTokens:
+    """How many tokens the model would read."""
+    entry = await choose(hub, body.model, CHAT)
+    before = _said_before(body, key_of(request), store)
+    await receive_images(request, hub, entry, body.images())
+    asked = body.to_count([*before, *conversation_of(body.input)])
+    live = await live_requests.start(request, "count_", entry, asked)
+    answer = Answer.of(await live.whole(request))
+    return schema.InputTokens(input_tokens=answer.finished.usage.prompt_tokens)
 
 
 @router.get("/v1/responses/{response_id}")
@@ -89,6 +104,12 @@ async def list_input_items(
     return schema.InputItemList(data=page, has_more=len(items) > limit, first_id=first, last_id=last)
 
 
+def _said_before(body: ResponseInput, owner: str | None, store: ResponseStore) -> list[ChatMessage]:
+    if body.previous_response_id is None:
+        return []
+    return store.get(body.previous_response_id, owner, "previous_response_id").conversation
+
+
 async def _stream(live: LiveRequest, writer: ResponseWriter, keep: Callable[[], None]) -> AsyncIterator[bytes]:
     for item in writer.begin():
         yield event(item, item["type"])
@@ -124,7 +145,7 @@ def _beginning(live: LiveRequest, body: ResponseRequest, sampling: Sampling) -> 
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         text={"format": {"type": "text"}} | text,
-        tool_choice=body.tool_choice,
+        tool_choice=body.tool_choice.echo(),
         tools=[tool.model_dump() for tool in body.tools],
         top_logprobs=body.top_logprobs,
         user=body.user,

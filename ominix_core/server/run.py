@@ -15,6 +15,7 @@ from types import FrameType
 
 import uvicorn
 
+from ominix_core.addresses import is_loopback
 from ominix_core.errors import OminixError
 from ominix_core.hub import Hub
 from ominix_core.server.access import access_log_in
@@ -22,8 +23,7 @@ from ominix_core.server.app import create_app
 from ominix_core.server.discovery import announced_in
 from ominix_core.server.http1 import GuardedH11Protocol
 from ominix_core.server.keys import KeyStore, new_secret
-from ominix_core.server.live import LiveRequests
-from ominix_core.server.origin import is_loopback
+from ominix_core.server.live_requests import LiveRequests
 from ominix_core.settings import Settings
 
 LAST_WORDS_SECONDS = 1

@@ -38,25 +38,29 @@ def json_response(body: BaseModel) -> Response:
     return Response(body.model_dump_json(exclude_unset=True), media_type="application/json")
 
 
-class EventStream(StreamingResponse):
-    """Sends `events` as they come; a failure on the way becomes a last event with the error.
+class ClosingStream(StreamingResponse):
+    """Sends `parts` as they come.
 
     `close` is called once when the response is over: complete, failed, or left by the client, even before its start.
     """
 
-    def __init__(self, request: Request, events: AsyncIterator[bytes], close: Callable[[], None]) -> None:
+    def __init__(self, parts: AsyncIterator[bytes], close: Callable[[], None], media_type: str) -> None:
         self._close = close
-        super().__init__(
-            _telling_failures(request, events),
-            media_type="text/event-stream",
-            headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
-        )
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        super().__init__(parts, media_type=media_type, headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._close()
+
+
+class EventStream(ClosingStream):
+    """Sends `events` as they come; a failure on the way becomes a last event with the error."""
+
+    def __init__(self, request: Request, events: AsyncIterator[bytes], close: Callable[[], None]) -> None:
+        super().__init__(_telling_failures(request, events), close, "text/event-stream")
 
 
 async def _telling_failures(request: Request, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -19,39 +19,40 @@ from ominix_core.states import Downloading, ModelState
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.registry.entry import RegistryEntry
 
 INTERRUPTED = 130
 ModelNames = Annotated[list[str], typer.Argument(metavar="MODEL...", help="Ids, API ids or repositories.")]
 
 
-def pull(models: ModelNames) -> None:
+def pull(context: typer.Context, models: ModelNames) -> None:
     """Download models. Ctrl-C pauses: the same command goes on where it stopped."""
-    from ominix_tui.commands.session import open_hub
+    from ominix_tui.commands.session import open_chosen_hub
 
-    with open_hub() as hub:
+    with open_chosen_hub(context) as hub:
         entries = [hub.resolve(model) for model in models]
         _fetch(hub, entries, lambda entry: hub.download(entry.id))
 
 
-def remove(models: ModelNames) -> None:
+def remove(context: typer.Context, models: ModelNames) -> None:
     """Delete models from OMINIX_HOME; what lies elsewhere is left alone."""
-    from ominix_tui.commands.session import open_hub
+    from ominix_tui.commands.session import open_chosen_hub
 
-    with open_hub() as hub:
+    with open_chosen_hub(context) as hub:
         for entry in [hub.resolve(model) for model in models]:
             typer.echo(f"{entry.name}: {_size(hub.remove(entry.id))} freed", err=True)
 
 
 def verify(
+    context: typer.Context,
     models: ModelNames,
     repair: Annotated[bool, typer.Option("--repair", help="Fetch again what is missing or damaged.")] = False,
 ) -> None:
     """Compare every file of models with the checksums that their sources declare."""
-    from ominix_tui.commands.session import open_hub
+    from ominix_tui.commands.session import open_chosen_hub
 
-    with open_hub() as hub:
+    with open_chosen_hub(context) as hub:
         entries = [hub.resolve(model) for model in models]
         if repair:
             _fetch(hub, entries, lambda entry: hub.repair(entry.id))
@@ -59,14 +60,14 @@ def verify(
             raise typer.Exit(1)
 
 
-def disk_usage() -> None:
+def disk_usage(context: typer.Context) -> None:
     """What every model under OMINIX_HOME takes on disk."""
     from rich.console import Console
     from rich.table import Table
 
-    from ominix_tui.commands.session import open_hub
+    from ominix_tui.commands.session import open_chosen_hub
 
-    with open_hub() as hub:
+    with open_chosen_hub(context) as hub:
         usage = hub.disk_usage()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("ID", "SIZE", ""):
@@ -81,7 +82,7 @@ class _Start(Protocol):
     def __call__(self, entry: RegistryEntry, /) -> Future[None]: ...
 
 
-def _fetch(hub: Hub, entries: list[RegistryEntry], start: _Start) -> None:
+def _fetch(hub: HubFacade, entries: list[RegistryEntry], start: _Start) -> None:
     """Wait for downloads, showing how far they are. Exits with 1 if one failed, with 130 after Ctrl-C."""
     names = {entry.id: entry.name for entry in entries}
     begin = time.monotonic()
@@ -111,7 +112,7 @@ def _fetch(hub: Hub, entries: list[RegistryEntry], start: _Start) -> None:
         raise OminixError("\n".join(str(error) for error in failures))
 
 
-def _is_sound(hub: Hub, entry: RegistryEntry) -> bool:
+def _is_sound(hub: HubFacade, entry: RegistryEntry) -> bool:
     with _display({entry.id: entry.name}) as display:
         found = hub.verify(entry.id, lambda state: display.show(entry.id, state))
     for fault in found.faults:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,15 +11,19 @@ import typer
 from ominix_core.errors import OminixError
 
 if TYPE_CHECKING:
+    from ominix_core.facade import HubFacade
     from ominix_core.generation import ChatRequest, Usage
-    from ominix_core.hub import Hub
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="Its id, API id or repository; see `ominix list`.")]
 
 
 def run(
+    context: typer.Context,
     model: ModelName,
     prompt: Annotated[str | None, typer.Argument(help="What to ask; read from standard input when left out.")] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(help="An image to ask about, for models that see; may be repeated.")
+    ] = None,
     system: Annotated[str, typer.Option(help="The system prompt.")] = "",
     max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 512,
     temperature: Annotated[float, typer.Option(min=0.0, max=2.0, help="0 always takes the likeliest token.")] = 0.7,
@@ -27,13 +32,13 @@ def run(
     """Ask a model one question; the answer streams to standard output."""
     from ominix_core.generation import ChatMessage, ChatRequest, Sampling
     from ominix_tui.commands.progress import follow
-    from ominix_tui.commands.session import open_hub
+    from ominix_tui.commands.session import chosen_server, open_hub_in_use
 
-    question = prompt if prompt is not None else _prompt_from_stdin()
+    question = text_or_stdin(prompt, "ominix run MODEL")
     messages = [ChatMessage("system", system)] if system else []
-    messages.append(ChatMessage("user", question))
+    messages.append(ChatMessage("user", question, images=tuple(_read_image(path) for path in image or ())))
     request = ChatRequest(messages=messages, max_tokens=max_tokens, sampling=Sampling(temperature, seed=seed))
-    with open_hub() as hub:
+    with open_hub_in_use(chosen_server(context)) as hub:
         entry = hub.resolve(model)
         follow(hub, entry.id, hub.load(entry.id))
         usage = _stream(hub, entry.id, request)
@@ -42,16 +47,33 @@ def run(
         typer.secho(f"{usage.completion_tokens} tokens, {speed}", err=True, dim=True)
 
 
-def _prompt_from_stdin() -> str:
+def _read_image(path: Path) -> bytes:
+    """The file's bytes, checked here, so that nothing is loaded in vain."""
+    from ominix_core.images import ImageError, check_image
+
+    try:
+        data = path.read_bytes()
+        check_image(data)
+    except OSError as error:
+        raise OminixError(f"Cannot read {path}: {error.strerror}.") from error
+    except ImageError as error:
+        raise OminixError(f"{path}: {error}") from error
+    return data
+
+
+def text_or_stdin(text: str | None, command: str) -> str:
+    """The text that was given, else what is piped into `command`. Raises OminixError if there is neither."""
+    if text is not None:
+        return text
     if sys.stdin.isatty():
-        raise OminixError('There is no prompt. Give one in quotes, or pipe it in: echo "Hello" | ominix run MODEL')
-    prompt = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
-    if not prompt:
-        raise OminixError("Standard input is empty, and no prompt was given.")
-    return prompt
+        raise OminixError(f'There is no text. Give one in quotes, or pipe it in: echo "Hello" | {command}')
+    piped = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
+    if not piped:
+        raise OminixError("Standard input is empty, and no text was given.")
+    return piped
 
 
-def _stream(hub: Hub, model_id: str, request: ChatRequest) -> Usage:
+def _stream(hub: HubFacade, model_id: str, request: ChatRequest) -> Usage:
     from ominix_core.errors import RequestError
     from ominix_core.generation import Failed, Finished, TextDelta
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -15,14 +15,14 @@ from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.states import Downloading, Loading, ModelState
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
 
 
 class _Display(Protocol):
     def show(self, state: ModelState) -> None: ...
 
 
-def follow(hub: Hub, model_id: str, work: Future[None]) -> None:
+def follow(hub: HubFacade, model_id: str, work: Future[None]) -> None:
     """Wait for `work` while showing how far the model is. Raises what the future raises."""
     states: queue.SimpleQueue[ModelState | None] = queue.SimpleQueue()
 
@@ -96,3 +96,18 @@ def _stage(state: ModelState) -> str:
         case Loading(stage=stage):
             return stage
     return ""
+
+
+@contextmanager
+def steps_shown(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Yields a function that shows how many steps of how many are done; nothing is shown but on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"{name}: making the image", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

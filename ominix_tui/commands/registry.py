@@ -13,7 +13,7 @@ from ominix_core.errors import OminixError, RegistryError
 from ominix_core.paths import Home
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.registry.catalogue import Registry
     from ominix_core.registry.entry import RegistryEntry
     from ominix_core.states import ModelState
@@ -27,6 +27,7 @@ RegistryFile = Annotated[Path, typer.Argument(metavar="FILE", help="A registry f
 
 
 def list_models(
+    context: typer.Context,
     category: Annotated[str, typer.Option(help="Only LLM, VLM, ASR, TTS or ImageGen.")] = "",
     state: Annotated[str, typer.Option(help="Only models in this state, such as downloaded or unsupported.")] = "",
     search: Annotated[str, typer.Option(help="Only models that match these words, the likeliest first.")] = "",
@@ -34,9 +35,9 @@ def list_models(
 ) -> None:
     """Every model of the registry, with its state. The exit code is 1 if a registry file has faults."""
     from ominix_core.registry.dialects import canonical_category
-    from ominix_tui.commands.session import open_hub
+    from ominix_tui.commands.session import open_chosen_hub
 
-    with open_hub() as hub:
+    with open_chosen_hub(context) as hub:
         found = hub.registry.search(search, limit=len(hub.registry.entries))
         rows = [(entry, hub.state(entry.id)) for entry in found]
         rows = [row for row in rows if not category or row[0].category == canonical_category(category)]
@@ -277,7 +278,7 @@ def _print_table(rows: list[tuple[RegistryEntry, ModelState]]) -> None:
     Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE).print(table)
 
 
-def _complain_of_problems(hub: Hub) -> None:
+def _complain_of_problems(hub: HubFacade) -> None:
     for problem in hub.registry.problems:
         typer.echo(f"warning: {problem}", err=True)
 

@@ -1,4 +1,4 @@
-"""What every command that works with models begins with: the log file and a Hub."""
+"""What every command that works with models begins with: the log file and a Hub, in this program or behind a server."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import logging
 import logging.handlers
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from ominix_core.errors import OminixError
 from ominix_core.paths import Home
 
 if TYPE_CHECKING:
+    from ominix_core.facade import HubFacade
     from ominix_core.hub import Hub
+    from ominix_core.remote.address import ServerAddress
+    from ominix_core.remote.hub import RemoteHub
 
 LOG_BYTES = 2_000_000
 
@@ -46,4 +51,65 @@ def open_staying_hub(**settings: Any) -> Hub:
     hub = open_hub(**settings)
     hub.update_registry()
     hub.warm_up()
+    return hub
+
+
+def chosen_server(context: typer.Context) -> ServerAddress | None:
+    """The server that `--connect` names; None without it."""
+    address: ServerAddress | None = context.find_root().obj
+    return address
+
+
+def open_chosen_hub(context: typer.Context) -> HubFacade:
+    """The hub of `--connect`; without it one in this program, which is enough for what concerns files alone."""
+    address = chosen_server(context)
+    return open_hub() if address is None else connect(address)
+
+
+def open_hub_in_use(address: ServerAddress | None, *, staying: bool = False) -> HubFacade:
+    """The hub that has, or will have, the user's models in memory: the server's at `address`, else that of the server
+    that the user runs on this machine, else one in this program.
+
+    Args:
+        staying: As `open_staying_hub` is for `open_hub`.
+    """
+    if address is not None:
+        return connect(address)
+    return attach() or (open_staying_hub() if staying else open_hub())
+
+
+def open_server(context: typer.Context) -> RemoteHub:
+    """The server of `--connect`, else the user's own on this machine. Raises ServerNotRunningError."""
+    from ominix_core.server.discovery import ServerNotRunningError
+
+    address = chosen_server(context)
+    hub = attach() if address is None else connect(address)
+    if hub is None:
+        raise ServerNotRunningError
+    return hub
+
+
+def connect(address: ServerAddress) -> RemoteHub:
+    """The hub at this address. Raises HubConnectionError or AccessError."""
+    open_log(Home.from_environment())
+    from ominix_core.remote.hub import RemoteHub
+
+    return RemoteHub(lambda: address)
+
+
+def attach() -> RemoteHub | None:
+    """The hub of the server that this user runs on this machine, if there is one."""
+    home = Home.from_environment()
+    if not home.server_file.exists():  # before anything is imported that takes a while
+        return None
+    from ominix_core.remote.address import server_here
+    from ominix_core.remote.connection import NobodyListensError
+    from ominix_core.remote.hub import RemoteHub
+    from ominix_core.server.discovery import ServerNotRunningError
+
+    try:
+        hub = RemoteHub(lambda: server_here(home), home)
+    except (ServerNotRunningError, NobodyListensError):
+        return None
+    open_log(home)
     return hub

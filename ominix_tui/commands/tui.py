@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     from ominix_tui.app import OminixApp
 
 DEMO_MODEL = "smollm2-135m"
+READABLE = "What you send to {name} can be read by others on the network, the API key too. HTTPS would hide it."
 
 
-def open_hub() -> None:
+def open_hub(context: typer.Context) -> None:
     """Open the hub on the screen."""
     _require_terminal()
+    _prepare_pictures()
     from ominix_tui.app import OminixApp
-    from ominix_tui.commands.session import open_staying_hub
+    from ominix_tui.commands import session
 
-    _run(OminixApp(open_staying_hub))
+    address = session.chosen_server(context)
+    notice = READABLE.format(name=address.name) if address is not None and address.sends_openly else ""
+    _run(OminixApp(lambda: session.open_hub_in_use(address, staying=True), notice=notice))
 
 
 def demo() -> None:
@@ -32,16 +36,28 @@ def demo() -> None:
 
     with session.open_hub() as hub:
         follow(hub, DEMO_MODEL, hub.download(DEMO_MODEL))
+    _prepare_pictures()
     from ominix_tui.app import OminixApp
 
-    _run(OminixApp(session.open_staying_hub, initial_model=DEMO_MODEL))
+    _run(OminixApp(lambda: session.open_hub_in_use(None, staying=True), initial_model=DEMO_MODEL))
 
 
 def _run(app: OminixApp) -> None:
     """Show the app until it ends; a failure to start it is this command's failure too."""
     app.run()
+    if app.handover is not None:
+        app.handover.finish()
     if app.return_code:
         raise typer.Exit(app.return_code)
+
+
+def _prepare_pictures() -> None:
+    """Find out how this terminal shows pictures: before there is an app, which takes its colours from what is found."""
+    from ominix_core.paths import Home
+    from ominix_core.settings import Settings
+    from ominix_tui import terminal_images
+
+    terminal_images.prepare(Settings.load(Home.from_environment()).images)
 
 
 def _require_terminal() -> None:

@@ -10,7 +10,11 @@ if TYPE_CHECKING:
 
 FACTS = "ominix_tui.panels.facts:FactsPanel"
 PANELS = {
+    "ASRTranscription": "ominix_tui.panels.asr_transcription:ASRTranscriptionPanel",
+    "ImageGeneration": "ominix_tui.panels.image_generation:ImageGenerationPanel",
     "LLMChat": "ominix_tui.panels.llm_chat:LLMChatPanel",
+    "TTSSynthesis": "ominix_tui.panels.tts_synthesis:TTSSynthesisPanel",
+    "VLMChat": "ominix_tui.panels.vlm_chat:VLMChatPanel",
 }
 
 

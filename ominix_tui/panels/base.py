@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual.containers import Vertical
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.registry.entry import RegistryEntry
     from ominix_core.states import ModelState
 
@@ -20,7 +20,7 @@ class ModelPanel(Vertical):
         entry: The model.
     """
 
-    def __init__(self, hub: Hub, entry: RegistryEntry) -> None:
+    def __init__(self, hub: HubFacade, entry: RegistryEntry) -> None:
         super().__init__()
         self.hub = hub
         self.entry = entry

@@ -20,6 +20,7 @@ from ominix_core.chats import ChatStore
 from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_tui.screens.hub import WIDTHS
 from ominix_tui.text import one_line
+from ominix_tui.widgets.brand import Brand
 from ominix_tui.widgets.chat_dialogs import NO_MODEL, describe, model_dialog
 from ominix_tui.widgets.chat_list import ChatList
 from ominix_tui.widgets.chat_pane import ChatPane
@@ -28,7 +29,7 @@ from ominix_tui.widgets.key_line import KeyLine
 from ominix_tui.widgets.telling import telling
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_tui.app import OminixApp
 
 
@@ -57,7 +58,7 @@ class ChatScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="top"):
-            yield Label("Ominix", id="brand")
+            yield Brand(id="brand")
             yield Label("Chat", id="place")
             yield Label(id="model", markup=False)
         with Horizontal(id="body"):
@@ -70,7 +71,7 @@ class ChatScreen(Screen[None]):
     def on_mount(self) -> None:
         self.app.hub_events.subscribe(self, self._on_hub_event)
 
-    async def connect(self, hub: Hub) -> None:
+    async def connect(self, hub: HubFacade) -> None:
         """Open the kept conversations; a second call does nothing. Raises ChatsError."""
         if self._store is not None:
             return

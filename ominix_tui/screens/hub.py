@@ -20,6 +20,7 @@ from ominix_tui.first_run import Offer, is_empty, offer, offer_offline
 from ominix_tui.model_commands import COMMANDS, ModelCommands
 from ominix_tui.model_filter import VIEWS
 from ominix_tui.text import change_words
+from ominix_tui.widgets.brand import Brand
 from ominix_tui.widgets.key_line import KeyLine
 from ominix_tui.widgets.model_header import ModelHeader
 from ominix_tui.widgets.model_view import ModelView
@@ -28,7 +29,7 @@ from ominix_tui.widgets.sidebar import Sidebar
 from ominix_tui.widgets.system_line import SystemLine
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.registry.entry import RegistryEntry
     from ominix_tui.app import OminixApp
 
@@ -68,14 +69,14 @@ class HubScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._hub: Hub | None = None
+        self._hub: HubFacade | None = None
         self._awaited: str | None = None
         self._states: dict[str, ModelState] = {}
         self.view = ModelView(id="main")
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="top"):
-            yield Label("Ominix", id="brand")
+            yield Brand(id="brand")
             yield Label("Model Hub", id="place")
             yield Label(id="tally", markup=False)
             yield Button("Update", id="update", compact=True, action="screen.update_registry", disabled=True)
@@ -90,7 +91,7 @@ class HubScreen(Screen[None]):
 
     # -- the hub arrives ----------------------------------------------------------------------------------------
 
-    async def connect(self, hub: Hub, initial_model: str | None, load_initial: bool) -> None:
+    async def connect(self, hub: HubFacade, initial_model: str | None, load_initial: bool) -> None:
         """Show the hub's models, and select one. Raises UnknownModelError if there is no `initial_model`."""
         initial = hub.resolve(initial_model) if initial_model else _first_choice(hub)
         self._hub = hub
@@ -113,8 +114,20 @@ class HubScreen(Screen[None]):
                 self._run("load", initial)
             self._enter_awaited()
 
+    @property
+    def selected(self) -> str | None:
+        """The id of the model whose panel is shown."""
+        return self.view.entry.id if self.view.entry else None
+
+    async def go_to(self, model_id: str) -> None:
+        """Select a model. Raises UnknownModelError if there is none of this name."""
+        if self._hub is not None:
+            entry = self._hub.resolve(model_id)
+            await self.view.select(entry)
+            self.query_one(Sidebar).choose(entry.id)
+
     @work
-    async def _welcome(self, hub: Hub) -> None:
+    async def _welcome(self, hub: HubFacade) -> None:
         """Offer a first model: one that fits, or the demo model once the network has turned out to be away."""
         found = await asyncio.to_thread(offer, hub)
         if found is None or not await self._offer(found):
@@ -132,7 +145,7 @@ class HubScreen(Screen[None]):
         self.query_one(Sidebar).choose(found.recommended.id)
         return True
 
-    async def _show_models(self, hub: Hub) -> Sidebar:
+    async def _show_models(self, hub: HubFacade) -> Sidebar:
         self._states.clear()
         self._states.update((entry.id, hub.state(entry.id)) for entry in hub.registry.entries)
         sidebar = self.query_one(Sidebar)
@@ -270,7 +283,7 @@ class HubScreen(Screen[None]):
             self.app.open_chat(entry.id if here and entry.category in CHATTING else None)
 
 
-def _first_choice(hub: Hub) -> RegistryEntry | None:
+def _first_choice(hub: HubFacade) -> RegistryEntry | None:
     """A loaded model, else one on this machine, else the first."""
     entries = hub.registry.entries
     for kind in (Loaded, Downloaded):

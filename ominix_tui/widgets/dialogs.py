@@ -15,20 +15,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList, Static
 from textual.widgets.option_list import Option
 
+from ominix_tui.widgets.dialog import CANCEL, DIALOG_CSS
 from ominix_tui.widgets.prompt_area import PromptArea
-
-DIALOG_CSS = """
-    align: center middle;
-    background: $background 60%;
-    & > Container {
-        width: 90%; max-width: 76; height: auto; max-height: 90%;
-        padding: 0 1;
-        border: round $border;
-        border-title-color: $text-primary;
-        background: $surface;
-    }
-"""
-CANCEL = Binding("escape", "dismiss", "Cancel", id="dialog.cancel", tooltip="Close this and change nothing")
 
 
 class TextDialog(ModalScreen[str | None]):

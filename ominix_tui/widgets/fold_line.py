@@ -31,7 +31,7 @@ class FoldLine(Widget, can_focus=True):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,space", "toggle", "Fold", id="fold.toggle", tooltip="Show or hide what lies below"),
+        Binding("enter,space", "toggle('folded')", "Fold", id="fold.toggle", tooltip="Show or hide what lies below"),
     ]
 
     class Toggled(Message):
@@ -53,8 +53,5 @@ class FoldLine(Widget, can_focus=True):
         self._target.display = not folded
         self.post_message(self.Toggled())
 
-    def action_toggle(self) -> None:
-        self.folded = not self.folded
-
     def on_click(self) -> None:
-        self.action_toggle()
+        self.folded = not self.folded

@@ -11,7 +11,7 @@ from textual.widgets import Button, Label, ProgressBar
 
 from ominix_core.states import Downloading, Error, Loading, ModelState, Unsupported
 from ominix_tui.model_commands import COMMANDS
-from ominix_tui.text import facts_line, file_size, one_line, percent, time_left, words_for
+from ominix_tui.text import download_measure, facts_line, one_line, percent, words_for
 
 if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
@@ -120,7 +120,7 @@ class ModelHeader(Vertical):
         step, measure, progress = "", "", 0.0
         if isinstance(state, Downloading):
             step, progress = state.note or state.file or "starting", state.progress
-            measure = _download_measure(state)
+            measure = download_measure(state)
         elif isinstance(state, Loading):
             step, progress = state.stage, state.progress
             measure = percent(progress)
@@ -140,15 +140,3 @@ class ModelHeader(Vertical):
         notice.display = bool(text)
         notice.update(one_line(text))
         notice.set_class(isinstance(state, Error), "-error")
-
-
-def _download_measure(state: Downloading) -> str:
-    """Bytes, speed and the time that is left, as far as they are known."""
-    parts = []
-    if state.done_bytes or state.total_bytes:
-        parts.append(f"{file_size(state.done_bytes)} of {file_size(state.total_bytes) if state.total_bytes else '?'}")
-    if state.speed:
-        parts.append(f"{file_size(state.speed)}/s")
-    if state.eta:
-        parts.append(f"{time_left(state.eta)} left")
-    return " · ".join(parts)

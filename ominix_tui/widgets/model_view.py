@@ -19,7 +19,7 @@ from ominix_tui.panels import panel_class
 from ominix_tui.widgets.model_header import ModelHeader
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.registry.entry import RegistryEntry
     from ominix_tui.first_run import Offer
     from ominix_tui.panels.base import ModelPanel
@@ -52,7 +52,7 @@ class ModelView(Vertical):
         super().__init__(id=id)
         self.entry: RegistryEntry | None = None
         self.commands: tuple[str, ...] = ()
-        self._hub: Hub | None = None
+        self._hub: HubFacade | None = None
         self._states: Mapping[str, ModelState] = {}
         self._panels: dict[str, ModelPanel] = {}
         self._checks: dict[str, Downloading] = {}
@@ -62,7 +62,7 @@ class ModelView(Vertical):
         with Container(id="panel"):
             yield Static("Reading the registry …", id="empty", markup=False)
 
-    async def connect(self, hub: Hub, states: Mapping[str, ModelState]) -> None:
+    async def connect(self, hub: HubFacade, states: Mapping[str, ModelState]) -> None:
         """Make place for the models of this hub; `states` by id is read whenever it is needed."""
         self._hub, self._states = hub, states
         if hub.registry.entries:
@@ -160,7 +160,7 @@ class ModelView(Vertical):
         if isinstance(state, Error) and (commands := self._commands_for(entry, on_disk)) != self.commands:
             self._show_commands(commands)
 
-    async def _show_panel(self, hub: Hub, entry: RegistryEntry, former: RegistryEntry | None) -> None:
+    async def _show_panel(self, hub: HubFacade, entry: RegistryEntry, former: RegistryEntry | None) -> None:
         container = self.query_one("#panel")
         self.query_one("#empty").display = False
         if former is not None and not self._panels[former.id].holds_work:

@@ -233,4 +233,4 @@ class Response(VerticalScroll):
             self.notify(f"Written to {file}", markup=False)
 
     def action_thoughts(self) -> None:
-        self._fold.action_toggle()
+        self._fold.folded = not self._fold.folded

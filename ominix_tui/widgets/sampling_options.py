@@ -112,8 +112,9 @@ class SamplingOptions(Vertical):
 def preset(defaults: Mapping[str, Any], name: str, least: float, most: float) -> float | None:
     """What the registry recommends, if it is a number that the field takes."""
     value = defaults.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and least <= value <= most else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if least <= value <= most else None
 
 
 def _id(name: str) -> str:

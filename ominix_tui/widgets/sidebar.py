@@ -19,7 +19,7 @@ from ominix_tui.widgets.choice_row import ChoiceRow
 from ominix_tui.widgets.registry_tree import RegistryTree
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
 
 
 class SearchField(Input):
@@ -52,7 +52,7 @@ class Sidebar(Vertical):
     def __init__(self, *, id: str, classes: str) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self.border_title = "Models"
-        self._hub: Hub | None = None
+        self._hub: HubFacade | None = None
         self._states: Mapping[str, ModelState] = {}
         self._current: str | None = None
         self._last_asked = 0
@@ -70,7 +70,7 @@ class Sidebar(Vertical):
         view, kind = (self.query_one(name, ChoiceRow).chosen for name in ("#view", "#kind"))
         return ModelFilter(self.query_one(SearchField).value, view, kind)
 
-    async def show_models(self, hub: Hub, states: Mapping[str, ModelState]) -> None:
+    async def show_models(self, hub: HubFacade, states: Mapping[str, ModelState]) -> None:
         """Show the Hub's models; `states` by id is read whenever a line is drawn or the filter needs it."""
         self._hub, self._states = hub, states
         await self._apply()

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from ominix_core.memory import gigabytes
 
 if TYPE_CHECKING:
-    from ominix_core.hub import Hub
+    from ominix_core.facade import HubFacade
     from ominix_core.system import System
 
 ROUND_SECONDS = 2.0
@@ -37,13 +37,13 @@ class SystemLine(Widget):
     class Measured(Message):
         """The figures are new."""
 
-    def watch_hub(self, hub: Hub) -> None:
+    def watch_hub(self, hub: HubFacade) -> None:
         """Show this Hub's figures, from now on."""
         self._ask(hub)
         self.set_interval(ROUND_SECONDS, lambda: self._ask(hub))
 
     @work(exclusive=True)
-    async def _ask(self, hub: Hub) -> None:
+    async def _ask(self, hub: HubFacade) -> None:
         system = await asyncio.to_thread(hub.system)
         if system != self.system:
             self.system = system

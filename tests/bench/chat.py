@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import platform
+import random
 import socket
 import statistics
 import subprocess
@@ -110,16 +111,19 @@ def eight_streams(server: Server) -> None:
 
 
 def short_while_another_decodes(server: Server) -> None:
+    """Asked at any moment of the other's answer: some servers look for new requests only now and then."""
     began = threading.Event()
 
     def long() -> None:
-        for _ in server.stream(question(), 96):
+        for _ in server.stream(question(), 128):
             began.set()
 
     thread = threading.Thread(target=long)
     thread.start()
     began.wait()
-    server.note("TTFT of a short request beside another, s", ask(server, question("Hi", 0), 4).ttft)
+    for _ in range(3):
+        time.sleep(random.random())
+        server.note("TTFT of a short request beside another, s", ask(server, question("Hi", 0), 4).ttft)
     thread.join()
 
 

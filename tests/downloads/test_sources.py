@@ -70,6 +70,32 @@ class TestHuggingFace:
             "vae/weights.safetensors",
         }
 
+    def test_of_an_image_pipeline_only_its_parts(
+        self, manager: DownloadManager, fixture_hub: FixtureHub, home: Home
+    ) -> None:
+        repo = fixture_hub.root / "acme/model"
+        for path in repo.iterdir():
+            path.unlink()
+        parts = {
+            "model_index.json",
+            "transformer/config.json",
+            "transformer/diffusion_pytorch_model.safetensors",
+            "text_encoder/model-00001-of-00001.safetensors",
+            "text_encoder/model.safetensors.index.json",
+            "vae/diffusion_pytorch_model.safetensors",
+            "tokenizer/tokenizer.json",
+            "tokenizer/merges.txt",
+            "scheduler/scheduler_config.json",
+        }
+        for name in (*parts, "flux-2-klein-4b.safetensors", "assets/teaser.png", "transformer/flux.py"):
+            (repo / name).parent.mkdir(exist_ok=True)
+            (repo / name).write_bytes(b"content of " + name.encode())
+        index = {"weight_map": {"a": "model-00001-of-00001.safetensors"}}
+        (repo / "text_encoder/model.safetensors.index.json").write_text(json.dumps(index))
+        refresh(fixture_hub)
+        manager.start(entry_for()).result(30)
+        assert names_in(home.model("model")) == parts
+
     def test_a_long_listing_is_read_page_by_page(
         self, manager: DownloadManager, fixture_hub: FixtureHub, home: Home
     ) -> None:

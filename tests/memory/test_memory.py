@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ominix_core import memory
+from ominix_core.guard import MemoryGuard
 from ominix_core.memory import GB, KVCache, Machine, Need
+from ominix_core.registry.entry import RegistryEntry
+from ominix_core.settings import Settings
 
 GIB = 1 << 30
 
@@ -74,6 +77,10 @@ class TestKVCache:
     def test_the_text_part_of_a_vision_model_counts(self) -> None:
         assert memory.kv_cache_of({"text_config": QWEN3_8B}, 2) == memory.kv_cache_of(QWEN3_8B, 2)
 
+    def test_so_does_that_of_a_speech_model(self) -> None:
+        config = {"thinker_config": {"text_config": QWEN3_8B, "audio_config": {"num_hidden_layers": 99}}}
+        assert memory.kv_cache_of(config, 2) == memory.kv_cache_of(QWEN3_8B, 2)
+
     @given(
         full=st.integers(0, 10**6),
         sliding=st.integers(0, 10**6),
@@ -117,6 +124,22 @@ class TestNeed:
         assert dense.weights == 8_400_000
         (folder / "config.json").write_text(json.dumps(QWEN3_8B | {"torch_dtype": "bfloat16", "quantization": {}}))
         assert memory.need_of(folder, 256, dense_float32=True).weights == 4_200_000
+
+    def test_weights_in_numpys_format_count_where_there_are_no_others(self, tmp_path: Path) -> None:
+        (tmp_path / "weights.npz").write_bytes(bytes(2_000_000))
+        assert memory.weight_bytes(tmp_path) == 2_000_000
+
+    def test_a_speech_model_needs_room_for_a_chunk_not_for_a_conversation(self, folder: Path) -> None:
+        entry = {"id": "speech", "name": "Speech", "source": {"type": "Unavailable"}}
+        machine = Machine(64 * GIB, 64 * GIB)
+        guard = MemoryGuard(Settings(context=32_768), read_machine=lambda: machine)
+        chat, speech = (
+            guard.weigh(RegistryEntry.model_validate(entry | {"category": category}), folder, 0).need
+            for category in ("LLM", "ASR")
+        )
+        assert speech.weights == chat.weights
+        assert speech.kv_cache < chat.kv_cache / 20
+        assert speech.activations < chat.activations
 
     def test_the_registry_is_a_floor_only(self, folder: Path) -> None:
         measured = memory.need_of(folder, 8192, dense_float32=False)

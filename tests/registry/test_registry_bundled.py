@@ -68,7 +68,7 @@ def test_the_demo_model_comes_first(registry: Registry) -> None:
 def test_panels_start_with_what_is_true_for_the_model(registry: Registry) -> None:
     flux, turbo = registry.resolve("flux-klein").defaults, registry.resolve("zimage-turbo").defaults
     assert (flux["steps"], flux["guidance"], flux["negative_prompt"]) == (4, 1.0, False)
-    assert (turbo["steps"], turbo["guidance"]) == (9, 0.0)
+    assert (turbo["steps"], turbo["guidance"]) == (8, 0.0)
     assert registry.resolve("kokoro-82m").defaults["voice"] in registry.resolve("kokoro-82m").defaults["voices"]
 
 

@@ -52,7 +52,7 @@ def test_a_registry_cannot_say_where_files_go_or_which_server_answers(tmp_path: 
 def test_studio_names_become_the_canonical_ones(tmp_path: Path) -> None:
     entry = read(tmp_path, samples.STUDIO).resolve("qwen3-tts")
     assert (entry.category, entry.subcategory, entry.runtime.api_type) == ("TTS", "Family", "audio_speech")
-    assert (entry.ui.panel_type, entry.runtime.engine, entry.size_bytes) == ("TTSSynthesis", "mlx-audio", 5_000_000)
+    assert (entry.ui.panel_type, entry.runtime.engine, entry.size_bytes) == ("TTSSynthesis", "mlx-audio-tts", 5_000_000)
     assert entry.repo == "mlx-community/Qwen3-TTS-8bit"
 
 

@@ -82,7 +82,7 @@ def test_pages_on_another_host_would_get_the_token_and_are_refused(hub_site: Sit
         ("", {"model_type": "qwen2_5_vl", "vision_config": {}}, {}, ("VLM", "mlx-vlm")),
         ("", {"model_type": "whisper"}, {}, ("ASR", "mlx-audio")),
         ("automatic-speech-recognition", {}, {}, ("ASR", "mlx-audio")),
-        ("", {"model_type": "qwen3_tts"}, {}, ("TTS", "mlx-audio")),
+        ("", {"model_type": "qwen3_tts"}, {}, ("TTS", "mlx-audio-tts")),
         ("text-to-image", {}, {"model_index.json": 1}, ("ImageGen", "z-image")),
         ("", {"model_type": "llama"}, {}, ("LLM", "mlx-lm")),
     ],

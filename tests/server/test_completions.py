@@ -43,14 +43,40 @@ def test_log_probabilities_say_where_their_tokens_are(shared_client: openai.Open
     assert [token for piece in streamed for token in piece.tokens] == logprobs.tokens
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_several_texts_with_several_continuations_each(shared_client: openai.OpenAI, stream: bool) -> None:
+    asked: Any = {"model": "tiny", "max_tokens": 6, "temperature": 1, "seed": 3, "n": 2, "logprobs": 0}
+    alone = [shared_client.completions.create(prompt=prompt, **asked) for prompt in ("once", "upon a")]
+    expected = [choice.text for answer in alone for choice in answer.choices]
+    if stream:
+        *pieces, last = shared_client.completions.create(
+            prompt=["once", "upon a"], **asked, stream=True, stream_options={"include_usage": True}
+        )
+        choices: list[Any] = [piece.choices[0] for piece in pieces]
+        texts = ["".join(choice.text for choice in choices if choice.index == index) for index in range(4)]
+        for index in range(4):
+            offsets = [at for c in choices if c.index == index and c.logprobs for at in c.logprobs.text_offset]
+            assert offsets == sorted(offsets)
+            assert offsets[0] == 0
+        usage = last.usage
+    else:
+        answer = shared_client.completions.create(prompt=["once", "upon a"], **asked)
+        assert [choice.index for choice in answer.choices] == [0, 1, 2, 3]
+        texts, usage = [choice.text for choice in answer.choices], answer.usage
+    assert texts == expected
+    assert usage.prompt_tokens == len("once") + len("upon a")
+    assert usage.completion_tokens == 24
+
+
 @pytest.mark.parametrize(
     ("extra", "param"),
     [
         ({"echo": True}, "echo"),
         ({"best_of": 2}, "best_of"),
         ({"suffix": "end"}, "suffix"),
-        ({"prompt": ["a", "b"]}, "prompt"),
-        ({"prompt": [1, 2]}, "prompt"),
+        ({"prompt": []}, "prompt"),
+        ({"prompt": [1, 2]}, "prompt[0]"),
+        ({"n": 0}, "n"),
         ({"max_tokens": 0}, "max_tokens"),
     ],
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -12,8 +14,12 @@ import openai
 import pytest
 
 from ominix_core.hub import Hub
+from ominix_core.paths import Home
 from ominix_core.server.keys import KeyStore
 from ominix_core.server.run import ApiServer
+from ominix_core.settings import Settings
+from tests.conftest import local_entry
+from tests.server.conftest import api_server, running
 
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 WEATHER: Any = {"name": "weather", "description": "The weather", "input_schema": {"type": "object"}}
@@ -96,6 +102,33 @@ def test_thoughts_and_calls_are_blocks(thinking_claude: anthropic.Anthropic, str
     assert message.stop_reason == "tool_use"
 
 
+@pytest.mark.parametrize("budget", [None, 5])
+def test_a_thought_is_no_longer_than_its_budget(
+    home: Home, add_models: Callable[..., None], tiny_llm: Path, tmp_path: Path, budget: int | None
+) -> None:
+    """The model's turn begins inside a thought, and as noise never ends it by itself."""
+    folder = shutil.copytree(tiny_llm, tmp_path / "thinker")
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text().replace("assistant\n", "assistant\n<think>"))
+    add_models(local_entry("thinker", folder, defaults={"temperature": 0}))
+    thinking: Any = {"type": "enabled"} | ({"budget_tokens": budget} if budget else {})
+    with (
+        Hub(home, Settings(isolation="thread")) as hub,
+        running(api_server(hub)) as server,
+        anthropic.Anthropic(base_url=server.url, api_key="unused", max_retries=0) as claude,
+    ):
+        hub.load("thinker").result(60)
+        message: Any = claude.messages.create(model="", max_tokens=40, messages=HELLO, thinking=thinking)
+    if budget is None:
+        (thought,) = message.content
+        assert thought.type == "thinking"
+    else:
+        thought, text = message.content
+        assert thought.thinking
+        assert (thought.type, text.type) == ("thinking", "text")
+    assert message.stop_reason == "max_tokens"
+
+
 @pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "pick"}])
 def test_a_tool_must_be_called(claude: anthropic.Anthropic, choice: Any) -> None:
     """The model writes noise: only the grammar makes it a call."""
@@ -173,12 +206,15 @@ def test_a_stream_that_fails_on_the_way_says_so(http: httpx.Client, hub: Hub, lo
     [
         ({"max_tokens": None}, "max_tokens"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0].type"),
+        ({"thinking": {"type": "disabled", "budget_tokens": 9}}, "thinking"),
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
         ({"tool_choice": {"type": "tool", "name": "x"}}, "tool_choice"),
         ({"tool_choice": {"type": "some"}}, "tool_choice.type"),
         ({"mcp_servers": [{}]}, "mcp_servers"),
         ({"messages": [{"role": "system", "content": "x"}]}, "messages[0].role"),
-        ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "messages[0].content[0]"),
+        ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "messages[0].content[0].source"),
+        ({"messages": [{"role": "user", "content": [{"type": "document"}]}]}, "messages[0].content[0].type"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": 1}]}]}, "messages[0].content[0].text"),
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(shared_http: httpx.Client, extra: dict[str, Any], param: str) -> None:

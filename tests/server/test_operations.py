@@ -208,9 +208,9 @@ def test_the_api_describes_itself(shared_http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("path", "noun"),
     [
+        ("/v1/audio/speech", "speech"),
         ("/v1/audio/transcriptions", "transcription"),
         ("/v1/audio/translations", "transcription"),
-        ("/v1/audio/speech", "speech"),
         ("/v1/images/generations", "image"),
         ("/v1/images/edits", "image"),
     ],

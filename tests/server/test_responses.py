@@ -12,7 +12,8 @@ import pytest
 
 from ominix_core.hub import Hub
 from ominix_core.server.keys import KeyStore
-from ominix_core.server.schemas.responses import ResponseRequest
+from ominix_core.server.schemas.base import ApiRequest
+from ominix_core.server.schemas.responses import ResponseInput, ResponseRequest
 from tests.server.openai_schema import assert_conforms, request_parameters
 
 WEATHER: Any = {"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": False}
@@ -200,14 +201,56 @@ def test_json_of_a_schema(shared_client: openai.OpenAI) -> None:
     assert set(json.loads(response.output_text)) == {"age"}
 
 
+PICK: Any = {
+    "type": "function",
+    "name": "pick",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"enum": ["Rome"]}},
+        "required": ["city"],
+        "additionalProperties": False,
+    },
+    "strict": True,
+}
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "name": "pick"}])
+def test_a_tool_must_be_called(shared_client: openai.OpenAI, choice: Any) -> None:
+    """The model writes noise: only the grammar makes it a call."""
+    response: Any = shared_client.responses.create(
+        model="tiny", input="Hello", tools=[PICK], tool_choice=choice, max_output_tokens=100
+    )
+    (call,) = response.output
+    assert (call.type, call.name, json.loads(call.arguments)) == ("function_call", "pick", {"city": "Rome"})
+    assert_conforms(json.loads(response.model_dump_json(exclude_unset=True)), "Response")
+    echoed = response.tool_choice
+    assert (echoed if isinstance(echoed, str) else echoed.model_dump()) == choice
+
+
+def test_tokens_are_counted_as_the_model_reads_them(shared_client: openai.OpenAI) -> None:
+    asked: Any = {"model": "tiny", "instructions": "Be brief.", "tools": [PICK]}
+    first = shared_client.responses.create(input="Hello", max_output_tokens=3, **asked)
+    counted = shared_client.responses.input_tokens.count(input="Hello", **asked)
+    assert first.usage is not None
+    assert counted.input_tokens == first.usage.input_tokens
+    assert_conforms(counted.model_dump(), "TokenCountsResource")
+    more = shared_client.responses.input_tokens.count(input="More", previous_response_id=first.id, **asked)
+    second = shared_client.responses.create(input="More", previous_response_id=first.id, max_output_tokens=1, **asked)
+    assert second.usage is not None
+    assert more.input_tokens == second.usage.input_tokens
+
+
 @pytest.mark.parametrize(
     ("extra", "param"),
     [
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tool_choice": {"type": "function", "name": "x"}}, "tool_choice"),
+        ({"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": []}}, "tool_choice.type"),
         ({"background": True}, "background"),
         ({"truncation": "auto"}, "truncation"),
         ({"input": []}, "input"),
-        ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0].content[0].type"),
-        ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0]"),
+        ({"input": [{"role": "user", "content": [{"type": "input_file"}]}]}, "input[0].content[0].type"),
+        ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type"),
         ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
         ({"include": ["file_search_call.results"]}, "include[0]"),
         ({"reasoning": {"summary": "detailed"}}, "reasoning.summary"),
@@ -219,6 +262,11 @@ def test_what_is_not_supported_is_refused_by_name(shared_http: httpx.Client, ext
     assert response.json()["error"]["param"] == param
 
 
-def test_every_published_parameter_is_taken_or_known_as_unsupported() -> None:
-    known = set(ResponseRequest.model_fields) | set(ResponseRequest.neutral)
-    assert request_parameters("CreateResponse") - known == set()
+@pytest.mark.parametrize(
+    ("schema", "request_type"), [("CreateResponse", ResponseRequest), ("TokenCountsBody", ResponseInput)]
+)
+def test_every_published_parameter_is_taken_or_known_as_unsupported(
+    schema: str, request_type: type[ApiRequest]
+) -> None:
+    known = set(request_type.model_fields) | set(request_type.neutral)
+    assert request_parameters(schema) - known == set()

@@ -10,6 +10,8 @@ from typing import Any
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
 
 SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>", "<tool_call>", "</tool_call>"]
+SPECIAL_TOKENS += ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+SPECIAL_TOKENS += ["<start_of_image>", "<end_of_image>", "<image_soft_token>"]
 # Every id of the padded vocabulary needs a token, because detokenizers look each one up.
 SPECIAL_TOKENS += [f"<|reserved_{index}|>" for index in range(32 - len(SPECIAL_TOKENS))]
 VOCABULARY = 256 + len(SPECIAL_TOKENS)
@@ -90,7 +92,7 @@ def byte_alphabet() -> list[str]:
     return sorted(pre_tokenizers.ByteLevel.alphabet())
 
 
-def write_byte_tokenizer(folder: Path) -> int:
+def write_byte_tokenizer(folder: Path, chat_template: str = CHAT_TEMPLATE, **settings: Any) -> int:
     """Write a tokenizer of the 256 bytes and the special tokens; returns the id of the end-of-turn token."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
@@ -103,13 +105,14 @@ def write_byte_tokenizer(folder: Path) -> int:
     )
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {
+        **settings,
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": "<|im_end|>",
         "pad_token": "<|endoftext|>",
         "model_max_length": 4096,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    (folder / "chat_template.jinja").write_text(chat_template)
     end: int = tokenizer.token_to_id("<|im_end|>")
     return end
 
@@ -175,3 +178,16 @@ def _silent_llama(config: dict[str, Any]) -> dict[str, Any]:
         name: mx.ones_like(array) if "norm" in name else mx.zeros_like(array)
         for name, array in tree_flatten(model.parameters())
     }
+
+
+def make_endless_llm(folder: Path) -> Path:
+    """A tiny model whose answers only end at max tokens: its end-of-turn token lies outside its vocabulary."""
+    from tokenizers import Tokenizer
+
+    make_tiny_llm(folder, eos_token_id=VOCABULARY)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_special_tokens(["<|never|>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = folder / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"eos_token": "<|never|>"}))
+    return folder

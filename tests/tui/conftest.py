@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from ominix_core.settings import Settings
 from ominix_core.system import System
 from ominix_tui.app import OminixApp
 from tests.conftest import local_entry
-from tests.support.tiny_models import VOCABULARY, make_tiny_llm
 
 SNAPSHOTS = Path(__file__).parents[2] / "snapshots"
 
@@ -45,24 +43,18 @@ def snap_compare(top_level_snapshots: None, snap_compare: Callable[..., bool]) -
 
 
 @pytest.fixture(autouse=True)
+def usual_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Colours and Unicode, whatever the terminal that the tests run on has."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.fixture(autouse=True)
 def steady_cursors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Text cursors do not blink, so that a picture does not depend on its moment."""
     for field in (Input, TextArea):
         monkeypatch.setattr(field.cursor_blink, "_default", False)
-
-
-@pytest.fixture(scope="session")
-def endless_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model whose answers only end at max tokens: its end-of-turn token lies outside its vocabulary."""
-    from tokenizers import Tokenizer
-
-    folder = make_tiny_llm(tmp_path_factory.mktemp("models") / "endless", eos_token_id=VOCABULARY)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.add_special_tokens(["<|never|>"])
-    tokenizer.save(str(folder / "tokenizer.json"))
-    settings = folder / "tokenizer_config.json"
-    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"eos_token": "<|never|>"}))
-    return folder
 
 
 @pytest.fixture

@@ -76,3 +76,8 @@ def screen_text(pilot: Pilot[None]) -> str:
     width, height = pilot.app.size
     strips = pilot.app.screen._compositor.render_strips(pilot.app.size)
     return "\n".join(strip.text.ljust(width) for strip in strips[:height])
+
+
+def notices(pilot: Pilot[None]) -> str:
+    """What the notifications say that are on the screen."""
+    return "\n".join(notification.message for notification in pilot.app._notifications)

@@ -191,7 +191,7 @@ class Screen:
     def end(self) -> int:
         """Read on until the program has ended; its exit code."""
         try:
-            while os.read(self.terminal, 65536):
+            while select.select([self.terminal], [], [], PATIENCE)[0] and os.read(self.terminal, 65536):
                 pass
         except OSError:  # Linux tells the end of a terminal like that
             pass
@@ -212,6 +212,8 @@ class TestOnATerminal:
             assert workers
             if ending == "key":
                 screen.type(b"\x11")
+                screen.wait_for("Unload and quit")
+                screen.type(b"\x11")
             else:
                 screen.process.send_signal(signal.Signals[ending])
             assert screen.end() == 0
@@ -223,6 +225,8 @@ class TestOnATerminal:
             screen.wait_for("Unload")
             for byte in sorted(set(range(256)) - keys_that_quit):
                 screen.type(bytes([byte]))
+            screen.type(b"\x11")
+            screen.wait_for("Unload and quit")
             screen.type(b"\x11")
             assert screen.end() == 0
 

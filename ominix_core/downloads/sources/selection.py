@@ -11,6 +11,14 @@ from ominix_core.registry import rules
 
 INDEX = ".safetensors.index.json"
 METADATA = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken")
+# What such an index stands for; the root of these repositories may hold the same weights once more, in one file.
+PIPELINE_INDEX = "model_index.json"
+PIPELINE = (
+    PIPELINE_INDEX,
+    *(f"{part}/*.{kind}" for part in ("transformer", "text_encoder", "vae") for kind in ("json", "safetensors")),
+    "tokenizer/*",
+    "scheduler/*.json",
+)
 MAX_INDEX_BYTES = 64 << 20
 
 
@@ -27,6 +35,8 @@ def choose(
         read: Fetches the content of a small file.
     """
     by_path = {file.path: file for file in files}
+    if not patterns and PIPELINE_INDEX in by_path:
+        patterns = PIPELINE
     wanted = [*patterns, *(name for name in by_path if _is_metadata(name))] if patterns else []
     chosen = rules.select_files(by_path, wanted)
     indexed: dict[str, set[str]] = {}

@@ -47,6 +47,12 @@ class ApiRequest(BaseModel):
         return value is None and name in cls.model_fields
 
 
+class FormRequest(ApiRequest):
+    """The fields of a form, which are all text: what a number or a switch is meant to be is read out of it."""
+
+    model_config = ConfigDict(strict=False)
+
+
 class ApiObject(BaseModel):
     """A response body."""
 

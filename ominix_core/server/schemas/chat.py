@@ -9,21 +9,34 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from ominix_core.generation import ChatMessage, ChatRequest, Role, ToolCall
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.schemas.base import ApiRequest, Neutral, Text
-from ominix_core.server.schemas.sampling import PenalizedRequest, ResponseFormat, grammar
+from ominix_core.server.schemas.images import ImageUrl, PlacedImage
+from ominix_core.server.schemas.sampling import PenalizedRequest, ResponseFormat, grammar, repeated
 
 
 class TextPart(ApiRequest):
     """A piece of a message's text."""
 
+    neutral: ClassVar[Neutral] = {"prompt_cache_breakpoint": ()}
+
     type: Literal["text"]
     text: Text
+
+
+class ImagePart(ApiRequest):
+    """An image of a user's message."""
+
+    neutral: ClassVar[Neutral] = {"prompt_cache_breakpoint": ()}
+
+    type: Literal["image_url"]
+    image_url: ImageUrl
 
 
 def _as_parts(content: Any) -> Any:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-Content = Annotated[list[TextPart], Field(min_length=1), BeforeValidator(_as_parts, str | list[TextPart])]
+Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+Content = Annotated[list[Part], Field(min_length=1), BeforeValidator(_as_parts, str | list[Part])]
 
 
 class CalledFunction(ApiRequest):
@@ -66,17 +79,21 @@ class Message(ApiRequest):
             raise ValueError("has tool_calls, which only an assistant makes")
         if (self.tool_call_id is None) != (self.role != "tool"):
             raise ValueError("needs tool_call_id exactly if its role is tool")
+        if self.role != "user" and any(isinstance(part, ImagePart) for part in self.content or []):
+            raise ValueError("has an image, which only a user's message may have")
         return self
 
     def to_hub(self) -> ChatMessage:
         role: Role = "system" if self.role == "developer" else self.role
         calls = tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in self.tool_calls)
-        text = "\n".join(part.text for part in self.content or [])
-        return ChatMessage(role, text, calls, self.tool_call_id)
+        content = self.content or []
+        text = "\n".join(part.text for part in content if isinstance(part, TextPart))
+        images = tuple(part.image_url.encoded for part in content if isinstance(part, ImagePart))
+        return ChatMessage(role, text, calls, self.tool_call_id, images)
 
 
 class Function(ApiRequest):
-    """A function that the model may call. `strict` is taken as a wish: arguments are not held to the schema yet."""
+    """A function that the model may call. With `strict` its arguments are held to the schema."""
 
     name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
     description: Text | None = None
@@ -131,7 +148,6 @@ class ChatCompletionRequest(PenalizedRequest):
         "functions": ([],),
         "modalities": (["text"],),
         "moderation": (),
-        "n": (1,),
         "parallel_tool_calls": (True,),
         "prediction": (),
         "prompt_cache_options": (),
@@ -143,6 +159,7 @@ class ChatCompletionRequest(PenalizedRequest):
     }
 
     messages: list[Message] = Field(min_length=1)
+    n: int = Field(1, ge=1, le=128)
     max_completion_tokens: int | None = Field(default=None, ge=1)
     max_tokens: int | None = Field(default=None, ge=1)
     logprobs: bool = False
@@ -177,8 +194,18 @@ class ChatCompletionRequest(PenalizedRequest):
             raise ValueError("needs logprobs for its top_logprobs")
         return self
 
-    def to_hub(self, entry: RegistryEntry) -> ChatRequest:
-        return ChatRequest(
+    def images(self) -> list[PlacedImage]:
+        """Every image; `to_hub` needs their bytes."""
+        return [
+            (f"messages[{index}].content[{place}].image_url", part.image_url)
+            for index, message in enumerate(self.messages)
+            for place, part in enumerate(message.content or [])
+            if isinstance(part, ImagePart)
+        ]
+
+    def to_hub(self, entry: RegistryEntry) -> list[ChatRequest]:
+        """The hub's request, once for each answer."""
+        request = ChatRequest(
             messages=[message.to_hub() for message in self.messages],
             max_tokens=self.max_completion_tokens or self.max_tokens,
             sampling=self.sampling(entry),
@@ -189,6 +216,7 @@ class ChatCompletionRequest(PenalizedRequest):
             must_call=self.tool_choice.must_call(self.tools),
             template_options=reasoning_options(self.reasoning_effort) | self.chat_template_kwargs,
         )
+        return repeated(request, self.n)
 
 
 def reasoning_options(effort: str | None) -> dict[str, Any]:

@@ -14,33 +14,41 @@ from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.schemas.base import ApiObject, Neutral, Text
 from ominix_core.server.schemas.chat import StreamOptions
 from ominix_core.server.schemas.chat_answers import Usage
-from ominix_core.server.schemas.sampling import PenalizedRequest
+from ominix_core.server.schemas.sampling import PenalizedRequest, repeated
 
-Prompt = Annotated[
-    Text, BeforeValidator(lambda prompt: prompt[0] if isinstance(prompt, list) and len(prompt) == 1 else prompt, Text)
+Prompts = Annotated[
+    list[Text],
+    Field(min_length=1, max_length=128),
+    BeforeValidator(lambda prompt: [prompt] if isinstance(prompt, str) else prompt, str | list[str]),
 ]
 
 
 class CompletionRequest(PenalizedRequest):
-    """One text to continue as it stands, without a chat template."""
+    """Texts to continue as they stand, without a chat template."""
 
-    neutral: ClassVar[Neutral] = {"best_of": (1,), "echo": (False,), "n": (1,), "suffix": ("",)}
+    neutral: ClassVar[Neutral] = {"best_of": (1,), "echo": (False,), "suffix": ("",)}
 
-    prompt: Prompt
+    prompt: Prompts
+    n: int = Field(1, ge=1, le=128)
     max_tokens: int = Field(16, ge=1)
     logprobs: int | None = Field(default=None, ge=0, le=5)
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     user: str | None = None
 
-    def to_hub(self, entry: RegistryEntry) -> HubCompletionRequest:
-        return HubCompletionRequest(
-            prompt=self.prompt,
-            max_tokens=self.max_tokens,
-            sampling=self.sampling(entry),
-            stop=tuple(self.stop),
-            logprobs=self.logprobs,
-        )
+    def to_hub(self, entry: RegistryEntry) -> list[HubCompletionRequest]:
+        """The hub's requests: `n` for the first prompt, then `n` for the next."""
+        requests = [
+            HubCompletionRequest(
+                prompt=prompt,
+                max_tokens=self.max_tokens,
+                sampling=self.sampling(entry),
+                stop=tuple(self.stop),
+                logprobs=self.logprobs,
+            )
+            for prompt in self.prompt
+        ]
+        return [choice for request in requests for choice in repeated(request, self.n)]
 
 
 class Logprobs(ApiObject):

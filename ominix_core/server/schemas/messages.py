@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from ominix_core.generation import ChatMessage, ChatRequest, ToolCall
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.schemas.base import ApiRequest, Neutral, Text
+from ominix_core.server.schemas.images import Base64Source, PlacedImage, UrlSource
 from ominix_core.server.schemas.sampling import SampledRequest
 
 
@@ -28,6 +30,13 @@ class TextBlock(Block):
     text: Text
 
 
+class ImageBlock(Block):
+    """An image."""
+
+    type: Literal["image"]
+    source: Annotated[Base64Source | UrlSource, Field(discriminator="type")]
+
+
 class ToolUseBlock(Block):
     """A call that the model made."""
 
@@ -44,14 +53,16 @@ def _as_text_blocks(content: Any) -> Any:
 
 
 TextBlocks = Annotated[list[TextBlock], BeforeValidator(_as_text_blocks, str | list[TextBlock])]
+ResultBlock = Annotated[TextBlock | ImageBlock, Field(discriminator="type")]
+ResultBlocks = Annotated[list[ResultBlock], BeforeValidator(_as_text_blocks, str | list[ResultBlock])]
 
 
 class ToolResultBlock(Block):
-    """What a call came to."""
+    """What a call came to. Its images are shown to the model with the message that it comes in."""
 
     type: Literal["tool_result"]
     tool_use_id: Text
-    content: TextBlocks = Field(default=[])
+    content: ResultBlocks = Field(default=[])
     is_error: bool = False
 
 
@@ -63,7 +74,9 @@ class ThinkingBlock(ApiRequest):
     signature: str = ""
 
 
-ContentBlock = Annotated[TextBlock | ToolUseBlock | ToolResultBlock | ThinkingBlock, Field(discriminator="type")]
+ContentBlock = Annotated[
+    TextBlock | ImageBlock | ToolUseBlock | ToolResultBlock | ThinkingBlock, Field(discriminator="type")
+]
 Content = Annotated[list[ContentBlock], BeforeValidator(_as_text_blocks, str | list[ContentBlock])]
 
 
@@ -72,6 +85,23 @@ class MessageParam(ApiRequest):
 
     role: Literal["user", "assistant"]
     content: Content
+
+    @model_validator(mode="after")
+    def _only_users_show_images(self) -> MessageParam:
+        if self.role != "user" and self.images():
+            raise ValueError("has an image, which only a user's message may have")
+        return self
+
+    def images(self) -> list[PlacedImage]:
+        """Every image, by its place in this message."""
+        found: list[PlacedImage] = []
+        for index, block in enumerate(self.content):
+            if isinstance(block, ImageBlock):
+                found.append((f"content[{index}].source", block.source))
+            elif isinstance(block, ToolResultBlock):
+                inner = [(place, part) for place, part in enumerate(block.content) if isinstance(part, ImageBlock)]
+                found += [(f"content[{index}].content[{place}].source", part.source) for place, part in inner]
+        return found
 
     def to_hub(self) -> list[ChatMessage]:
         """Tool results are turns of their own, before the text that comes with them."""
@@ -82,10 +112,11 @@ class MessageParam(ApiRequest):
             for block in self.content
             if isinstance(block, ToolResultBlock)
         ]
-        if results and not texts:
+        images = tuple(source.encoded for _, source in self.images())
+        if results and not texts and not images:
             return results
         tool_calls = tuple(ToolCall(call.id, call.name, json.dumps(call.input)) for call in calls)
-        return [*results, ChatMessage(self.role, "\n".join(texts), tool_calls)]
+        return [*results, ChatMessage(self.role, "\n".join(texts), tool_calls, images=images)]
 
 
 class ToolParam(Block):
@@ -93,7 +124,6 @@ class ToolParam(Block):
 
     neutral: ClassVar[Neutral] = {
         "type": ("custom",),
-        "strict": (False,),
         "defer_loading": (False,),
         "eager_input_streaming": (False,),
         "input_examples": ([],),
@@ -103,9 +133,12 @@ class ToolParam(Block):
     name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,128}$")
     description: Text = ""
     input_schema: dict[str, Any]
+    strict: bool = False
 
     def to_hub(self) -> dict[str, Any]:
-        function = {"name": self.name, "description": self.description, "parameters": self.input_schema}
+        function: dict[str, Any] = {"name": self.name, "description": self.description, "parameters": self.input_schema}
+        if self.strict:
+            function["strict"] = True
         return {"type": "function", "function": function}
 
 
@@ -125,12 +158,18 @@ class ToolChoice(ApiRequest):
 
 
 class Thinking(ApiRequest):
-    """Whether a model that can think should. The budget is taken as a wish: the model decides when it has thought."""
+    """Whether a model that can think should, and for how many tokens at the most."""
 
     neutral: ClassVar[Neutral] = {"display": ("summarized",)}
 
     type: Literal["enabled", "disabled", "adaptive"]
     budget_tokens: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _only_thinkers_have_a_budget(self) -> Thinking:
+        if self.budget_tokens is not None and self.type == "disabled":
+            raise ValueError("has budget_tokens, but is disabled")
+        return self
 
 
 class CountTokensRequest(SampledRequest):
@@ -162,6 +201,14 @@ class CountTokensRequest(SampledRequest):
             raise ValueError(f"names '{choice.name}', which is not among the tools")
         return choice
 
+    def images(self) -> list[PlacedImage]:
+        """Every image; `to_hub` needs their bytes."""
+        return [
+            (f"messages[{index}].{place}", source)
+            for index, message in enumerate(self.messages)
+            for place, source in message.images()
+        ]
+
     def to_hub(self, entry: RegistryEntry, max_tokens: int = 0, stop: tuple[str, ...] = ()) -> ChatRequest:
         """The hub's request; with no `max_tokens` it only counts."""
         system = [ChatMessage("system", _joined(self.system))] if self.system else []
@@ -173,6 +220,7 @@ class CountTokensRequest(SampledRequest):
             stop=stop,
             tools=[tool.to_hub() for tool in self.tools if self.tool_choice.type != "none"],
             must_call=self.tool_choice.must_call(self.tools),
+            thinking_budget=self.thinking.budget_tokens,
             template_options=asked[self.thinking.type],
         )
 
@@ -193,5 +241,5 @@ class MessageRequest(CountTokensRequest):
     metadata: dict[str, str | None] | None = None
 
 
-def _joined(blocks: list[TextBlock]) -> str:
-    return "\n".join(block.text for block in blocks)
+def _joined(blocks: Sequence[TextBlock | ImageBlock]) -> str:
+    return "\n".join(block.text for block in blocks if isinstance(block, TextBlock))

@@ -5,30 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ominix_core.server.schemas.base import ApiObject
-from ominix_core.states import (
-    Downloaded,
-    Downloading,
-    Error,
-    Loaded,
-    Loading,
-    ModelState,
-    NotDownloaded,
-    Paused,
-    Unsupported,
-)
-
-Status = Literal["not_downloaded", "downloading", "paused", "downloaded", "loading", "loaded", "error", "unsupported"]
-
-STATUS: dict[type[ModelState], Status] = {
-    NotDownloaded: "not_downloaded",
-    Downloading: "downloading",
-    Paused: "paused",
-    Downloaded: "downloaded",
-    Loading: "loading",
-    Loaded: "loaded",
-    Error: "error",
-    Unsupported: "unsupported",
-}
+from ominix_core.wire import Status
 
 
 class Model(ApiObject):

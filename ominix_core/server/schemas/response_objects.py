@@ -132,7 +132,7 @@ class ResponseObject(ApiObject):
     temperature: float
     top_p: float
     text: dict[str, Any]
-    tool_choice: Literal["none", "auto"]
+    tool_choice: str | dict[str, str]
     tools: list[dict[str, Any]]
     top_logprobs: int
     truncation: Literal["disabled"] = "disabled"
@@ -142,6 +142,13 @@ class ResponseObject(ApiObject):
     def _without_forbidden_nulls(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = serialize(self)
         return {name: value for name, value in fields.items() if value is not None or name not in ("usage", "user")}
+
+
+class InputTokens(ApiObject):
+    """How long a response's input is for the model."""
+
+    object: Literal["response.input_tokens"] = "response.input_tokens"
+    input_tokens: int
 
 
 class ResponseDeleted(ApiObject):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from ominix_core.generation import Grammar, Sampling
+from ominix_core.generation import Grammar, Sampling, TextRequest
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.schemas.base import ApiRequest, Text
 
@@ -70,6 +70,18 @@ class PenalizedRequest(SampledRequest):
             logit_bias={int(token): bias for token, bias in self.logit_bias.items()},
             seed=None if self.seed is None else self.seed % INT64,  # MLX takes no negative seeds
         )
+
+
+_T = TypeVar("_T", bound=TextRequest)
+
+
+def repeated(request: _T, times: int) -> list[_T]:
+    """`request` for each of its answers: with a seed each has the next one, or all answers would be the same."""
+    sampling = request.sampling
+    if sampling.seed is None:
+        return [request] * times
+    seeds = [(sampling.seed + index) % INT64 for index in range(times)]
+    return [msgspec.structs.replace(request, sampling=msgspec.structs.replace(sampling, seed=seed)) for seed in seeds]
 
 
 class JsonSchema(ApiRequest):

@@ -1,17 +1,17 @@
-"""The bridge from the Hub's threads to the app: many events, one message."""
+"""Hub events on their way to a reader that is slower than they come."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 
-from ominix_core.events import HubEvent, RegistryChanged
+from ominix_core.events import ConnectionChanged, HubEvent, RegistryChanged
 
 
-class EventBridge:
-    """Collects Hub events on any thread; the app takes them on its own.
+class EventBuffer:
+    """Collects Hub events on any thread until they are taken.
 
-    Progress comes faster than a screen needs it, so that only the newest event of each model and kind is kept, and
+    Progress comes faster than anybody needs it, so that only the newest event of each model and kind is kept, and
     `notify` is called once for all that arrives until the next `take`.
     """
 
@@ -22,9 +22,9 @@ class EventBridge:
 
     def put(self, event: HubEvent) -> None:
         """Add an event; a subscriber for `Hub.subscribe`."""
-        key = event if isinstance(event, RegistryChanged) else (type(event), event.model_id)
         with self._lock:
             first = not self._waiting
+            key = _key(event)
             self._waiting.pop(key, None)
             self._waiting[key] = event
         if first:
@@ -36,3 +36,13 @@ class EventBridge:
             events = list(self._waiting.values())
             self._waiting.clear()
         return events
+
+
+def _key(event: HubEvent) -> object:
+    """Of events with equal keys only the newest counts."""
+    match event:
+        case RegistryChanged():
+            return event
+        case ConnectionChanged():
+            return type(event)
+    return type(event), event.model_id

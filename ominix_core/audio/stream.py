@@ -1,0 +1,50 @@
+"""A decoded file as the models want it: one channel, their sample rate, no sample that is not a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ominix_core.audio.sources import Samples, open_source
+
+
+class AudioStream:
+    """The sound of a file in blocks of about a second; memory does not grow with its length.
+
+    Attributes:
+        rate: Sample rate in Hz.
+        seconds: How long it is as far as the file tells, 0 if it does not.
+
+    Raises:
+        RequestError: The file cannot be decoded; the text says why, or what to install.
+    """
+
+    def __init__(self, path: Path, rate: int) -> None:
+        self.rate = rate
+        self._source = open_source(path, rate)
+        self.seconds = self._source.seconds
+
+    def blocks(self) -> Iterator[Samples]:
+        """All samples in order, in -1..1."""
+        mono = map(_mixed_down, self._source.blocks())
+        return mono if self._source.rate == self.rate else self._resampled(mono)
+
+    def _resampled(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
+        import soxr
+
+        resampler = soxr.ResampleStream(self._source.rate, self.rate, 1, dtype="float32")
+        for block in blocks:
+            yield resampler.resample_chunk(block)
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def _mixed_down(block: Samples) -> Samples:
+    """The mean of all channels, without what is no number and what is beyond full scale."""
+    clean = np.clip(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0)
+    mixed: Samples = clean.mean(axis=1, dtype=np.float32)
+    return mixed

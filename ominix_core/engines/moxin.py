@@ -1,0 +1,71 @@
+"""The engine of Moxin-7B-VLM: the vision engine with a model, a prompt and an image preparation of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+from ominix_core.engines.base import LoadOptions, LoadReport
+from ominix_core.engines.loading import refuse_code
+from ominix_core.engines.prompt import Prompt, encode
+from ominix_core.engines.vision import VisionEngine
+from ominix_core.engines.vision_loading import VisionModel, refuse_extras, remember_images, warm_up
+from ominix_core.engines.vision_prompt import images_of
+from ominix_core.errors import LoadError, RequestError
+from ominix_core.generation import ChatRequest, TextRequest
+from ominix_core.images import open_image
+from ominix_core.memory import kv_cache_of, read_config
+from ominix_core.mlx_setup import open_file_limit_kept, prepare
+
+logger = logging.getLogger(__name__)
+
+
+class MoxinEngine(VisionEngine):
+    """One Moxin-VLM, and the batch of requests that it is answering."""
+
+    _side: int
+    _image_token: int
+
+    def _read_files(self, folder: Path, options: LoadOptions, report: LoadReport) -> VisionModel:
+        refuse_code(folder, options)
+        refuse_extras(folder, options)
+        prepare()
+        import mlx.core as mx
+
+        with open_file_limit_kept():
+            from ominix_core.models.moxin_vlm import loading
+
+        report("reading")
+        try:
+            model = loading.load(folder, options.variant)
+        except LoadError:
+            raise
+        except Exception as error:  # mlx raises ValueError and RuntimeError for weights that are damaged or do not fit
+            logger.exception("reading %s failed", folder)
+            raise LoadError(f"The files of {folder.name} cannot be read: {error}. Get the model again.") from error
+        tokenizer = loading.load_tokenizer(folder)
+        warm_up(model, report)
+        remember_images(model)
+        self._side, self._image_token = loading.image_size(folder), loading.image_token(folder)
+        kv_cache = kv_cache_of(read_config(folder), 2 if mx.metal.is_available() else 4)
+        return VisionModel(model, None, tokenizer, loading.longest_context(folder), kv_cache)
+
+    def _most_images(self) -> int:
+        return 1
+
+    def _encode(self, request: TextRequest) -> Prompt:
+        if not isinstance(request, ChatRequest):
+            return encode(self._tokenizer, request)
+        if request.tools:
+            raise RequestError("This model cannot call tools: it was not taught to.", "no_tool_calling")
+        from ominix_core.models.moxin_vlm.prompt import lay_out, prepare_image
+
+        images = images_of(request, self.abilities.images)
+        first, *rest = self._tokenizer.encode(lay_out(request.messages))
+        if not images:
+            return Prompt([first, *rest])
+        tokens = [first, *[self._image_token] * self._model.image_tokens, *rest]
+        pixels = prepare_image(open_image(images[0]), self._side)
+        digest = hashlib.blake2b(images[0], digest_size=16).hexdigest()
+        return Prompt(tokens, images=(digest,), inputs={"pixel_values": pixels})

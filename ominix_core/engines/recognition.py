@@ -1,0 +1,193 @@
+"""Speech recognition models of mlx-audio behind one face, whatever their family takes and returns."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ominix_core.audio.sources import Samples
+from ominix_core.engines.heard import Heard, heard_in, language_name, one_segment
+from ominix_core.engines.languages import all_names, check_language, code_of, name_of
+from ominix_core.errors import RequestError
+from ominix_core.media import Abilities, TranscriptionRequest, TranscriptPartial
+
+# Nobody speaks faster than this, in tokens; a model that has lost itself in a loop stops here.
+TOKENS_PER_SECOND = 24
+# Models trip over clips of a few milliseconds; these are lengthened with silence.
+SHORTEST_CLIP_SECONDS = 1.0
+_PROMPT_ARGUMENTS = ("initial_prompt", "hotwords", "context")
+_LANGUAGE_ARGUMENTS = ("language", "source_lang")
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a family of mlx-audio can do beyond what its `generate` shows.
+
+    Attributes:
+        shortest: Chunks are cut between this many seconds and `longest`: late where the model has a window of fixed
+            length and times its segments itself, earlier where a chunk is one segment.
+        times_words: Whether it finds out when each word was spoken.
+        streams: Whether `generate(stream=True)` yields the text piece by piece.
+        by_name: Whether it wants "English" rather than "en".
+        keeps_language: Whether the language of the first chunk with speech holds for the rest, which saves time.
+        languages: Their names, where neither the model's files nor Whisper's list tell them.
+    """
+
+    shortest: float = 8.0
+    longest: float = 20.0
+    times_words: bool = False
+    streams: bool = False
+    by_name: bool = False
+    keeps_language: bool = False
+    languages: tuple[str, ...] = ()
+
+
+FAMILIES = {
+    "whisper": Family(20.0, 30.0, times_words=True, keeps_language=True),
+    "parakeet": Family(20.0, 30.0, times_words=True),
+    "nemotron_asr": Family(20.0, 30.0, times_words=True),
+    "qwen3_asr": Family(streams=True, by_name=True),
+    "fun_asr_nano": Family(languages=("chinese", "english", "japanese", "cantonese")),
+    "voxtral_realtime": Family(streams=True),
+}
+
+
+class Recognizer:
+    """One model in memory.
+
+    Attributes:
+        abilities: What its requests can ask for.
+        rate: The sample rate that it listens at, in Hz.
+    """
+
+    def __init__(self, model: Any, on_cpu: bool) -> None:
+        self._model = model
+        self._on_cpu = on_cpu
+        self._arguments = inspect.signature(model.generate).parameters
+        # mlx_audio.stt.models.FAMILY.module
+        self._family_name = type(model).__module__.split(".")[3]
+        self.family = FAMILIES.get(self._family_name, Family())
+        self.rate = _sample_rate(model)
+        self._language_argument = next((name for name in _LANGUAGE_ARGUMENTS if name in self._arguments), None)
+        self._prompt_argument = next((name for name in _PROMPT_ARGUMENTS if name in self._arguments), None)
+        self.abilities = Abilities(options=tuple(self._options()), languages=self._languages())
+
+    def _options(self) -> Iterator[str]:
+        if self._language_argument:
+            yield "language"
+        if self._prompt_argument:
+            yield "prompt"
+        if self.family.times_words:
+            yield "word_times"
+        if "temperature" in self._arguments:
+            yield "temperature"
+        if self._translates:
+            yield "task"
+
+    @property
+    def _translates(self) -> bool:
+        return self._family_name == "whisper" and self._model.is_multilingual
+
+    def _languages(self) -> tuple[str, ...]:
+        """Names in lower case."""
+        if not self._language_argument:
+            return ()
+        if self._family_name == "whisper":
+            return all_names() if self._model.is_multilingual else ("english",)
+        listed = getattr(getattr(self._model, "config", None), "support_languages", None)
+        if listed:
+            return tuple(name_of(language) for language in listed)
+        return self.family.languages or all_names()
+
+    def check(self, request: TranscriptionRequest) -> None:
+        """Raises RequestError if the model cannot do what is asked."""
+        asked = {
+            "language": request.language is not None,
+            "prompt": bool(request.prompt),
+            "word_times": request.word_times,
+            "temperature": request.temperature > 0,
+            "task": request.task == "translate",
+        }
+        for option, wanted in asked.items():
+            if wanted and option not in self.abilities.options:
+                raise RequestError(_REFUSALS[option], "unsupported_option")
+        if request.language is not None:
+            check_language(request.language, self.abilities.languages)
+
+    def listen(
+        self, samples: Samples, request: TranscriptionRequest, spoken: str | None
+    ) -> Iterator[TranscriptPartial | Heard]:
+        """Recognise one chunk; each `next` is one bounded piece of work, and the last one brings what was heard.
+
+        Args:
+            spoken: The language that was heard in former chunks, if the model told.
+        """
+        import mlx.core as mx
+        import numpy as np
+
+        seconds = len(samples) / self.rate
+        missing = int(SHORTEST_CLIP_SECONDS * self.rate) - len(samples)
+        audio = mx.array(np.pad(samples, (0, missing)) if missing > 0 else samples)
+        language = request.language or (spoken if self.family.keeps_language else None)
+        arguments = self._filled_in(request, language, seconds)
+        if self.family.streams:
+            yield from self._listen_along(audio, arguments, seconds)
+        else:
+            yield heard_in(self._model.generate(audio, **arguments), seconds, request.word_times)
+
+    def _listen_along(
+        self, audio: Any, arguments: dict[str, Any], seconds: float
+    ) -> Iterator[TranscriptPartial | Heard]:
+        text, language = "", None
+        for piece in self._model.generate(audio, stream=True, **arguments):
+            delta = piece if isinstance(piece, str) else piece.text
+            language = getattr(piece, "language", None) or language
+            if delta:
+                text += delta
+                yield TranscriptPartial(text.strip())
+        yield Heard(one_segment(text, seconds), language_name(language))
+
+    def _filled_in(self, request: TranscriptionRequest, language: str | None, seconds: float) -> dict[str, Any]:
+        """The arguments of `generate` that this family has."""
+        arguments: dict[str, Any] = {}
+        if "max_tokens" in self._arguments:
+            arguments["max_tokens"] = int(max(seconds, SHORTEST_CLIP_SECONDS) * TOKENS_PER_SECOND)
+        if language is not None and self._language_argument:
+            code = code_of(language) or language
+            arguments[self._language_argument] = name_of(language).title() if self.family.by_name else code
+        if request.prompt and self._prompt_argument:
+            words = [word.strip() for word in request.prompt.split(",")]
+            arguments[self._prompt_argument] = words if self._prompt_argument == "hotwords" else request.prompt
+        if request.temperature > 0:
+            arguments["temperature"] = request.temperature
+        if request.task == "translate":
+            arguments["task"] = "translate"
+        if request.word_times and "word_timestamps" in self._arguments:
+            arguments["word_timestamps"] = True
+        return arguments | (self._float32() if self._on_cpu else {})
+
+    def _float32(self) -> dict[str, Any]:
+        """How a family is told that its arrays are not in half precision."""
+        import mlx.core as mx
+
+        if self._family_name == "whisper":
+            return {"fp16": False}
+        return {"dtype": mx.float32} if "dtype" in self._arguments else {}
+
+
+_REFUSALS = {
+    "language": "This model takes no language: leave it out, and it writes what it hears.",
+    "prompt": "This model takes no prompt.",
+    "word_times": "This model does not time single words. A Whisper or Parakeet model does.",
+    "temperature": "This model takes no temperature.",
+    "task": "This model does not translate. A multilingual Whisper model does.",
+}
+
+
+def _sample_rate(model: Any) -> int:
+    rate = getattr(model, "sample_rate", None) or getattr(
+        getattr(model, "preprocessor_config", None), "sample_rate", None
+    )
+    return int(rate or 16_000)

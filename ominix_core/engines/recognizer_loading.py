@@ -1,0 +1,89 @@
+"""Bringing a speech recognition model of mlx-audio into memory."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+from ominix_core.engines.base import LoadOptions, LoadReport
+from ominix_core.engines.loading import evaluate, refuse_code
+from ominix_core.engines.recognition import Recognizer
+from ominix_core.errors import LoadError
+from ominix_core.mlx_setup import open_file_limit_kept, prepare
+
+logger = logging.getLogger(__name__)
+
+
+def load_recognizer(folder: Path, options: LoadOptions, report: LoadReport) -> Recognizer:
+    """Load and evaluate the model in `folder`, in float32 on a CPU. Raises LoadError that names the folder."""
+    refuse_code(folder, options)
+    prepare()
+    import mlx.core as mx
+
+    report("reading")
+    try:
+        with open_file_limit_kept(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters of them is checked below
+            from mlx_audio.stt import load
+
+            model = load(folder, lazy=True)
+    except Exception as error:
+        logger.exception("reading %s failed", folder)
+        raise LoadError(
+            f"The files of {folder.name} cannot be read: {_sentence(error)} Get the model again."
+        ) from error
+    on_cpu = not mx.metal.is_available()
+    if on_cpu:
+        _to_float32(model)
+    evaluate([model], report)
+    mx.eval([array for module in model.modules() for array in module.values() if isinstance(array, mx.array)])
+    if type(model).__module__.endswith(".whisper"):
+        _check_whisper(model, folder)
+    return Recognizer(model, on_cpu)
+
+
+def _sentence(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines)[:300] or type(error).__name__
+    return text if text.endswith(".") else f"{text}."
+
+
+def _to_float32(model: Any) -> None:
+    """Half precision is 40 to 100 times slower on a CPU; that goes for the arrays that are no parameters, too."""
+    import mlx.core as mx
+
+    half = (mx.float16, mx.bfloat16)
+    for module in model.modules():
+        for name, value in list(module.items()):
+            if isinstance(value, mx.array) and value.dtype in half:
+                module[name] = value.astype(mx.float32)
+        dtype = getattr(module, "dtype", None)
+        if isinstance(dtype, mx.Dtype) and dtype in half:
+            module.dtype = mx.float32
+
+
+def _check_whisper(model: Any, folder: Path) -> None:
+    """Raise LoadError if the tokenizer does not suit; take the heads that align words, which mlx-audio misreads."""
+    import numpy as np
+
+    if model._processor is None:
+        raise LoadError(
+            f"The tokenizer.json or preprocessor_config.json of {folder.name} is missing or damaged. "
+            "Get the model again."
+        )
+    # A missing token would become the end of the text without a word: noise for a transcript, and four times slower.
+    vocabulary = model._processor.tokenizer.get_vocab()
+    if "<|0.00|>" not in vocabulary:
+        raise LoadError(
+            f"The tokenizer of {folder.name} has no tokens for times (<|0.00|> and so on), without which Whisper "
+            "writes nonsense. Get a newer conversion of the model."
+        )
+    try:
+        heads = json.loads((folder / "generation_config.json").read_bytes()).get("alignment_heads")
+    except (OSError, ValueError, AttributeError):
+        return
+    if isinstance(heads, list) and heads:
+        model.set_alignment_heads(np.array(heads))

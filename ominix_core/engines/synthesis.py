@@ -1,0 +1,210 @@
+"""The synthesis engine: speech models of mlx-audio, which speak a text sentence by sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ominix_core.engines.base import LoadOptions, LoadReport
+from ominix_core.engines.joiner import Joiner, mono
+from ominix_core.engines.loading import evaluate, refuse_code
+from ominix_core.engines.sentences import pieces
+from ominix_core.engines.speakers import Speaker, Spoken, checked, speaker_for
+from ominix_core.errors import LoadError, OminixError, RequestError
+from ominix_core.generation import Failed, Finished, GenerationEvent, Request, Usage
+from ominix_core.media import Abilities, AudioChunk, SpeechRequest
+from ominix_core.mlx_setup import open_file_limit_kept, prepare
+
+if TYPE_CHECKING:
+    from ominix_core.engines.joiner import Samples
+
+logger = logging.getLogger(__name__)
+
+Events = Iterator[tuple[str, GenerationEvent]]
+
+
+@dataclass(eq=False)
+class _Running:
+    """A request in work. `piece` is what is being spoken, and None between two pieces."""
+
+    request_id: str
+    request: SpeechRequest
+    pieces: Iterator[str]
+    started: float
+    piece: Iterator[Spoken] | None = None
+    spoken_pieces: int = 0
+    joiner: Joiner | None = None
+    sample_rate: int = 0
+    tokens: int = 0
+    first_audio: float = 0.0
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(completion_tokens=self.tokens, ttft=max(0.0, self.first_audio - self.started))
+
+
+class SynthesisEngine:
+    """One speech model. Requests take turns, one sentence each; a step is one part of a sentence."""
+
+    _model: Any
+    _speaker: Speaker
+
+    def __init__(self) -> None:
+        self._queue: deque[_Running] = deque()
+        self._cancelled: list[_Running] = []
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._queue or self._cancelled)
+
+    @property
+    def running(self) -> int:
+        return len(self._queue)
+
+    @property
+    def abilities(self) -> Abilities:
+        return self._speaker.abilities
+
+    def load(self, folder: Path, options: LoadOptions, report: LoadReport) -> None:
+        """Load the model in `folder`. Raises LoadError that names it."""
+        refuse_code(folder, options)
+        prepare()
+        report("reading")
+        with open_file_limit_kept():
+            from mlx_audio.tts.utils import load_model
+        try:
+            self._model = load_model(folder, lazy=True)
+            self._speaker = speaker_for(self._model, folder)
+        except Exception as error:
+            logger.exception("reading %s failed", folder)
+            raise LoadError(f"{folder.name} cannot be read as a speech model: {_reason(error)}") from error
+        make_fast_here(self._model)
+        evaluate([self._model], report)
+
+    def submit(self, request_id: str, request: Request) -> None:
+        """Queue a text. Raises RequestError if the model cannot do what is asked, or there is nothing to speak."""
+        if not isinstance(request, SpeechRequest):
+            raise RequestError("This model speaks; it takes text to be spoken.", "wrong_kind_of_model")
+        request = checked(request, self.abilities)
+        if next(pieces(request.text), None) is None:
+            raise RequestError("There is nothing to speak in this text.", "invalid_input")
+        self._queue.append(_Running(request_id, request, pieces(request.text), time.perf_counter()))
+
+    def cancel(self, request_id: str) -> None:
+        for running in [running for running in self._queue if running.request_id == request_id]:
+            self._queue.remove(running)
+            self._cancelled.append(running)
+
+    def step(self) -> Events:
+        """Speak the next part of the sentence that is in work."""
+        for running in self._cancelled:
+            _close(running)
+            yield running.request_id, Finished("cancelled", running.usage)
+        self._cancelled.clear()
+        if not self._queue:
+            return
+        running = self._queue[0]
+        try:
+            yield from self._advance(running)
+        except OminixError as error:
+            self._queue.remove(running)
+            yield running.request_id, Failed(str(error), error.code)
+        except Exception as error:  # this request is lost, the model is not
+            logger.exception("speaking failed")
+            self._queue.remove(running)
+            yield running.request_id, Failed(f"The model could not speak this text: {_reason(error)}")
+
+    def _advance(self, running: _Running) -> Events:
+        if running.piece is None:
+            text = next(running.pieces, None)
+            if text is None:
+                self._queue.remove(running)
+                yield running.request_id, _end(running)
+                return
+            _seed(running)
+            running.piece = self._speaker.speak(text, running.request)
+        part = next(running.piece, None)
+        if part is not None:
+            running.tokens += part.tokens
+            if running.joiner is None:
+                running.joiner, running.sample_rate = Joiner(part.sample_rate), part.sample_rate
+            samples = running.joiner.add(mono(part.samples))
+        else:
+            running.piece = None
+            running.spoken_pieces += 1
+            self._queue.rotate(-1)
+            if running.joiner is None:
+                return
+            samples = running.joiner.end_piece()
+        yield from _chunk(running, samples)
+
+    def trim(self) -> None:
+        import mlx.core as mx
+
+        mx.clear_cache()
+
+    def close(self) -> None:
+        """Free the model."""
+        for running in self._queue:
+            _close(running)
+        self.__dict__.clear()
+        gc.collect()
+        import mlx.core as mx
+
+        mx.clear_cache()
+
+
+def make_fast_here(model: Any) -> None:
+    """On a CPU everything of `model` becomes float32: half precision is up to 100 times slower there."""
+    import mlx.core as mx
+
+    if mx.metal.is_available():
+        return
+    halves = (mx.float16, mx.bfloat16)
+    for module in model.modules():
+        for name, value in list(module.items()):  # `set_dtype` leaves out what is no parameter
+            if isinstance(value, mx.array) and value.dtype in halves:
+                module[name] = value.astype(mx.float32)
+        dtype = getattr(module, "dtype", None)
+        if isinstance(dtype, mx.Dtype) and dtype in halves:
+            with contextlib.suppress(AttributeError):  # some only report what their weights are
+                module.dtype = mx.float32
+
+
+def _seed(running: _Running) -> None:
+    """Each sentence draws from its own seed, so that requests that take turns do not change each other."""
+    import secrets
+
+    import mlx.core as mx
+
+    seed = running.request.seed
+    mx.random.seed(secrets.randbits(32) if seed is None else seed + running.spoken_pieces)
+
+
+def _chunk(running: _Running, samples: Samples) -> Events:
+    if len(samples):
+        running.first_audio = running.first_audio or time.perf_counter()
+        yield running.request_id, AudioChunk(samples.astype("<f4").tobytes(), running.sample_rate)
+
+
+def _end(running: _Running) -> Finished | Failed:
+    if not running.first_audio:
+        return Failed("The model made no sound of this text.", "no_audio")
+    return Finished("stop", running.usage)
+
+
+def _close(running: _Running) -> None:
+    if running.piece is not None:
+        running.piece.close()  # type: ignore[attr-defined]  # every speaker's is a generator
+
+
+def _reason(error: Exception) -> str:
+    first_line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return first_line.rstrip(".") + "."

@@ -1,0 +1,173 @@
+"""The transcription engine: audio files of any length, chunk by chunk, through the speech models of mlx-audio."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from ominix_core.audio.chunks import Chunk
+from ominix_core.audio.reader import ChunkReader, End
+from ominix_core.engines.base import LoadOptions, LoadReport
+from ominix_core.engines.heard import Heard
+from ominix_core.engines.languages import name_of
+from ominix_core.engines.recognition import Recognizer
+from ominix_core.engines.recognizer_loading import load_recognizer
+from ominix_core.errors import RequestError
+from ominix_core.generation import Failed, Finished, GenerationEvent, Request
+from ominix_core.media import (
+    Abilities,
+    AudioProgress,
+    SpokenWord,
+    Transcribed,
+    TranscriptionRequest,
+    TranscriptPartial,
+    TranscriptSegment,
+)
+
+logger = logging.getLogger(__name__)
+
+# How long a step may wait for a file that is being decoded.
+PATIENCE_SECONDS = 0.05
+
+
+@dataclass
+class _Running:
+    """One file on its way.
+
+    Attributes:
+        spoken: The language, as the model has told it.
+        chunk: What the model listens to now, in `listening`.
+    """
+
+    request_id: str
+    request: TranscriptionRequest
+    reader: ChunkReader
+    spoken: str | None = None
+    chunk: Chunk | None = None
+    listening: Iterator[TranscriptPartial | Heard] = field(default_factory=lambda: iter(()))
+
+
+class TranscriptionEngine:
+    """One model. Files take turns: after each chunk of one comes a chunk of the next."""
+
+    _recognizer: Recognizer
+
+    def __init__(self) -> None:
+        self._queue: deque[_Running] = deque()
+        self._cancelled: list[str] = []
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._queue or self._cancelled)
+
+    @property
+    def running(self) -> int:
+        return len(self._queue)
+
+    @property
+    def abilities(self) -> Abilities:
+        return self._recognizer.abilities
+
+    def load(self, folder: Path, options: LoadOptions, report: LoadReport) -> None:
+        """Load the model in `folder`. Raises LoadError that names it."""
+        self._recognizer = load_recognizer(folder, options, report)
+
+    def submit(self, request_id: str, request: Request) -> None:
+        """Begin to decode a file. Raises RequestError if the model cannot do what is asked."""
+        if not isinstance(request, TranscriptionRequest):
+            raise RequestError("This model writes down speech; it does nothing else.", "wrong_kind_of_model")
+        recognizer = self._recognizer
+        if (request.language or "").lower() in ("", "auto"):
+            request = msgspec.structs.replace(request, language=None)
+        recognizer.check(request)
+        family = recognizer.family
+        reader = ChunkReader(Path(request.path), recognizer.rate, family.shortest, family.longest)
+        self._queue.append(_Running(request_id, request, reader))
+
+    def cancel(self, request_id: str) -> None:
+        for running in [running for running in self._queue if running.request_id == request_id]:
+            self._leave(running)
+            self._cancelled.append(request_id)
+
+    def step(self) -> Iterator[tuple[str, GenerationEvent]]:
+        """A piece of work on the chunk of the file whose turn it is."""
+        for request_id in self._cancelled:
+            yield request_id, Finished("cancelled")
+        self._cancelled.clear()
+        if not self._queue:
+            return
+        running = self._queue[0]
+        try:
+            events = list(self._advance(running))
+        except RequestError as error:
+            self._leave(running)
+            events = [Failed(str(error), error.code)]
+        except Exception as error:  # this request is lost, the model is not
+            logger.exception("transcribing %s failed", running.request.path)
+            self._leave(running)
+            events = [Failed(f"The model failed on this audio: {error}.")]
+        for event in events:
+            yield running.request_id, event
+
+    def _advance(self, running: _Running) -> Iterator[GenerationEvent]:
+        if running.chunk is None:
+            yield from self._next_chunk(running)
+            return
+        result = next(running.listening)
+        if isinstance(result, TranscriptPartial):
+            yield result
+            return
+        yield from _shifted(result.segments, running.chunk.start)
+        if result.segments:
+            running.spoken = running.spoken or result.language
+        end = running.chunk.start + len(running.chunk.samples) / self._recognizer.rate
+        yield AudioProgress(end, running.reader.seconds)
+        running.chunk = None
+        self._queue.rotate(-1)
+        self.trim()  # chunks differ in length, and what one leaves behind rarely fits the next
+
+    def _next_chunk(self, running: _Running) -> Iterator[GenerationEvent]:
+        result = running.reader.next(PATIENCE_SECONDS)
+        match result:
+            case Chunk():
+                running.chunk = result
+                running.listening = self._recognizer.listen(result.samples, running.request, running.spoken)
+            case End():
+                self._leave(running)
+                yield AudioProgress(result.seconds, result.seconds)
+                asked = running.request.language
+                yield Transcribed(running.spoken or (name_of(asked) if asked else None), result.seconds)
+                yield Finished("stop")
+            case None:
+                self._queue.rotate(-1)
+
+    def _leave(self, running: _Running) -> None:
+        running.reader.close()
+        self._queue.remove(running)
+
+    def trim(self) -> None:
+        import mlx.core as mx
+
+        mx.clear_cache()
+
+    def close(self) -> None:
+        """Free the model."""
+        for running in self._queue:
+            running.reader.close()
+        self.__dict__.clear()
+        gc.collect()
+        import mlx.core as mx
+
+        mx.clear_cache()
+
+
+def _shifted(segments: list[TranscriptSegment], offset: float) -> Iterator[TranscriptSegment]:
+    for segment in segments:
+        words = tuple(SpokenWord(word.text, word.start + offset, word.end + offset) for word in segment.words)
+        yield TranscriptSegment(segment.start + offset, segment.end + offset, segment.text, words)

@@ -1,0 +1,115 @@
+"""From a request with images to what a model of mlx-vlm reads."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from ominix_core.engines.prompt import (
+    Prompt,
+    as_template_reads_it,
+    encode,
+    opens_reasoning,
+    refused_by_template,
+    template_options,
+)
+from ominix_core.engines.vision_loading import VisionModel
+from ominix_core.errors import RequestError
+from ominix_core.generation import ChatMessage, ChatRequest, TextRequest
+from ominix_core.images import open_image
+
+# No conversation is refused for so many images; the context ends earlier.
+MOST_IMAGES = 64
+
+
+def most_images(model_type: str) -> int:
+    """How many images one conversation with a model of this family may hold."""
+    from mlx_vlm.prompt_utils import MODEL_CONFIG, SINGLE_IMAGE_ONLY_MODELS
+
+    if model_type not in MODEL_CONFIG:
+        return 0
+    return 1 if model_type in SINGLE_IMAGE_ONLY_MODELS else MOST_IMAGES
+
+
+def encode_with_images(loaded: VisionModel, request: TextRequest, most: int) -> Prompt:
+    """Decode the images and lay out the conversation. Raises RequestError for what the model cannot take.
+
+    Args:
+        most: How many images the model takes.
+    """
+    if not isinstance(request, ChatRequest):
+        return encode(loaded.tokenizer, request)
+    images = images_of(request, most)
+    text = _apply_template(loaded, request)
+    inputs = _process(loaded, text, [open_image(image) for image in images])
+    tokens: list[int] = inputs.pop("input_ids").reshape(-1).tolist()
+    digests = tuple(hashlib.blake2b(image, digest_size=16).hexdigest() for image in images)
+    return Prompt(tokens, opens_reasoning(loaded.tokenizer, tokens), digests, inputs)
+
+
+def images_of(request: ChatRequest, most: int) -> list[bytes]:
+    """The images of a conversation in their order. Raises RequestError if they are too many or out of place."""
+    if any(message.images for message in request.messages if message.role != "user"):
+        raise RequestError("Images belong to what the user says, not to other turns.", "invalid_conversation")
+    images = [image for message in request.messages for image in message.images]
+    if images and not most:
+        raise RequestError("This model reads text only; it cannot look at images.", "images_not_supported")
+    if len(images) > most:
+        allowed = "one image" if most == 1 else f"{most} images"
+        raise RequestError(
+            f"This model takes {allowed} in a conversation, but there are {len(images)}. Start a new one.",
+            "too_many_images",
+        )
+    return images
+
+
+def _apply_template(loaded: VisionModel, request: ChatRequest) -> str:
+    import jinja2
+    from mlx_vlm.prompt_utils import apply_chat_template, get_chat_template
+
+    options = template_options(loaded.tokenizer, request)
+    processor: Any = loaded.processor
+    templated: Any
+    try:
+        messages: Any = apply_chat_template(
+            processor,
+            loaded.model.config,
+            [_with_images(message) for message in request.messages],
+            return_messages=True,
+        )
+        if isinstance(messages[-1], str):  # a family that answers a bare prompt
+            return str(messages[-1])
+        for templated in (processor, getattr(processor, "tokenizer", None)):
+            if getattr(templated, "chat_template", None):
+                return str(
+                    templated.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **options)
+                )
+        return str(get_chat_template(processor, messages, add_generation_prompt=True))
+    except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
+        raise refused_by_template(error) from error
+
+
+def _with_images(message: ChatMessage) -> dict[str, Any]:
+    turn = as_template_reads_it(message)
+    if message.images:
+        turn["content"] = [{"type": "image"} for _ in message.images] + [{"type": "text", "text": message.content}]
+    return turn
+
+
+def _process(loaded: VisionModel, text: str, images: list[Any]) -> dict[str, Any]:
+    from mlx_vlm.utils import prepare_inputs, should_add_special_tokens
+
+    config = loaded.model.config
+    try:
+        return dict(
+            prepare_inputs(
+                loaded.processor,
+                images=images or None,
+                prompts=text,
+                image_token_index=getattr(config, "image_token_index", None),
+                add_special_tokens=should_add_special_tokens(config.model_type, loaded.processor),
+            )
+        )
+    except Exception as error:  # processors raise whatever they stumble over, such as an image that is far too narrow
+        what = "image" if len(images) == 1 else "images" if images else "conversation"
+        raise RequestError(f"The model cannot take this {what}: {error}", "invalid_image") from error

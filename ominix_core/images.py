@@ -1,0 +1,114 @@
+"""The one check of images that come from outside: files, pastes and requests. What passes it can be shown and read."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from ominix_core.errors import OminixError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Pillow can read far more; these are what cameras, browsers and scanners write, and none of them runs a program.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO")
+
+_SIGNATURES = {
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"RIFF": "WebP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}
+_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_EXIF_ORIENTATION = 0x0112
+
+
+class ImageError(OminixError):
+    """An image that cannot be taken; the text says why and what to do."""
+
+    code = "invalid_image"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedImage:
+    """What an image is: its format as Pillow names it, and its size in pixels as it is shown, upright."""
+
+    format: str
+    width: int
+    height: int
+
+
+def check_image(data: bytes) -> CheckedImage:
+    """Decode an image wholly, which takes tens of milliseconds for a photo, and tell what it is. Raises ImageError."""
+    image, kind = _decode(data)
+    return CheckedImage(kind, image.width, image.height)
+
+
+def open_image(data: bytes) -> Image:
+    """The picture as RGB, upright, transparent parts white; of an animation the first frame. Raises ImageError."""
+    image, _ = _decode(data)
+    if image.mode == "I;16":  # Pillow's own conversion cuts everything above 255 off
+        image = image.convert("I").point(lambda value: value / 256).convert("L")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    from PIL import Image
+
+    shown = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
+
+
+def _decode(data: bytes) -> tuple[Image, str]:
+    """The first frame, upright, in its own mode; and the name of its format."""
+    pillow = _pillow()
+    try:
+        image: Image = pillow.open(io.BytesIO(data), formats=FORMATS)
+        kind = "JPEG" if image.format == "MPO" else image.format or ""  # MPO: a JPEG with more pictures behind it
+        image.load()
+    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
+        limit = pillow.MAX_IMAGE_PIXELS // 10**6
+        raise ImageError(f"This image has more than {limit} megapixels. Make it smaller first.") from error
+    except Exception as error:  # Pillow's decoders raise whatever they stumble over
+        raise ImageError(_why_unreadable(data)) from error
+    return _upright(image), kind
+
+
+def _pillow() -> ModuleType:
+    import warnings
+
+    from PIL import Image
+
+    # Pillow warns on stderr, where a terminal program draws; of images between once and twice its limit it only warns.
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+    return Image
+
+
+def _upright(image: Image) -> Image:
+    """Turned as the camera was held."""
+    from PIL import ImageOps
+
+    try:
+        turned = image.getexif().get(_EXIF_ORIENTATION, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image
+    except Exception:  # damaged metadata does not cost the picture
+        return image
+
+
+def _why_unreadable(data: bytes) -> str:
+    if not data:
+        return "This image is empty: it has no bytes."
+    start = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in start):
+        return "This is an SVG drawing; models look at pixels. Export it as PNG first."
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
+        return "HEIC photos cannot be read. Export it as JPEG first (on a Mac: sips -s format jpeg a.heic --out a.jpg)."
+    kind = next((name for signature, name in _SIGNATURES.items() if data.startswith(signature)), None)
+    kind = "AVIF" if data[4:12] == b"ftypavif" else kind
+    if kind is not None:
+        return f"This looks like a {kind} image, but it is cut short, damaged or has no pixels. Get the file again."
+    return "This is not an image. PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF can be read."

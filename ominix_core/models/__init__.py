@@ -1,0 +1,1 @@
+"""MLX code of models that no library ships. Imported inside a worker only."""

@@ -1,0 +1,107 @@
+"""Requests that come as forms with files: their fields checked like a JSON body, a file in a private folder."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar, get_origin
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from ominix_core.server.errors import ApiError
+from ominix_core.server.schemas.base import ApiRequest
+
+F = TypeVar("F", bound=ApiRequest)
+
+MOST_FIELDS = 50
+MOST_FILES = 20
+LONGEST_NAME = 80
+
+
+async def read_form(request: Request, kind: type[F], file_field: str = "file") -> tuple[F, UploadFile]:
+    """The fields of a form, and its file, which must be closed.
+
+    Raises:
+        ApiError: It is no form with one file.
+        RequestValidationError: A field is wrong or unknown.
+    """
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        message = "The body must be a form with a file, sent with `Content-Type: multipart/form-data`."
+        raise ApiError(400, message, code="invalid_body")
+    try:
+        form = await request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS)
+    except StarletteHTTPException as error:
+        if isinstance(error, ApiError):
+            raise
+        raise ApiError(400, f"The form cannot be read: {error.detail}", code="invalid_form") from error
+    try:
+        return _fields(form, kind, file_field), _only_file(form, file_field)
+    except BaseException:
+        await form.close()
+        raise
+
+
+def _only_file(form: FormData, field: str) -> UploadFile:
+    files = [*form.getlist(field), *form.getlist(f"{field}[]")]
+    if not files:
+        raise ApiError(400, f"'{field}' is required, as a file.", code="missing_required_parameter", param=field)
+    if len(files) > 1:
+        raise ApiError(400, f"Only one '{field}' can be taken at a time.", code="invalid_value", param=field)
+    if not isinstance(files[0], UploadFile):
+        raise ApiError(400, f"'{field}' must be a file.", code="missing_required_parameter", param=field)
+    return files[0]
+
+
+def _fields(form: FormData, kind: type[F], file_field: str) -> F:
+    body: dict[str, Any] = {}
+    for key in form:
+        name = key.removesuffix("[]")
+        field = kind.model_fields.get(name)
+        is_list = key != name or (field is not None and get_origin(field.annotation) is list)
+        if name != file_field:
+            values = [value.filename if isinstance(value, UploadFile) else value for value in form.getlist(key)]
+            body[name] = [*body.get(name, ()), *values] if is_list else values[-1]
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        problems = [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors()]
+        raise RequestValidationError(problems, body=body) from error
+
+
+def form_description(kind: type[ApiRequest], file_field: str = "file") -> dict[str, Any]:
+    """For the documentation of a route that takes such a form."""
+    schema = kind.model_json_schema()
+    schema["properties"] = {file_field: {"type": "string", "format": "binary"}, **schema["properties"]}
+    schema["required"] = [file_field, *schema.get("required", ())]
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+class Upload:
+    """An uploaded file under its own name in a private temporary folder, until it is deleted."""
+
+    def __init__(self, file: UploadFile) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="ominix-upload-")
+        self.path = Path(self._folder.name, _plain_name(file.filename or ""))
+        try:
+            with self.path.open("wb") as target:
+                shutil.copyfileobj(file.file, target)
+        except BaseException:
+            self.delete()
+            raise
+
+    def delete(self) -> None:
+        self._folder.cleanup()
+
+
+def _plain_name(name: str) -> str:
+    """The last part of a name that came from outside, fit for a file of ours and for an error's text."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    plain = "".join(char for char in last if char.isprintable())[-LONGEST_NAME:]
+    while len(plain.encode(errors="replace")) > 2 * LONGEST_NAME:
+        plain = plain[1:]
+    return plain if plain.strip(". ") else "audio"

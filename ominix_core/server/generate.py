@@ -1,0 +1,90 @@
+"""`POST /v1/models/{model}/generate`: Ominix's own types, for what OpenAI's shapes cannot carry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from ominix_core import wire
+from ominix_core.generation import Finished, GenerationEvent
+from ominix_core.server.dependencies import TheHub, TheLiveRequests
+from ominix_core.server.errors import ApiError
+from ominix_core.server.live import LiveRequest
+from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, comment
+from ominix_core.server.struct_schema import schema_of
+from ominix_core.server.uploads import Uploads
+
+router = APIRouter(tags=["models"])
+
+_decode_json = msgspec.json.Decoder(wire.Asked).decode
+_decode_messagepack = msgspec.msgpack.Decoder(wire.Asked).decode
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": schema_of(wire.Asked)},
+            wire.MESSAGEPACK: {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"text/event-stream": {}},
+        "description": "The answer's events, each an object with a `type`; the last one is `finished`, or an error",
+        "headers": {wire.REQUEST_ID: {"description": "Its id, to cancel it by", "schema": {"type": "string"}}},
+    }
+}
+
+
+@router.post("/v1/models/{model:path}/generate", response_class=Response, responses=_ANSWER, openapi_extra=_BODY)
+async def generate(model: str, request: Request, hub: TheHub, live_requests: TheLiveRequests) -> EventStream:
+    """Ask a loaded model in Ominix's own terms: text, embeddings, speech and images alike, with every option."""
+    entry = hub.resolve(model)
+    asked = _decoded(await request.body(), request.headers.get("content-type", ""))
+    uploads = await asyncio.to_thread(Uploads, asked.request, asked.files)
+    try:
+        live = await live_requests.start(request, "gen-", entry, uploads.request)
+    except BaseException:
+        uploads.delete()
+        raise
+
+    def close() -> None:
+        live.close()
+        uploads.delete()
+
+    stream = EventStream(request, _events(live), close)
+    stream.headers[wire.REQUEST_ID] = live.id
+    return stream
+
+
+def _decoded(body: bytes, content_type: str) -> wire.Asked:
+    decode = _decode_messagepack if content_type.startswith(wire.MESSAGEPACK) else _decode_json
+    try:
+        return decode(body)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(" - at `$.")
+        param = place.rstrip("`") or None
+        subject = f"'{param}': " if param else ""
+        raise ApiError(400, f"{subject}{reason}.", code="invalid_value", param=param) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ApiError(400, f"The body cannot be read: {error}.", code="invalid_body") from error
+
+
+async def _events(live: LiveRequest) -> AsyncIterator[bytes]:
+    try:
+        async for item in live.events(silence=KEEP_ALIVE_SECONDS):
+            yield comment("keep-alive") if item is None else _data(item)
+    except ApiError as error:
+        if error.code != "cancelled" or not isinstance(live.last, Finished):
+            raise
+        yield _data(live.last)
+
+
+def _data(item: GenerationEvent) -> bytes:
+    return b"data: " + wire.encode(item) + b"\n\n"

@@ -1,0 +1,118 @@
+"""Brings the images of a request's messages here: decodes them, or fetches them from public addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import functools
+import ssl
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+
+from ominix_core.addresses import AddressError
+from ominix_core.hub import Hub
+from ominix_core.registry.entry import RegistryEntry
+from ominix_core.server.errors import ApiError
+from ominix_core.server.live import while_connected
+from ominix_core.server.schemas.images import ImageSource, PlacedImage
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_IMAGE_BYTES = 20_000_000
+FETCH_SECONDS = 20.0
+"""How long all images of a request may take together."""
+
+
+async def receive_images(request: Request, hub: Hub, entry: RegistryEntry, images: Sequence[PlacedImage]) -> None:
+    """Give every one of `images` its bytes. Nothing is fetched for a model that would not look at it.
+
+    Raises ApiError if the model takes no images or not so many, or one is too large or cannot be had.
+    """
+    if not images:
+        return
+    abilities = hub.abilities(entry.id)
+    most = abilities.images if abilities else 0
+    if not most:
+        message = f"{entry.name} reads text only; it cannot look at images."
+        raise ApiError(400, message, code="images_not_supported", param=images[0][0])
+    if len(images) > most:
+        message = f"These are {len(images)} images; {entry.name} can look at {most} in one conversation."
+        raise ApiError(400, message, code="too_many_images", param=images[most][0])
+    there = []
+    for place, image in images:
+        param = f"{place}.{image.field}"
+        if image.location.startswith("data:"):
+            image.put(await asyncio.to_thread(_decode, param, image.location))
+        else:
+            there.append((param, image))
+    if there:
+        await while_connected(request, _fetch_all(there))
+
+
+def _decode(param: str, data_url: str) -> bytes:
+    text = data_url.partition(",")[2]
+    if len(text) * 3 // 4 > MAX_IMAGE_BYTES:
+        raise _too_large(param)
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ApiError(400, f"'{param}' is not valid base64: {error}.", code="invalid_image", param=param) from error
+
+
+async def _fetch_all(images: Sequence[PlacedImage]) -> None:
+    from ominix_core.http import guarded_async_client
+
+    tls = await asyncio.to_thread(_tls_context)
+    # Identity, because a small body could unpack to a very large one.
+    async with guarded_async_client(tls, headers={"accept-encoding": "identity"}) as client:
+        try:
+            async with asyncio.timeout(FETCH_SECONDS), asyncio.TaskGroup() as fetches:
+                for param, image in images:
+                    fetches.create_task(_fetch(client, param, image))
+        except TimeoutError as error:
+            raise ApiError(
+                400,
+                f"The images did not arrive within {FETCH_SECONDS:.0f} s. Send them as data URLs.",
+                code="invalid_image_url",
+                param=images[0][0],
+            ) from error
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+
+async def _fetch(client: httpx.AsyncClient, param: str, image: ImageSource) -> None:
+    import httpx
+
+    received = bytearray()
+    try:
+        async with client.stream("GET", image.location) as response:
+            if not response.is_success:
+                raise _not_fetched(param, f"its server answers {response.status_code}")
+            async for chunk in response.aiter_raw():
+                received += chunk
+                if len(received) > MAX_IMAGE_BYTES:
+                    raise _too_large(param)
+    except AddressError as error:
+        raise _not_fetched(param, str(error)) from error
+    except httpx.HTTPError as error:
+        raise _not_fetched(param, str(error) or type(error).__name__) from error
+    image.put(bytes(received))
+
+
+@functools.cache
+def _tls_context() -> ssl.SSLContext:
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
+def _not_fetched(param: str, reason: str) -> ApiError:
+    return ApiError(400, f"'{param}' could not be fetched: {reason}.", code="invalid_image_url", param=param)
+
+
+def _too_large(param: str) -> ApiError:
+    message = f"'{param}' is larger than {MAX_IMAGE_BYTES // 1_000_000} MB. Scale the image down first."
+    return ApiError(413, message, code="image_too_large", param=param)

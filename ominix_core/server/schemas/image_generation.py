@@ -1,0 +1,146 @@
+"""Images: https://platform.openai.com/docs/api-reference/images."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from ominix_core.media import ImageMade
+from ominix_core.media import ImageRequest as HubImageRequest
+from ominix_core.registry.entry import RegistryEntry
+from ominix_core.server.schemas.base import ApiObject, ApiRequest, Neutral, Text
+
+# The sizes that OpenAI's published schema allows in an answer; any other is told in `width` and `height` alone.
+_NAMED_SIZES = ("1024x1024", "1024x1536", "1536x1024")
+_UNHONOURED: Neutral = {
+    "quality": ("auto", "standard", "medium"),
+    "background": ("auto", "opaque"),
+    "output_format": ("png",),
+    "output_compression": (100,),
+    "moderation": ("auto", "low"),
+    "style": (),
+}
+
+
+def _parsed(size: str) -> str:
+    width, cross, height = size.partition("x")
+    if size != "auto" and not (cross and width.isdecimal() and height.isdecimal() and len(size) <= 11):
+        raise ValueError('should be "auto" or WIDTHxHEIGHT, such as "1024x768"')
+    return size
+
+
+class ImageRequest(ApiRequest):
+    """What generations and edits share.
+
+    `seed`, `steps`, `guidance` and `negative_prompt` are additions to OpenAI's parameters. What is not given is the
+    registry entry's default, or else the model's.
+    """
+
+    neutral: ClassVar[Neutral] = _UNHONOURED
+    prompt: Annotated[Text, Field(min_length=1, max_length=32_000)]
+    model: str = ""
+    n: int = Field(default=1, ge=1, le=10)
+    size: Annotated[str, AfterValidator(_parsed)] = "auto"
+    response_format: Literal["b64_json", "url"] = "b64_json"
+    stream: bool = False
+    partial_images: int = Field(default=0, ge=0, le=3)
+    user: str | None = None
+    seed: int | None = Field(default=None, ge=0, lt=2**32)
+    steps: int | None = Field(default=None, ge=1, le=100)
+    guidance: float | None = Field(default=None, ge=0, le=20)
+    negative_prompt: Text | None = Field(default=None, max_length=32_000)
+
+    def to_hub(
+        self, entry: RegistryEntry, source: bytes | None = None, strength: float | None = None
+    ) -> HubImageRequest:
+        """The request for the model of `entry`."""
+        width, _, height = self.size.partition("x")
+        given = self.size != "auto"
+        return HubImageRequest(
+            prompt=self.prompt,
+            negative_prompt=self.negative_prompt,
+            width=int(width) if given else None,
+            height=int(height) if given else None,
+            steps=self.steps or entry.defaults.get("steps"),
+            guidance=self.guidance if self.guidance is not None else entry.defaults.get("guidance"),
+            seed=self.seed,
+            count=self.n,
+            source=source,
+            strength=strength,
+            previews=self.stream and self.partial_images > 0,
+        )
+
+
+class ImageEditRequest(ImageRequest):
+    """The fields of an edit's form beside `image`; `strength` is an addition: how far to leave the image, in 0..1."""
+
+    model_config = ConfigDict(strict=False)  # a form holds text only
+    neutral: ClassVar[Neutral] = {**_UNHONOURED, "input_fidelity": ("low",), "output_compression": ("100",)}
+    strength: float | None = Field(default=None, gt=0, le=1)
+
+
+class Image(ApiObject):
+    """One image, as base64 or behind a URL that holds for an hour, with what it was made with."""
+
+    b64_json: str | None = None
+    url: str | None = None
+    width: int
+    height: int
+    seed: int
+    steps: int
+    guidance: float
+    seconds: float
+
+
+class ImageList(ApiObject):
+    """The images of a request, in their order."""
+
+    created: int
+    data: list[Image]
+    output_format: Literal["png"]
+    background: Literal["opaque"]
+    size: str | None = None
+
+
+class ImageUsage(ApiObject):
+    """Image models count no tokens."""
+
+    total_tokens: int
+    input_tokens: int
+    output_tokens: int
+    input_tokens_details: dict[str, int]
+
+    @classmethod
+    def none(cls) -> ImageUsage:
+        details = {"text_tokens": 0, "image_tokens": 0}
+        return cls(total_tokens=0, input_tokens=0, output_tokens=0, input_tokens_details=details)
+
+
+class ImageEvent(ApiObject):
+    """A partial image, or the image itself with its usage."""
+
+    type: str
+    b64_json: str
+    created_at: int
+    size: str
+    quality: Literal["auto"]
+    background: Literal["opaque"]
+    output_format: Literal["png"]
+    partial_image_index: int | None = None
+    usage: ImageUsage | None = None
+    image_index: int
+    seed: int | None = None
+    seconds: float | None = None
+
+
+def named_size(made: ImageMade) -> str | None:
+    """The image's size if OpenAI's schema has a name for it."""
+    size = f"{made.width}x{made.height}"
+    return size if size in _NAMED_SIZES else None
+
+
+def facts_of(made: ImageMade) -> dict[str, Any]:
+    """What an image was made with."""
+    names = ("width", "height", "seed", "steps", "guidance", "seconds")
+    return {name: getattr(made, name) for name in names}

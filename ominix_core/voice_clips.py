@@ -1,0 +1,49 @@
+"""Clips to imitate a voice from: what is wrong with them, and how they are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ominix_core.errors import OminixError
+
+SHORTEST, LONGEST = 3.0, 10.0
+"""Seconds: shorter tells too little of a voice, longer makes every request slower."""
+LARGEST_BYTES = 50_000_000
+QUIETEST = 0.02
+CLIPPED_SHARE = 0.001
+_FULL = 0.999
+
+
+class VoiceError(OminixError):
+    """A voice cannot be added, changed or used."""
+
+    code = "invalid_voice"
+
+
+def copy_clip(source: Path, target: Path) -> None:
+    """Write `source` as a mono WAV file. Raises VoiceError that says what is wrong with it."""
+    import numpy as np
+    import soundfile
+
+    try:
+        if source.stat().st_size > LARGEST_BYTES:
+            raise VoiceError(f"{source.name} is too large for a clip of {LONGEST:g} seconds.")
+        with soundfile.SoundFile(source) as file:
+            rate = file.samplerate
+            # Some formats do not tell how long they are, so that one sample more than wanted is asked for.
+            audio = file.read(int(LONGEST * rate) + 1, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise VoiceError(f"{source.name} cannot be read as audio: give a WAV, FLAC, MP3, OGG or AIFF file.") from error
+    if not np.isfinite(audio).all():
+        raise VoiceError(f"{source.name} holds samples that are no numbers.")
+    mono = audio.mean(axis=1)
+    seconds = len(mono) / rate
+    if not SHORTEST <= seconds <= LONGEST:
+        length = f"is {seconds:.1f} s long" if seconds < SHORTEST else f"is longer than {LONGEST:g} s"
+        raise VoiceError(f"{source.name} {length}. A clip of {SHORTEST:g} to {LONGEST:g} seconds is needed.")
+    peak = float(np.abs(mono).max())
+    if peak < QUIETEST:
+        raise VoiceError(f"{source.name} is almost silent. Record it louder.")
+    if float((np.abs(audio) >= _FULL).any(axis=1).mean()) > CLIPPED_SHARE:
+        raise VoiceError(f"{source.name} is distorted: it was recorded too loud. Record it a little quieter.")
+    soundfile.write(target, mono, rate, subtype="PCM_16", format="WAV")

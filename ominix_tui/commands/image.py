@@ -1,0 +1,155 @@
+"""The command that makes images: image."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ominix_core.errors import OminixError
+
+if TYPE_CHECKING:
+    from ominix_core.facade import HubFacade
+    from ominix_core.media import ImageMade, ImageRequest
+    from ominix_core.registry.entry import RegistryEntry
+
+IMAGES = "ImageGen"
+WIDEST_PICTURE = 80
+
+
+def image(
+    context: typer.Context,
+    prompt: Annotated[str, typer.Argument(help="What the image shows.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the PNG goes; image-SEED.png if left out.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="The image model; the one that is on this machine if left out.")] = "",
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels; the model's own if left out.")] = "",
+    steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="How strictly to follow the prompt.")] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="What the image shall not show.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Makes the image repeatable.")] = None,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=10, help="How many images.")] = 1,
+    source: Annotated[Path | None, typer.Option("--image", help="An image to start from.")] = None,
+    strength: Annotated[float | None, typer.Option(help="How far to leave that image, in 0..1.")] = None,
+) -> None:
+    """Make an image, save it as PNG, and show it in a terminal that can."""
+    from ominix_core.media import ImageRequest
+    from ominix_tui.commands.progress import follow
+    from ominix_tui.commands.session import chosen_server, open_hub_in_use
+
+    width, height = _parsed(size)
+    request = ImageRequest(
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        width=width,
+        height=height,
+        steps=steps,
+        guidance=guidance,
+        seed=seed,
+        count=count,
+        source=_read(source),
+        strength=strength,
+    )
+    with open_hub_in_use(chosen_server(context)) as hub:
+        entry = _choose(hub, model)
+        follow(hub, entry.id, hub.load(entry.id))
+        made = _make(hub, entry, request)
+        for picture in made:
+            path = _path_for(output, picture)
+            _write(path, picture.png)
+            typer.echo(str(path))
+            facts = f"seed {picture.seed}, {picture.steps} steps, {picture.seconds:.1f} s"
+            typer.secho(facts, err=True, dim=sys.stderr.isatty())
+            if sys.stdout.isatty():
+                _show(hub, picture)
+
+
+def _parsed(size: str) -> tuple[int | None, int | None]:
+    if not size:
+        return None, None
+    width, cross, height = size.lower().partition("x")
+    if not (cross and width.isdecimal() and height.isdecimal()):
+        raise typer.BadParameter(
+            f"'{size}' is no size. Write it as WIDTHxHEIGHT, such as 512x512.", param_hint="--size"
+        )
+    return int(width), int(height)
+
+
+def _read(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OminixError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _choose(hub: HubFacade, name: str) -> RegistryEntry:
+    """The model of this name, or the first image model that is on this machine."""
+    if name:
+        entry = hub.resolve(name)
+        if entry.category != IMAGES:
+            raise OminixError(f"{entry.name} makes no images. `ominix list` shows which models do.")
+        return entry
+    entries = [entry for entry in hub.registry.entries if entry.category == IMAGES]
+    here = next((entry for entry in entries if hub.downloaded(entry.id)), None)
+    if here is None:
+        known = next((f" Get one first: ominix pull {entry.id}" for entry in entries), "")
+        raise OminixError(f"There is no image model on this machine.{known}")
+    return here
+
+
+def _make(hub: HubFacade, entry: RegistryEntry, request: ImageRequest) -> list[ImageMade]:
+    from ominix_core.errors import RequestError
+    from ominix_core.generation import Failed
+    from ominix_core.media import ImageMade, ImageStep
+    from ominix_tui.commands.progress import steps_shown
+
+    made = []
+    with steps_shown(entry.name) as show:
+        for event in hub.generate(entry.id, request):
+            if isinstance(event, ImageStep):
+                show(event.step + event.index * event.steps, event.steps * request.count)
+            elif isinstance(event, ImageMade):
+                made.append(event)
+            elif isinstance(event, Failed):
+                raise RequestError(event.message, event.code)
+    return made
+
+
+def _path_for(output: Path | None, picture: ImageMade) -> Path:
+    """Where the picture goes; all but the first get a number."""
+    path = output or Path(f"image-{picture.seed - picture.index}.png")
+    return path if picture.index == 0 else path.with_stem(f"{path.stem}-{picture.index + 1}")
+
+
+def _write(path: Path, png: bytes) -> None:
+    try:
+        path.write_bytes(png)
+    except OSError as error:
+        raise OminixError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def _show(hub: HubFacade, picture: ImageMade) -> None:
+    """Draw the picture below what the terminal shows."""
+    from rich.console import Console
+    from rich.segment import Segments
+
+    from ominix_core.images import open_image
+    from ominix_tui import terminal_images
+    from ominix_tui.pictures import paint
+
+    terminal_images.prepare(hub.settings.images)
+    if terminal_images.mode() == "off":
+        return
+    console = Console()
+    columns, rows = min(console.width, WIDEST_PICTURE), max(1, min(console.height - 2, WIDEST_PICTURE // 2))
+    painted = paint(open_image(picture.png), columns, rows, terminal_images.mode())
+    if painted.sixels:
+        sys.stdout.write(f"{painted.sixels}\n")
+        return
+    for line in painted.lines:
+        console.print(Segments(line))

@@ -1,0 +1,247 @@
+"""The panel of a transcription model: an audio file, its language, the transcript with its times."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import ClassVar, cast
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal
+from textual.widgets import Button, Input, Label, Select, Static
+
+from ominix_core.errors import OminixError
+from ominix_core.media import Abilities, TranscriptionRequest
+from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded
+from ominix_core.transcript import SUFFIXES, Form, Transcript, render
+from ominix_tui.panels.base import ModelPanel
+from ominix_tui.text import one_line, printable
+from ominix_tui.widgets.file_picker import FilePicker
+from ominix_tui.widgets.path_field import AUDIO_SUFFIXES, PathField
+from ominix_tui.widgets.telling import telling
+from ominix_tui.widgets.transcript_view import TranscriptView
+
+AUTO = "auto"
+
+
+class ASRTranscriptionPanel(ModelPanel):
+    """Transcribe a file: Enter in the path begins, Escape stops."""
+
+    DEFAULT_CSS = """
+    ASRTranscriptionPanel {
+        #form { height: auto; }
+        #form Label.caption { width: 10; color: $text-muted; }
+        #file-row, #language-row, #keep { height: 1; }
+        #path { width: 1fr; }
+        #language { width: 1fr; max-width: 28; }
+        Input { background: $foreground 4%; }
+        Input:focus { background: $foreground 10%; background-tint: transparent; }
+        Horizontal:focus-within > .caption { color: $text-accent; }
+        Button { min-width: 0; padding: 0 1; margin-left: 1; }
+        .spring { width: 1fr; }
+        #problem { display: none; width: 1fr; color: $text-error; }
+        #transcript { height: 1fr; }
+        #keep { padding: 0 1; }
+        #keep Label { color: $text-muted; padding-left: 2; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+g", "transcribe", "Transcribe", id="asr.transcribe", tooltip="Write down what is said"),
+        Binding("escape", "stop", "Stop", id="asr.stop", tooltip="Stop listening; what is there stays"),
+        Binding("ctrl+o", "browse", "Browse", id="asr.browse", tooltip="Choose an audio file"),
+        Binding("ctrl+y", "copy", "Copy", id="asr.copy", tooltip="Copy the text to the clipboard"),
+        Binding("ctrl+s", "save('text')", "Save .txt", id="asr.save", tooltip="Save the text beside the audio"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        with Container(id="form", classes="box") as form:
+            form.border_title = "Audio"
+            with Horizontal(id="file-row"):
+                yield Label("File", classes="caption")
+                yield PathField("Path of an audio or video file; → completes it", AUDIO_SUFFIXES, id="path")
+                yield Button("Browse", compact=True, id="browse")
+            with Horizontal(id="language-row"):
+                yield Label("Language", classes="caption")
+                yield Select[str]([("Auto", AUTO)], value=AUTO, allow_blank=False, compact=True, id="language")
+                yield Static(classes="spring")
+                yield Button("▶ Transcribe", variant="primary", compact=True, id="transcribe")
+            yield Label(id="problem", markup=False)
+        yield TranscriptView(id="transcript", classes="box")
+        with Horizontal(id="keep"):
+            yield Button("Copy", compact=True, id="copy")
+            yield Label("Save")
+            for form_name, suffix in SUFFIXES.items():
+                yield Button(suffix, compact=True, id=f"save-{form_name}")
+
+    def on_mount(self) -> None:
+        self._source: Path | None = None
+        self._offer_languages(self.entry.defaults.get("languages") or ())
+        self._show_buttons()
+
+    # -- the protocol of panels ---------------------------------------------------------------------------------
+
+    @property
+    def holds_work(self) -> bool:
+        return self._view.running or bool(self._view.transcript.segments) or bool(self.query_one(PathField).value)
+
+    def show_state(self, state: ModelState) -> None:
+        self._view.show_hint(_hint(state))
+        self.query_one("#transcribe").disabled = not isinstance(state, Loaded)
+        if isinstance(state, Loaded) and (abilities := self.hub.abilities(self.entry.id)):
+            self._show_abilities(abilities)
+
+    def focus_first(self) -> None:
+        self.query_one(PathField).focus()
+
+    # -- the form -----------------------------------------------------------------------------------------------
+
+    def _show_abilities(self, abilities: Abilities) -> None:
+        listed = self.entry.defaults.get("languages") or abilities.languages
+        self._offer_languages(listed if "language" in abilities.options else ())
+
+    def _offer_languages(self, languages: tuple[str, ...] | list[str]) -> None:
+        select = self.query_one("#language", Select)
+        chosen = select.value
+        offered = [language for language in languages if language != AUTO]
+        select.set_options([("Auto", AUTO), *((one_line(name).title(), name) for name in offered)])
+        if chosen in offered:
+            select.value = chosen
+        self.query_one("#language-row > .caption").visible = select.visible = bool(offered)
+
+    @on(Input.Changed)
+    def _on_edit(self) -> None:
+        self._show_problem(None)
+
+    @on(Input.Submitted)
+    def _on_submit(self) -> None:
+        self.action_transcribe()
+
+    @on(Button.Pressed)
+    def _on_button(self, event: Button.Pressed) -> None:
+        name, _, form = (event.button.id or "").partition("-")
+        match name:
+            case "browse":
+                self.action_browse()
+            case "transcribe" if self._view.running:
+                self.action_stop()
+            case "transcribe":
+                self.action_transcribe()
+            case "copy":
+                self.action_copy()
+            case "save":
+                self.action_save(form)
+
+    @work(group="browse")
+    async def action_browse(self) -> None:
+        field = self.query_one(PathField)
+        typed = field.path
+        start = next(
+            (path for path in (typed, typed and typed.parent) if path is not None and path.is_dir()), Path.cwd()
+        )
+        chosen = await self.app.push_screen_wait(FilePicker("Audio file", AUDIO_SUFFIXES, start))
+        if chosen is not None:
+            field.value = str(chosen)
+            field.focus()
+
+    def _show_problem(self, problem: str | None) -> None:
+        label = self.query_one("#problem", Label)
+        label.update(printable(problem or ""))
+        label.display = problem is not None
+
+    # -- the transcript -----------------------------------------------------------------------------------------
+
+    @property
+    def _view(self) -> TranscriptView:
+        return self.query_one(TranscriptView)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        match action:
+            case "transcribe" | "stop":
+                return self._view.running == (action == "stop")
+            case "copy" | "save":
+                return bool(self._view.transcript.segments)
+        return True
+
+    def action_transcribe(self) -> None:
+        if self._view.running:
+            return
+        path = self.query_one(PathField).path
+        if path is None:
+            self._show_problem("Choose an audio file first.")
+            self.query_one(PathField).focus()
+            return
+        chosen = cast("str", self.query_one("#language", Select).value)
+        request = TranscriptionRequest(path=str(path), language=None if chosen == AUTO else chosen)
+        try:
+            generation = self.hub.generate(self.entry.id, request)
+        except OminixError as error:
+            self._show_problem(str(error))
+            return
+        self._show_problem(None)
+        self._source = path
+        self._view.follow(generation)
+        self._show_buttons()
+
+    def action_stop(self) -> None:
+        self._view.stop()
+
+    @on(TranscriptView.Ended)
+    def _on_ended(self) -> None:
+        self._show_buttons()
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(self._view.transcript.text)
+        self.notify("The text is copied.", title="Transcript", markup=False)
+
+    @work(group="save")
+    @telling
+    async def action_save(self, form: str) -> None:
+        if self._source is not None:
+            path = await asyncio.to_thread(_save, self._view.transcript, cast("Form", form), self._source)
+            self.notify(f"Saved {one_line(str(path))}", title="Transcript", markup=False)
+
+    def _show_buttons(self) -> None:
+        running, there = self._view.running, bool(self._view.transcript.segments)
+        button = self.query_one("#transcribe", Button)
+        button.label = "■ Stop" if running else "▶ Transcribe"
+        button.variant = "warning" if running else "primary"
+        for kept in self.query("#keep Button"):
+            kept.disabled = running or not there
+        self.refresh_bindings()
+
+
+def _save(transcript: Transcript, form: Form, source: Path) -> Path:
+    """Write the transcript beside its audio under a name that is free, and return where. Raises OminixError."""
+    content = render(transcript, form)
+    number = 1
+    while True:
+        path = source.with_name(f"{source.stem}{f' {number}' if number > 1 else ''}{SUFFIXES[form]}")
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(content)
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise OminixError(f"{path} cannot be written: {error.strerror}.") from error
+        else:
+            return path
+
+
+def _hint(state: ModelState) -> str:
+    match state:
+        case Loaded():
+            return "The transcript appears here."
+        case Loading():
+            return "The model is on its way into memory. You can choose a file already."
+        case Downloading():
+            return "The model is on its way to this machine. You can choose a file already."
+        case Downloaded():
+            return "Load the model to try it: press l in the list of models."
+        case NotDownloaded():
+            return "This model is not on this machine yet: press g in the list of models to get it."
+        case Error():
+            return "The model is not in memory; what happened is told above."
+        case _:
+            return ""

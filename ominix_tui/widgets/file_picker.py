@@ -1,0 +1,136 @@
+"""Asks for a file of this machine: a tree to walk, and a line to type or paste a path."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text, TextType
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import ModalScreen
+from textual.widgets import DirectoryTree, Input, Label
+from textual.widgets.directory_tree import DirEntry
+from textual.widgets.tree import TreeNode
+
+from ominix_tui.dropped_files import dropped_files
+from ominix_tui.text import one_line, printable
+from ominix_tui.widgets.dialog import CANCEL, DIALOG_CSS
+
+HINT = "Enter takes the file · Backspace goes one folder up · Escape cancels"
+
+
+class _Files(DirectoryTree):
+    """Folders, and the files of some kinds in them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("backspace", "go_up", "Up", id="files.up", tooltip="Go to the folder above"),
+        Binding("j", "cursor_down", "Down", id="files.down", tooltip="The next file", show=False),
+        Binding("k", "cursor_up", "Up", id="files.previous", tooltip="The file before", show=False),
+    ]
+
+    # Emoji are as wide as each terminal thinks.
+    ICON_NODE = "▸ "
+    ICON_NODE_EXPANDED = "▾ "
+    ICON_FILE = ""
+
+    def __init__(self, folder: Path, suffixes: frozenset[str]) -> None:
+        super().__init__(folder)
+        self._suffixes = suffixes
+
+    def process_label(self, label: TextType) -> Text:
+        return Text(one_line(str(label)))
+
+    def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
+        return [
+            path
+            for path in paths
+            if not path.name.startswith(".") and (path.suffix.lower() in self._suffixes or self._safe_is_dir(path))
+        ]
+
+    def action_go_up(self) -> None:
+        self.path = Path(self.path).parent
+
+
+class FilePicker(ModalScreen[Path | None]):
+    """The path of the file, or None if the user thinks better of it.
+
+    Args:
+        title: What is asked for.
+        suffixes: The files that are shown, such as {".png"}; a typed path may have any.
+        folder: Where to begin.
+        describe: Tells of a file what it is, in a line; called on a thread.
+    """
+
+    DEFAULT_CSS = f"""
+    FilePicker {{
+        {DIALOG_CSS}
+        & > Container {{ height: 80%; max-width: 100; }}
+        Input {{ background: $foreground 4%; }}
+        Input:focus {{ background: $foreground 10%; background-tint: transparent; }}
+        DirectoryTree {{ height: 1fr; background: transparent; }}
+        DirectoryTree:focus {{ background-tint: transparent; }}
+        DirectoryTree > .directory-tree--extension {{ text-style: none; }}
+        Label {{ width: 1fr; color: $text-muted; }}
+        #facts {{ height: 1; color: $text; }}
+        #facts.-wrong {{ color: $text-error; }}
+    }}
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [CANCEL]
+
+    def __init__(
+        self, title: str, suffixes: frozenset[str], folder: Path, describe: Callable[[Path], str] = lambda _: ""
+    ) -> None:
+        super().__init__()
+        self._title = title
+        self._suffixes = suffixes
+        self._folder = folder
+        self._describe = describe
+
+    def compose(self) -> ComposeResult:
+        with Container() as box:
+            box.border_title = self._title
+            yield Input(placeholder="Type or paste a path, or choose below", compact=True)
+            yield _Files(self._folder, self._suffixes)
+            yield Label(id="facts", markup=False)
+            yield Label(HINT, markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(_Files).focus()
+
+    @on(DirectoryTree.NodeHighlighted)
+    def _on_highlighted(self, event: DirectoryTree.NodeHighlighted[DirEntry]) -> None:
+        node: TreeNode[DirEntry] = event.node
+        if node.data is not None:
+            self._show_facts(node.data.path)
+
+    @work(exclusive=True)
+    async def _show_facts(self, path: Path) -> None:
+        is_file = path.suffix.lower() in self._suffixes
+        self._say(await asyncio.to_thread(self._describe, path) if is_file else "")
+
+    def _say(self, text: str, *, wrong: bool = False) -> None:
+        label = self.query_one("#facts", Label)
+        label.set_class(wrong, "-wrong")
+        label.update(one_line(printable(text)))
+
+    @on(DirectoryTree.FileSelected)
+    def _on_file(self, event: DirectoryTree.FileSelected) -> None:
+        self.dismiss(event.path)
+
+    @on(Input.Submitted)
+    def _on_typed(self, event: Input.Submitted) -> None:
+        typed = event.value.strip()
+        path = Path(typed).expanduser()
+        if typed and path.is_dir():
+            self.query_one(_Files).path = path
+        elif path.is_file():
+            self.dismiss(path.absolute())
+        elif files := dropped_files(typed):
+            self.dismiss(files[0])
+        else:
+            self._say(f"There is no file {typed or 'without a name'}.", wrong=True)

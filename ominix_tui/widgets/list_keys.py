@@ -1,0 +1,96 @@
+"""The keys that move through lists, beside the arrows."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import ListView, OptionList
+
+
+def _keys(**actions: tuple[str, str, str]) -> list[BindingType]:
+    return [
+        Binding(key, action, name.capitalize(), id=f"list.{name}", tooltip=tip, show=False)
+        for name, (key, action, tip) in actions.items()
+    ]
+
+
+LIST_KEYS = _keys(
+    down=("j,n", "cursor_down", "The next line"),
+    up=("k,N", "cursor_up", "The line before"),
+    first=("g,home", "first", "The first line"),
+    last=("G,end", "last", "The last line"),
+    page_down=("ctrl+d,pagedown", "page_down", "A page further"),
+    page_up=("ctrl+u,pageup", "page_up", "A page back"),
+)
+
+SCROLL_KEYS = _keys(
+    down=("j,n", "scroll_down", "A line down"),
+    up=("k,N", "scroll_up", "A line up"),
+    first=("g,home", "scroll_home", "To the top"),
+    last=("G,end", "scroll_end", "To the end"),
+    page_down=("ctrl+d,pagedown", "page_down", "A page further"),
+    page_up=("ctrl+u,pageup", "page_up", "A page back"),
+)
+
+
+class Lines(OptionList):
+    """A list of lines that is also moved through by vim's keys, and looks as the program's lists do."""
+
+    DEFAULT_CSS = """
+    Lines {
+        background: transparent;
+        border: none;
+        padding: 0;
+        scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
+        text-wrap: nowrap;
+        text-overflow: ellipsis;
+        &:focus { border: none; background-tint: transparent 0%; }
+        & > .option-list--option-highlighted { background: $foreground 12%; text-style: none; color: $foreground; }
+        &:focus > .option-list--option-highlighted { background: $primary 40%; color: $text; text-style: bold; }
+        & > .option-list--option-disabled { color: $text-primary; text-style: bold; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = LIST_KEYS
+
+
+class Rows(ListView):
+    """A list of widgets with the same keys and looks."""
+
+    DEFAULT_CSS = """
+    Rows {
+        background: transparent;
+        scrollbar-size-vertical: 1;
+        &:focus { background-tint: transparent 0%; }
+        & > ListItem { background: transparent; height: auto; }
+        & > ListItem.-highlight { background: $foreground 12%; color: $foreground; text-style: none; }
+        &:focus > ListItem.-highlight { background: $primary 30%; color: $foreground; text-style: none; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = LIST_KEYS
+
+    def action_first(self) -> None:
+        self.index = 0
+
+    def action_last(self) -> None:
+        self.index = len(self) - 1
+
+    def action_page_down(self) -> None:
+        self._move_page(1)
+
+    def action_page_up(self) -> None:
+        self._move_page(-1)
+
+    def _move_page(self, pages: int) -> None:
+        if self.index is not None and len(self):
+            tallest = max(child.outer_size.height for child in self.children) or 1
+            rows = max(self.size.height // tallest, 1) * pages
+            self.index = min(max(self.index + rows, 0), len(self) - 1)
+
+
+class Reading(VerticalScroll):
+    """Text to scroll through with the same keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = SCROLL_KEYS

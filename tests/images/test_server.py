@@ -1,0 +1,239 @@
+"""Images over HTTP: the official client, OpenAI's schema, streams, URLs, forms, and clients that leave."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from PIL import Image
+
+from ominix_core.hub import Hub
+from ominix_core.server.keys import KeyStore
+from ominix_core.server.made_images import SECONDS_KEPT
+from ominix_core.server.run import ApiServer
+from ominix_core.server.schemas.base import ApiRequest
+from ominix_core.server.schemas.image_generation import ImageEditRequest
+from ominix_core.server.schemas.image_generation import ImageRequest as ImageBody
+from tests.images.test_engine import one, picture
+from tests.server.conftest import api_server, running, wait_until
+from tests.server.openai_schema import assert_conforms, request_parameters
+
+FOX: Any = {"model": "flux", "prompt": "a red fox", "size": "64x64", "extra_body": {"seed": 5}}
+BODY: Any = {"model": "flux", "prompt": "a red fox", "size": "64x64", "seed": 5, "steps": 2}
+
+
+@pytest.fixture
+def server(image_hub: Hub) -> Iterator[ApiServer]:
+    """A server with "flux" loaded."""
+    image_hub.load("flux").result(60)
+    with running(api_server(image_hub)) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: ApiServer) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def http(server: ApiServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client:
+        yield client
+
+
+def decoded(data: str | None) -> bytes:
+    png = base64.b64decode(data or "")
+    assert Image.open(io.BytesIO(png)).format == "PNG"
+    return png
+
+
+class TestGenerations:
+    def test_the_seed_gives_the_image_that_the_hub_makes(self, client: openai.OpenAI, image_hub: Hub) -> None:
+        answer = client.images.generate(**FOX)
+        (image,) = answer.data or []
+        assert decoded(image.b64_json) == one(image_hub).png
+        assert (image.seed, image.width, image.steps, image.guidance) == (5, 64, 2, 1.0)  # type: ignore[attr-defined]
+
+    def test_several(self, client: openai.OpenAI) -> None:
+        answer = client.images.generate(**FOX, n=2)
+        first, second = answer.data or []
+        assert decoded(first.b64_json) != decoded(second.b64_json)
+        assert second.seed == 6  # type: ignore[attr-defined]
+
+    def test_a_url_holds_for_an_hour_and_cannot_be_guessed(
+        self, client: openai.OpenAI, http: httpx.Client, image_hub: Hub
+    ) -> None:
+        (image,) = client.images.generate(**FOX, response_format="url").data or []
+        assert image.url is not None
+        answer = httpx.get(image.url)
+        assert answer.headers["content-type"] == "image/png"
+        assert answer.content == one(image_hub).png
+        (kept,) = image_hub.home.served_images.iterdir()
+        assert kept.stat().st_mode & 0o777 == 0o600
+        old = time.time() - SECONDS_KEPT - 1
+        os.utime(kept, (old, old))
+        assert httpx.get(image.url).status_code == 404
+        client.images.generate(**FOX, response_format="url")
+        assert kept not in set(image_hub.home.served_images.iterdir())
+        for name in ("x.png", "..%2F..%2Fconfig.toml", f"{'a' * 32}.png"):
+            assert http.get(f"/v1/images/made/{name}").status_code == 404
+
+    def test_only_the_file_itself_needs_no_key(self, image_hub: Hub, server: ApiServer, client: openai.OpenAI) -> None:
+        (image,) = client.images.generate(**FOX, response_format="url").data or []
+        KeyStore(image_hub.home.api_keys).create("somebody", ("use",))
+        assert image.url is not None
+        wait_until(lambda: httpx.post(f"{server.url}/v1/images/generations", json=BODY).status_code == 401)
+        assert httpx.get(image.url).status_code == 200
+
+    def test_the_answer_conforms(self, http: httpx.Client) -> None:
+        body = BODY | {"response_format": "b64_json", "user": "me", "n": 2}
+        assert_conforms(body, "CreateImageRequest")
+        assert_conforms(http.post("/v1/images/generations", json=body).json(), "ImagesResponse")
+
+    @pytest.mark.parametrize(
+        ("wrong", "code", "param"),
+        [
+            ({"prompt": ""}, "invalid_value", "prompt"),
+            ({"n": 11}, "invalid_value", "n"),
+            ({"size": "large"}, "invalid_value", "size"),
+            ({"size": "64x63"}, "invalid_input", None),
+            ({"size": "99999x99999"}, "invalid_input", None),
+            ({"quality": "hd"}, "unsupported_parameter", "quality"),
+            ({"style": "vivid"}, "unsupported_parameter", "style"),
+            ({"background": "transparent"}, "unsupported_parameter", "background"),
+            ({"output_format": "webp"}, "unsupported_parameter", "output_format"),
+            ({"guidance": 7.5}, "unsupported_option", None),
+            ({"negative_prompt": "blurry"}, "unsupported_option", None),
+            ({"cfg": 1}, "unsupported_parameter", "cfg"),
+            ({"seed": -1}, "invalid_value", "seed"),
+        ],
+    )
+    def test_what_is_not_supported_is_refused_by_name(
+        self, http: httpx.Client, wrong: dict[str, Any], code: str, param: str | None
+    ) -> None:
+        answer = http.post("/v1/images/generations", json=BODY | wrong)
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert (error["code"], error["param"]) == (code, param)
+
+    def test_without_an_image_model(self, image_hub: Hub) -> None:
+        with running(api_server(image_hub)) as server:
+            answer = httpx.post(f"{server.url}/v1/images/generations", json=BODY | {"model": ""})
+        assert answer.status_code == 503
+        assert "No image model is loaded" in answer.json()["error"]["message"]
+
+    @pytest.mark.parametrize(
+        ("schema", "kind"), [("CreateImageRequest", ImageBody), ("CreateImageEditRequest", ImageEditRequest)]
+    )
+    def test_every_published_parameter_is_taken_or_known(self, schema: str, kind: type[ApiRequest]) -> None:
+        assert request_parameters(schema) - set(kind.model_fields) - set(kind.neutral) == (
+            {"image", "mask"} if kind is ImageEditRequest else set()
+        )
+
+
+class TestStreams:
+    def test_partial_images_and_the_image(self, client: openai.OpenAI, image_hub: Hub) -> None:
+        stream = client.images.generate(**FOX | {"extra_body": {"seed": 5, "steps": 6}}, stream=True, partial_images=2)
+        events = list(stream)
+        assert [event.type for event in events] == [
+            *["image_generation.partial_image"] * 2,
+            "image_generation.completed",
+        ]
+        assert [event.partial_image_index for event in events[:2]] == [0, 1]  # type: ignore[union-attr]
+        for event in events:
+            decoded(event.b64_json)
+        assert decoded(events[-1].b64_json) == one(image_hub, steps=6).png
+
+    def test_events_conform(self, http: httpx.Client) -> None:
+        answer = http.post("/v1/images/generations", json=BODY | {"stream": True, "partial_images": 1, "steps": 3})
+        events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+        assert_conforms(events[0], "ImageGenPartialImageEvent")
+        assert_conforms(events[-1], "ImageGenCompletedEvent")
+        assert len(events) == 2
+
+    def test_a_bad_request_is_refused_with_its_status(self, http: httpx.Client) -> None:
+        answer = http.post("/v1/images/generations", json=BODY | {"stream": True, "guidance": 3})
+        assert answer.status_code == 400
+
+    def test_a_client_that_leaves_frees_the_model(self, http: httpx.Client, image_hub: Hub, server: ApiServer) -> None:
+        for stream in (True, False):
+            left = threading.Event()
+
+            def leave(stream: bool = stream, left: threading.Event = left) -> None:
+                try:
+                    httpx.post(
+                        f"{server.url}/v1/images/generations",
+                        json=BODY | {"steps": 100, "n": 10, "stream": stream},
+                        timeout=1,
+                    )
+                except httpx.TimeoutException:
+                    left.set()
+
+            thread = threading.Thread(target=leave)
+            thread.start()
+            thread.join()
+            assert left.is_set() or stream
+            wait_until(lambda: http.get("/v1/requests").json()["data"] == [])
+            assert one(image_hub).width == 64
+
+
+class TestEdits:
+    def test_an_edit_by_the_official_client(self, client: openai.OpenAI, image_hub: Hub) -> None:
+        answer = client.images.edit(image=("in.png", picture()), **FOX)
+        (image,) = answer.data or []
+        assert decoded(image.b64_json) == one(image_hub, source=picture()).png
+        edited = client.images.edit(image=[("in.png", picture(color="orange"))], **FOX)
+        assert edited.data
+        assert decoded(edited.data[0].b64_json) != decoded(image.b64_json)
+
+    def test_a_stream_of_an_edit_conforms(self, http: httpx.Client) -> None:
+        form = {name: str(value) for name, value in BODY.items()} | {"stream": "true", "partial_images": "1"}
+        answer = http.post("/v1/images/edits", data=form, files={"image": ("in.png", picture())})
+        events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+        assert_conforms(events[0], "ImageEditPartialImageEvent")
+        assert_conforms(events[-1], "ImageEditCompletedEvent")
+
+    @pytest.mark.parametrize(
+        ("fields", "files", "code", "param"),
+        [
+            ({}, {}, "missing_required_parameter", "image"),
+            ({}, {"image": b"no image at all"}, "invalid_image", None),
+            ({}, {"image": b"<svg xmlns='http://www.w3.org/2000/svg'/>"}, "invalid_image", None),
+            ({}, {"image": picture()[:100]}, "invalid_image", None),
+            ({"n": "many"}, {"image": picture()}, "invalid_value", "n"),
+            ({}, {"image": picture(), "mask": picture()}, "unsupported_parameter", "mask"),
+            ({"input_fidelity": "high"}, {"image": picture()}, "unsupported_parameter", "input_fidelity"),
+        ],
+    )
+    def test_bad_forms_are_told(
+        self, http: httpx.Client, fields: dict[str, str], files: dict[str, bytes], code: str, param: str | None
+    ) -> None:
+        form = {name: str(value) for name, value in BODY.items()} | fields
+        parts = {name: (f"{name}.png", data) for name, data in files.items()} or {"other": ("", b"")}
+        answer = http.post("/v1/images/edits", data=form, files=parts)
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert (error["code"], error["param"]) == (code, param)
+
+    def test_json_is_no_form(self, http: httpx.Client) -> None:
+        answer = http.post("/v1/images/edits", json=BODY)
+        assert answer.json()["error"]["code"] == "invalid_body"
+
+    def test_only_one_image(self, client: openai.OpenAI) -> None:
+        with pytest.raises(openai.BadRequestError, match="Only one image"):
+            client.images.edit(image=[("a.png", picture()), ("b.png", picture())], **FOX)
+
+
+def test_the_documentation_shows_the_form(http: httpx.Client) -> None:
+    content = http.get("/openapi.json").json()["paths"]["/v1/images/edits"]["post"]["requestBody"]["content"]
+    assert {"image", "prompt", "strength"} <= set(content["multipart/form-data"]["schema"]["properties"])

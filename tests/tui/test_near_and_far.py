@@ -1,0 +1,141 @@
+"""The screen on a hub of another program, and what it leaves behind when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ominix_core.hub import Hub
+from ominix_core.paths import Home
+from ominix_core.remote.address import address_of, server_here
+from ominix_core.remote.hub import RemoteHub
+from ominix_core.server.run import ApiServer
+from ominix_core.settings import Settings
+from ominix_core.states import Downloaded, Loaded
+from ominix_tui.app import OminixApp
+from ominix_tui.widgets.quit_dialog import QuitDialog
+from tests.conftest import local_entry
+from tests.server.conftest import api_server, running
+from tests.tui.support import answer_of, screen_text, set_state, type_prompt, until, until_connected
+
+
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ominix_core.remote.watch.FIRST_DELAY", 0.1)
+    monkeypatch.setattr("ominix_core.remote.watch.LONGEST_DELAY", 0.5)
+
+
+@pytest.fixture
+def server(hub: Hub) -> Iterator[ApiServer]:
+    with running(api_server(hub)) as server:
+        yield server
+
+
+def told(app: OminixApp) -> list[str]:
+    """What the app has notified of."""
+    return [notification.message for notification in app._notifications]
+
+
+class TestFar:
+    async def test_a_load_and_an_answer(self, server: ApiServer, hub: Hub) -> None:
+        address = address_of(server.url)
+        app = OminixApp(lambda: RemoteHub(lambda: address), "tiny", load_initial=False)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until_connected(pilot)
+            assert f"Ominix on {address.name}" in screen_text(pilot)
+            await until(pilot, lambda: "free" in screen_text(pilot))
+            await pilot.press("l")
+            await until(pilot, lambda: isinstance(hub.state("tiny"), Loaded))
+            await until(pilot, lambda: "● Loaded" in screen_text(pilot))
+            await type_prompt("Hello")(pilot)
+            await pilot.press("enter")
+            await until(pilot, lambda: answer_of(pilot))
+            await until(pilot, lambda: "tokens" in screen_text(pilot))
+            await pilot.press("ctrl+q")
+            await until(pilot, lambda: not app.is_running)
+        assert isinstance(hub.state("tiny"), Loaded), "leaving a server is no reason to unload"
+
+    async def test_a_lost_line_is_told_until_it_is_back(self, hub: Hub, quick_retries: None) -> None:
+        urls: list[str] = []
+        app = OminixApp(lambda: RemoteHub(lambda: address_of(urls[-1])), "tiny", load_initial=False)
+        with running(api_server(hub)) as server:
+            urls.append(server.url)
+            async with app.run_test(size=(120, 40)) as pilot:
+                await until_connected(pilot)
+                server.stop()
+                await until(pilot, lambda: any("lost, trying again in" in text for text in told(app)))
+                assert f"✗ {address_of(urls[-1]).name} lost" in screen_text(pilot)
+                set_state(hub, "tiny-two", Loaded())
+                with running(api_server(hub)) as again:
+                    urls.append(again.url)
+                    await until(pilot, lambda: f"Connected to {address_of(again.url).name} again" in told(app))
+                    await until(pilot, lambda: f"Ominix on {address_of(again.url).name}" in screen_text(pilot))
+                    assert "1 loaded" in screen_text(pilot)
+
+
+class TestQuitting:
+    async def test_it_asks_only_when_models_would_be_lost(self, catalogue_app: OminixApp, catalogue_hub: Hub) -> None:
+        async with catalogue_app.run_test() as pilot:
+            await until_connected(pilot)
+            set_state(catalogue_hub, "qwen3-8b", Loaded())
+            await pilot.press("ctrl+q")
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
+            assert "Qwen3 8B is in memory." in screen_text(pilot)
+            await pilot.press("escape")
+            await until(pilot, lambda: not isinstance(pilot.app.screen, QuitDialog))
+            assert catalogue_app.is_running
+            await pilot.press("ctrl+q")
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
+            await pilot.press("j", "enter")
+            await until(pilot, lambda: not catalogue_app.is_running)
+        assert catalogue_app.handover is None
+
+    async def test_quitting_twice_does_not_wait_for_an_answer(
+        self, catalogue_app: OminixApp, catalogue_hub: Hub
+    ) -> None:
+        async with catalogue_app.run_test() as pilot:
+            await until_connected(pilot)
+            set_state(catalogue_hub, "qwen3-8b", Loaded())
+            await pilot.press("ctrl+q")
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
+            await pilot.press("ctrl+q")
+            await until(pilot, lambda: not catalogue_app.is_running)
+
+    async def test_a_server_that_cannot_start_loses_nothing(
+        self, catalogue_app: OminixApp, catalogue_hub: Hub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OMINIX_HOST", "192.0.2.1")
+        async with catalogue_app.run_test(size=(120, 40)) as pilot:
+            await until_connected(pilot)
+            set_state(catalogue_hub, "qwen3-8b", Loaded())
+            await pilot.press("ctrl+q")
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
+            await pilot.press("enter")
+            await until(pilot, lambda: any("The server could not be started." in text for text in told(catalogue_app)))
+            assert "Cannot listen on 192.0.2.1" in told(catalogue_app)[-1] or "API key" in told(catalogue_app)[-1]
+            assert catalogue_app.is_running
+
+    async def test_serving_goes_on_in_the_background(
+        self, home: Home, add_models: Callable[..., None], tiny_llm: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OMINIX_PORT", "0")
+        add_models(local_entry("tiny", tiny_llm))
+        hub = Hub(home, Settings(isolation="thread"))
+        app = OminixApp(lambda: hub, "tiny")
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: isinstance(hub.state("tiny"), Loaded))
+            await pilot.press("ctrl+q")
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
+            await pilot.press("enter")
+            await until(pilot, lambda: not app.is_running)
+        assert hub.state("tiny") == Downloaded()
+        assert app.handover is not None
+        try:
+            app.handover.finish()
+            with RemoteHub(lambda: server_here(home)) as server:
+                assert isinstance(server.state("tiny"), Loaded)
+        finally:
+            app.handover.process.terminate()
+            assert app.handover.process.wait(20) == 0
