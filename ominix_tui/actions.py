@@ -21,10 +21,15 @@ SCOPES: dict[str, tuple[str, ...]] = {
         "widgets.sidebar:SearchField",
         "widgets.choice_row:ChoiceRow",
     ),
-    "Language model": ("panels.llm_chat:LLMChatPanel", "widgets.prompt_area:PromptArea"),
+    "Language model": (
+        "panels.llm_chat:LLMChatPanel",
+        "widgets.prompt_area:PromptArea",
+        "widgets.response:Response",
+        "widgets.fold_line:FoldLine",
+    ),
     "Chat": (
         "screens.chat:ChatScreen",
-        "widgets.chat_list:Titles",
+        "widgets.titles:Titles",
         "widgets.chat_pane:ChatPane",
         "widgets.chat_transcript:ChatTranscript",
     ),
@@ -37,8 +42,8 @@ SCOPES: dict[str, tuple[str, ...]] = {
         "screens.jump:JumpScreen",
         "widgets.dialog:ConfirmDialog",
         "widgets.key_dialogs:SecretDialog",
-        "widgets.chat_dialogs:TextDialog",
-        "widgets.chat_dialogs:ModelDialog",
+        "widgets.dialogs:TextDialog",
+        "widgets.dialogs:ChoiceDialog",
     ),
 }
 """Where actions are declared, by the heading under which the help shows them."""

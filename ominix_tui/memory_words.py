@@ -33,8 +33,8 @@ def memory_words(hub: HubFacade, model_id: str, state: ModelState) -> MemoryWord
                 verdict = hub.weigh(model_id)
             except OminixError:
                 return None
-            told_already = isinstance(state, Error) and verdict is not None and not verdict.fits
-            return None if verdict is None or told_already else _judged(verdict)
+            told_already = isinstance(state, Error) and not verdict.fits
+            return None if told_already else _judged(verdict)
         case _:
             return None
 

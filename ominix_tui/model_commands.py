@@ -162,9 +162,8 @@ class ModelCommands:
             for model_id, name in names.items()
         }
         choices |= {"force": "Load anyway: the machine may slow down, or end the model", "": "Cancel"}
-        text = Content(one_line(str(refusal)))
-        if verdict is not None:
-            text = Content("\n").join([text, Content(), *_memory_lines(verdict, system, names)])
+        lines = [Content(one_line(str(refusal))), Content(), *_memory_lines(verdict, system, names)]
+        text = Content("\n").join(lines)
         return await self._ask(f"Not enough memory for {one_line(entry.name)}", text, choices)
 
     def _name_of(self, model_id: str) -> str:

@@ -109,8 +109,8 @@ def download_measure(state: Downloading) -> str:
     parts = [f"{file_size(state.done_bytes)} of {file_size(state.total_bytes) if state.total_bytes else '?'}"]
     if state.speed:
         parts.append(f"{file_size(state.speed)}/s")
-    if state.speed and state.total_bytes > state.done_bytes:
-        parts.append(f"{time_left((state.total_bytes - state.done_bytes) / state.speed)} left")
+    if state.eta:
+        parts.append(f"{time_left(state.eta)} left")
     return " · ".join(parts)
 
 
