@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
@@ -16,6 +17,8 @@ from ominix_core.generation import Failed, Request
 from ominix_core.media import SpeechRequest, TranscriptionRequest
 from ominix_core.remote.connection import Connection
 from ominix_core.stream import Generation
+
+logger = logging.getLogger(__name__)
 
 
 class RemoteAnswer:
@@ -36,6 +39,10 @@ class RemoteAnswer:
             raise HubConnectionError(f"{self._connection.address.name} broke off before the answer was complete.")
         except OminixError as error:
             self.generation.put(Failed(str(error), error.code))  # dropped if the answer has ended
+        except Exception:  # an answer that never ends would be worse than any reason
+            logger.exception("an answer of %s cannot be understood", self._connection.address.name)
+            message = f"What {self._connection.address.name} answers cannot be understood. Is it of this version?"
+            self.generation.put(Failed(message, "internal_error"))
         except asyncio.CancelledError:
             self.generation.put(Failed("Ominix has left the server.", HubConnectionError.code))
             raise

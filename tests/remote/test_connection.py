@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ominix_core.errors import AccessError, HubConnectionError, OminixError
@@ -109,6 +110,16 @@ class TestLoss:
                 urls.append(server.url)
                 events.until_state("tiny", lambda state: isinstance(state, Loaded))
                 events.until(lambda event: isinstance(event, ConnectionChanged) and not event.lost)
+
+    def test_an_answer_of_another_version_ends_all_the_same(
+        self, far: RemoteHub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        far.load("tiny").result(60)
+        strict = msgspec.json.Decoder(Finished).decode
+        monkeypatch.setattr("ominix_core.wire.decode_generation_event", strict)
+        (end,) = far.generate("tiny", ask("Hello", max_tokens=4))
+        assert isinstance(end, Failed)
+        assert "cannot be understood" in end.message
 
     def test_a_closed_hub_leaves_no_thread_and_ends_its_answers(self, far: RemoteHub, near: Hub) -> None:
         near.load("endless").result(60)

@@ -191,8 +191,10 @@ class TestOnATerminal:
         with start() as screen:
             screen.wait_for("Unload")
             processes = psutil.Process(screen.process.pid).children(recursive=True)
+            screen.output = b""
             screen.type(b"\x14")
             screen.wait_for("Conversations")
+            screen.wait_for("Send")
             screen.type(b"Hello out there\r")
             screen.wait_for("Stop")
             screen.vanish()

@@ -68,7 +68,7 @@ class TestFar:
                 await until_connected(pilot)
                 server.stop()
                 await until(pilot, lambda: any("lost, trying again in" in text for text in told(app)))
-                assert f"✗ {address_of(urls[-1]).name} lost" in screen_text(pilot)
+                await until(pilot, lambda: f"✗ {address_of(urls[-1]).name} lost" in screen_text(pilot))
                 set_state(hub, "tiny-two", Loaded())
                 with running(api_server(hub)) as again:
                     urls.append(again.url)
