@@ -19,8 +19,8 @@ from ominix_core.engines.decoding import Decoded
 from ominix_core.engines.loading import load_language_model
 from ominix_core.engines.pace import PrefillPace
 from ominix_core.engines.prefix_cache import CachedPrefix, PrefixCache
-from ominix_core.engines.prompt import Prompt, encode
-from ominix_core.engines.sampling import make_logits_processors, make_sampler
+from ominix_core.engines.prompt import Prompt, check_template_options, encode
+from ominix_core.engines.sampling import check_bias, make_logits_processors, make_sampler
 from ominix_core.engines.single import SingleStream
 from ominix_core.engines.thinking import thinking_budget
 from ominix_core.engines.tokens import TokenTexts
@@ -131,12 +131,14 @@ class ChatEngine:
         if not isinstance(request, TextRequest):
             raise RequestError("This model writes text; it takes conversations and prompts.", "wrong_kind_of_model")
         started = time.perf_counter()
+        check_template_options(request)
         prompt = self._encode(request)
         if request.max_tokens == 0:
             self._ended.append((request_id, Finished("length", Usage(len(prompt.tokens), 0, ttft=0.0, decode_tps=0.0))))
             return
         max_tokens = self._length_of(len(prompt.tokens), request.max_tokens)
         reserved = self._reserve(len(prompt.tokens) + max_tokens)
+        check_bias(request.sampling, len(self._tokenizer))
         processors = make_logits_processors(request.sampling)
         constraint = self._constraints.of(request, after_reasoning=prompt.opens_reasoning)
         budget = thinking_budget(self._tokenizer, request, thinking=prompt.opens_reasoning)

@@ -26,6 +26,33 @@ class Prompt:
     inputs: dict[str, Any] = field(default_factory=dict)
 
 
+_NOT_OPTIONS = frozenset(
+    [
+        "conversation",
+        "messages",
+        "tools",
+        "documents",
+        "chat_template",
+        "add_generation_prompt",
+        "continue_final_message",
+        "tokenize",
+        "padding",
+        "truncation",
+        "max_length",
+        "return_tensors",
+        "return_dict",
+        "return_assistant_tokens_mask",
+        "tokenizer_kwargs",
+    ]
+)
+
+
+def check_template_options(request: TextRequest) -> None:
+    """Raises RequestError for options that are not the template's but of what applies it, the template among them."""
+    if isinstance(request, ChatRequest) and (refused := sorted(_NOT_OPTIONS & request.template_options.keys())):
+        raise RequestError(f"'chat_template_kwargs' cannot set '{refused[0]}'.", "invalid_template_option")
+
+
 def encode(tokenizer: Any, request: TextRequest) -> Prompt:
     """Raises RequestError if the model has no chat template or its template refuses the conversation."""
     if isinstance(request, CompletionRequest):

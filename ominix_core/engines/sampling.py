@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ominix_core.errors import RequestError
 from ominix_core.generation import Sampling
 
 if TYPE_CHECKING:
@@ -40,6 +41,16 @@ def make_sampler(sampling: Sampling) -> Callable[[mx.array], mx.array]:
         return mx.random.categorical(logprobs / sampling.temperature, key=draw)
 
     return sample
+
+
+def check_bias(sampling: Sampling, vocabulary: int) -> None:
+    """Raises RequestError for a token that is beyond the vocabulary: MLX would write outside the logits."""
+    beyond = [token for token in sampling.logit_bias if not 0 <= token < vocabulary]
+    if beyond:
+        raise RequestError(
+            f"'logit_bias' names the token {beyond[0]}, but this model has {vocabulary:,} tokens.",
+            "invalid_logit_bias",
+        )
 
 
 def make_logits_processors(sampling: Sampling) -> list[Any]:

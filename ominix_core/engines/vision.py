@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from ominix_core.engines.base import LoadOptions, LoadReport
+from ominix_core.engines.batch import AT_ONCE
 from ominix_core.engines.chat import ChatEngine, Events
 from ominix_core.engines.constraint import ConstraintFactory
 from ominix_core.engines.prefix_cache import CachedPrefix, PrefixCache
@@ -43,7 +44,7 @@ class VisionEngine(ChatEngine):
         self._token_texts = TokenTexts(self._tokenizer)
         self._prefixes = PrefixCache(sys.maxsize if options.room is None else options.room)
         self._wired = _wired(loaded.model)
-        self.abilities = Abilities(images=self._most_images())
+        self.abilities = Abilities(images=self._most_images(), at_once=AT_ONCE)
         self._reset_batch()
 
     def _read_files(self, folder: Path, options: LoadOptions, report: LoadReport) -> VisionModel:

@@ -8,6 +8,7 @@ import uuid
 
 from fastapi import FastAPI, Request
 
+from ominix_core.errors import RequestError
 from ominix_core.generation import Failed, Finished
 from ominix_core.generation import Request as HubRequest
 from ominix_core.hub import Hub
@@ -132,6 +133,10 @@ class LiveRequests:
         try:
             generation = await asyncio.to_thread(self._hub.generate, live.entry.id, work.asked)
         except Exception as error:
+            if isinstance(error, OverflowError | UnicodeEncodeError):  # it cannot even be written down for the worker
+                error = RequestError(
+                    "The request holds a number of more than 64 bits, or half a character.", "invalid_value"
+                )
             refusal = public_error(error, self.app)
             work.refusal = refusal
             work.end(Failed(refusal.detail, refusal.code))

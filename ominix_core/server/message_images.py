@@ -13,6 +13,7 @@ from fastapi import Request
 
 from ominix_core.addresses import AddressError
 from ominix_core.hub import Hub
+from ominix_core.images import ImageError, check_image
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.errors import ApiError
 from ominix_core.server.live import while_connected
@@ -29,7 +30,7 @@ FETCH_SECONDS = 20.0
 async def receive_images(request: Request, hub: Hub, entry: RegistryEntry, images: Sequence[PlacedImage]) -> None:
     """Give every one of `images` its bytes. Nothing is fetched for a model that would not look at it.
 
-    Raises ApiError if the model takes no images or not so many, or one is too large or cannot be had.
+    Raises ApiError if the model takes no images or not so many, or one is too large, cannot be had, or is no image.
     """
     if not images:
         return
@@ -50,6 +51,15 @@ async def receive_images(request: Request, hub: Hub, entry: RegistryEntry, image
             there.append((param, image))
     if there:
         await while_connected(request, _fetch_all(there))
+    for place, image in images:
+        await _check(f"{place}.{image.field}", image.encoded)
+
+
+async def _check(param: str, encoded: bytes) -> None:
+    try:
+        await asyncio.to_thread(check_image, encoded)
+    except ImageError as error:
+        raise ApiError(400, f"'{param}': {error}", code=error.code, param=param) from error
 
 
 def _decode(param: str, data_url: str) -> bytes:

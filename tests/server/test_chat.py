@@ -217,6 +217,10 @@ def test_an_unsupported_parameter_is_refused_by_name(
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": 1.5}, "max_tokens"),
         ({"seed": 2**63}, "seed"),
+        ({"max_tokens": 10**30}, "max_tokens"),
+        ({"chat_template_kwargs": {"x": [{"y": -(10**30)}]}}, "chat_template_kwargs"),
+        ({"chat_template_kwargs": {"chat_template": "{{ 1 / 0 }}"}}, "chat_template_kwargs"),
+        ({"chat_template_kwargs": {"return_tensors": "pt"}}, "chat_template_kwargs"),
         ({"n": 0}, "n"),
         ({"n": 129}, "n"),
         ({"stream": "yes"}, "stream"),
@@ -249,9 +253,24 @@ def test_a_bad_value_is_refused_by_name(shared_http: httpx.Client, extra: dict[s
 
 def test_half_a_surrogate_pair_is_refused(shared_http: httpx.Client) -> None:
     body = '{"messages": [{"role": "user", "content": "\\ud83d"}]}'
-    response = shared_http.post("/v1/chat/completions", content=body, headers={"content-type": "application/json"})
+    schema = ', "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"a": "\\ud83d"}}}}'
+    asked = [
+        ("/v1/chat/completions", body, "messages[0].content"),
+        ("/v1/chat/completions", body.replace("\\ud83d", "x")[:-1] + schema, "response_format.json_schema.schema"),
+        ("/v1/responses", '{"input": "x", "metadata": {"a": "\\ud83d"}}', "metadata.a"),
+    ]
+    for path, text, param in asked:
+        response = shared_http.post(path, content=text, headers={"content-type": "application/json"})
+        assert response.status_code == 400
+        assert response.json()["error"]["param"] == param
+
+
+def test_a_bias_on_a_token_that_the_model_does_not_have(shared_http: httpx.Client) -> None:
+    """MLX itself would write outside its memory."""
+    body = {"model": "tiny", "messages": HELLO, "max_tokens": 1, "logit_bias": {"999999999": 1}}
+    response = shared_http.post("/v1/chat/completions", json=body)
     assert response.status_code == 400
-    assert response.json()["error"]["param"] == "messages[0].content"
+    assert response.json()["error"]["param"] == "logit_bias"
 
 
 def test_a_stop_string_is_not_part_of_the_answer(shared_client: openai.OpenAI) -> None:

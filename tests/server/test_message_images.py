@@ -1,6 +1,6 @@
 """Images in messages: how they come in, and what is refused on the way.
 
-The models here read text only, so the hub stands in for one that looks at images: it notes what it is given.
+Most of these tests are about what a model is given: its hub notes that, and a model that reads text answers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import base64
 import contextlib
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,13 @@ from PIL import Image
 from ominix_core.addresses import LOOPBACK_SWITCH
 from ominix_core.generation import ChatMessage, ChatRequest, Request
 from ominix_core.hub import Hub
+from ominix_core.paths import Home
+from ominix_core.settings import Settings
 from ominix_core.stream import Generation
+from tests.conftest import local_entry
 from tests.server.conftest import api_server, running
 from tests.support.fixture_hub import FaultKind, FixtureHub
+from tests.support.tiny_vision_models import make_tiny_vlm
 
 CAN_TAKE = 3
 
@@ -130,10 +134,22 @@ def test_from_an_address(http: httpx.Client, seen: list[ChatMessage], site: Fixt
 
 
 def test_a_few_large_images_fit_into_a_request(http: httpx.Client, seen: list[ChatMessage]) -> None:
-    large = "data:image/png;base64," + "A" * 13_333_332
-    response = http.post("/v1/chat/completions", json=chat(large, large, large))
+    large = png() + bytes(10_000_000)
+    response = http.post("/v1/chat/completions", json=chat(*[data_url(large)] * 3))
     assert response.status_code == 200, response.text
-    assert [len(image) for image in seen[0].images] == [9_999_999] * 3
+    assert [len(image) for image in seen[0].images] == [len(large)] * 3
+
+
+def test_a_model_that_sees_reads_them(home: Home, add_models: Callable[..., None], tmp_path: Path) -> None:
+    runtime = {"engine": "mlx-vlm", "memory_gb": 0.1}
+    add_models(local_entry("seer", make_tiny_vlm(tmp_path / "seer"), category="VLM", runtime=runtime))
+    with Hub(home, Settings(isolation="thread")) as hub, running(api_server(hub)) as server:
+        hub.load("seer").result(60)
+        with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as http:
+            bodies = [chat(*urls, model="seer", max_tokens=4, n=2) for urls in ([], [data_url(png())])]
+            answers = [http.post("/v1/chat/completions", json=body).json() for body in bodies]
+    assert [len(answer["choices"]) for answer in answers] == [2, 2]
+    assert answers[1]["usage"]["prompt_tokens"] > answers[0]["usage"]["prompt_tokens"]
 
 
 # -- what does not ----------------------------------------------------------------------------------------------
@@ -232,6 +248,12 @@ def test_what_is_no_image_is_refused_by_name(
 def test_more_images_than_the_model_can_look_at(http: httpx.Client, seen: list[ChatMessage]) -> None:
     response = http.post("/v1/chat/completions", json=chat(*[data_url(png())] * (CAN_TAKE + 1)))
     assert error_of(response) == (400, "too_many_images", "messages[0].content[4].image_url")
+
+
+def test_what_is_no_picture(http: httpx.Client, seen: list[ChatMessage]) -> None:
+    response = http.post("/v1/chat/completions", json=chat(data_url(b"<svg></svg>")))
+    assert error_of(response) == (400, "invalid_image", "messages[0].content[1].image_url.url")
+    assert "SVG" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("text", ["AAA", "AA=A", "A\nAA", "Ä"])

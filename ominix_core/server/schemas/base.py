@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
 def _valid_unicode(text: str) -> str:
@@ -18,6 +18,29 @@ def _valid_unicode(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_valid_unicode)]
 """Text that a tokenizer can take; JSON escapes can also spell what is no text."""
+
+INT64 = 2**63
+
+
+def _fit_to_travel(value: dict[str, Any]) -> dict[str, Any]:
+    pending: list[Any] = [value]
+    while pending:
+        match pending.pop():
+            case str() as text:
+                _valid_unicode(text)
+            case int() as number if not -INT64 <= number < INT64:
+                raise ValueError("holds a number of more than 64 bits")
+            case list() as items:
+                pending += items
+            case dict() as fields:
+                pending += [*fields, *fields.values()]
+    return value
+
+
+Json = Annotated[dict[str, Any], AfterValidator(_fit_to_travel)]
+"""Any JSON object that can be passed on, which JSON itself does not ensure."""
+
+Count = Annotated[int, Field(ge=1, lt=INT64)]
 
 Neutral = Mapping[str, tuple[Any, ...]]
 

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from ominix_core.generation import ChatMessage, ChatRequest, Role, ToolCall
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.schemas.base import ApiRequest, Neutral, Text
+from ominix_core.server.schemas.base import ApiRequest, Count, Json, Neutral, Text
 from ominix_core.server.schemas.images import ImageUrl, PlacedImage
 from ominix_core.server.schemas.sampling import PenalizedRequest, ResponseFormat, grammar, repeated
 
@@ -97,7 +97,7 @@ class Function(ApiRequest):
 
     name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
     description: Text | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: Json | None = None
     strict: bool | None = None
 
 
@@ -160,15 +160,15 @@ class ChatCompletionRequest(PenalizedRequest):
 
     messages: list[Message] = Field(min_length=1)
     n: int = Field(1, ge=1, le=128)
-    max_completion_tokens: int | None = Field(default=None, ge=1)
-    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: Count | None = None
+    max_tokens: Count | None = None
     logprobs: bool = False
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     response_format: ResponseFormat | None = None
     tools: list[Tool] = Field([], max_length=128)
     tool_choice: Annotated[ToolChoice, BeforeValidator(_as_choice, str | ToolChoice)] = ToolChoice(type="auto")
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
-    chat_template_kwargs: dict[str, Any] = Field(default={})
+    chat_template_kwargs: Json = Field(default={})
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     metadata: dict[str, str] | None = None

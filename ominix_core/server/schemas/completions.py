@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from ominix_core.generation import CompletionRequest as HubCompletionRequest
 from ominix_core.generation import TokenLogprob
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.schemas.base import ApiObject, Neutral, Text
+from ominix_core.server.schemas.base import ApiObject, Count, Neutral, Text
 from ominix_core.server.schemas.chat import StreamOptions
 from ominix_core.server.schemas.chat_answers import Usage
 from ominix_core.server.schemas.sampling import PenalizedRequest, repeated
@@ -30,7 +30,7 @@ class CompletionRequest(PenalizedRequest):
 
     prompt: Prompts
     n: int = Field(1, ge=1, le=128)
-    max_tokens: int = Field(16, ge=1)
+    max_tokens: Count = 16
     logprobs: int | None = Field(default=None, ge=0, le=5)
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from ominix_core.generation import ChatMessage, ChatRequest, ToolCall
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.schemas.base import ApiRequest, Neutral, Text
+from ominix_core.server.schemas.base import ApiRequest, Count, Json, Neutral, Text
 from ominix_core.server.schemas.images import Base64Source, PlacedImage, UrlSource
 from ominix_core.server.schemas.sampling import SampledRequest
 
@@ -45,7 +45,7 @@ class ToolUseBlock(Block):
     type: Literal["tool_use"]
     id: Text
     name: Text
-    input: dict[str, Any]
+    input: Json
 
 
 def _as_text_blocks(content: Any) -> Any:
@@ -132,7 +132,7 @@ class ToolParam(Block):
 
     name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,128}$")
     description: Text = ""
-    input_schema: dict[str, Any]
+    input_schema: Json
     strict: bool = False
 
     def to_hub(self) -> dict[str, Any]:
@@ -163,7 +163,7 @@ class Thinking(ApiRequest):
     neutral: ClassVar[Neutral] = {"display": ("summarized",)}
 
     type: Literal["enabled", "disabled", "adaptive"]
-    budget_tokens: int | None = Field(default=None, ge=1)
+    budget_tokens: Count | None = None
 
     @model_validator(mode="after")
     def _only_thinkers_have_a_budget(self) -> Thinking:
@@ -235,7 +235,7 @@ class MessageRequest(CountTokensRequest):
         "service_tier": ("auto", "standard_only"),
     }
 
-    max_tokens: int = Field(ge=1)
+    max_tokens: Count
     stop_sequences: list[Annotated[Text, Field(min_length=1)]] = Field(default=[], max_length=16)
     stream: bool = False
     metadata: dict[str, str | None] | None = None

@@ -18,7 +18,7 @@ from pydantic import (
 
 from ominix_core.generation import ChatMessage, ChatRequest, Grammar, Role, ToolCall
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.schemas.base import ApiRequest, Neutral, Text
+from ominix_core.server.schemas.base import ApiRequest, Count, Json, Neutral, Text
 from ominix_core.server.schemas.chat import reasoning_options
 from ominix_core.server.schemas.images import InputImage, PlacedImage
 from ominix_core.server.schemas.sampling import JsonObjectFormat, JsonSchema, SampledRequest, TextFormat, grammar
@@ -47,7 +47,7 @@ Parts = Annotated[list[Part], BeforeValidator(_as_texts, str | list[Part])]
 class _Item(ApiRequest):
     """What came out of a response may go into the next as it is; ids and states mean nothing then."""
 
-    id: str | None = None
+    id: Text | None = None
     status: Literal["in_progress", "completed", "incomplete"] | None = None
 
 
@@ -92,8 +92,8 @@ class ReasoningItem(_Item):
     """A thought of the model; it is not shown to it again."""
 
     type: Literal["reasoning"]
-    summary: list[dict[str, Any]] = Field(default=[])
-    content: list[dict[str, Any]] = Field(default=[])
+    summary: list[Json] = Field(default=[])
+    content: list[Json] = Field(default=[])
     encrypted_content: str | None = None
 
 
@@ -122,7 +122,7 @@ class FunctionTool(ApiRequest):
     type: Literal["function"]
     name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
     description: Text | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: Json | None = None
     strict: bool | None = None
 
     def to_hub(self) -> dict[str, Any]:
@@ -247,13 +247,13 @@ class ResponseRequest(ResponseInput, SampledRequest):
         "stream_options": ({}, {"include_obfuscation": False}),
     }
 
-    max_output_tokens: int | None = Field(default=None, ge=1)
+    max_output_tokens: Count | None = None
     top_logprobs: int = Field(0, ge=0, le=20)
     include: list[Literal["message.output_text.logprobs", "reasoning.encrypted_content"]] = Field(default=[])
     store: bool = True
     stream: bool = False
-    metadata: dict[str, str] = Field(default={}, max_length=16)
-    user: str | None = None
+    metadata: dict[Text, Text] = Field(default={}, max_length=16)
+    user: Text | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from ominix_core.generation import Grammar, Sampling, TextRequest
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.schemas.base import ApiRequest, Text
-
-INT64 = 2**63
+from ominix_core.server.schemas.base import INT64, ApiRequest, Json, Text
 
 StopStrings = Annotated[
     list[Annotated[Text, Field(min_length=1)]],
@@ -32,7 +30,7 @@ class SampledRequest(ApiRequest):
     model: str = ""
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
-    top_k: int | None = Field(default=None, ge=0)
+    top_k: int | None = Field(default=None, ge=0, lt=INT64)
     min_p: float | None = Field(default=None, ge=0, le=1)
     repetition_penalty: float | None = Field(default=None, ge=0.1, le=10)
 
@@ -87,9 +85,9 @@ def repeated(request: _T, times: int) -> list[_T]:
 class JsonSchema(ApiRequest):
     """A named JSON schema. Answers keep to it whether or not it is `strict`."""
 
-    name: str
-    description: str | None = None
-    schema_: dict[str, Any] = Field({}, alias="schema")
+    name: Text
+    description: Text | None = None
+    schema_: Json = Field({}, alias="schema")
     strict: bool = False
 
     def grammar(self) -> Grammar:
