@@ -46,9 +46,11 @@ def vision_hub(home: Home, tiny_vlm: Path) -> Iterator[Hub]:
     """A hub with the model "seer", on a machine that is the same everywhere."""
     runtime = {"engine": "mlx-vlm", "parameters": "0.1M", "quantization": "float32", "memory_gb": 0.1, "context": 4096}
     entry = RegistryEntry.model_validate(local_entry("seer", tiny_vlm, **VLM, runtime=runtime))
-    system = System(Machine(32_000_000_000, 20_400_000_000), {}, 1_000_000_000_000, 412_000_000_000, "balanced")
+    machine = Machine(32_000_000_000, 20_400_000_000)
+    system = System(machine, {}, 1_000_000_000_000, 412_000_000_000, "balanced")
     with Hub(home, Settings(isolation="thread"), Registry([entry])) as hub:
         hub.system = lambda: system  # type: ignore[method-assign]
+        hub._guard.read_machine = lambda: machine
         yield hub
 
 
