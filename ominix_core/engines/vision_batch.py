@@ -6,7 +6,6 @@ prompts are here. It is used as a `Batch` is, so the engines treat both alike.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import logging
 import sys
@@ -21,9 +20,6 @@ from ominix_core.engines.vision_reading import Reader, Sequence
 from ominix_core.generation import FinishReason
 
 logger = logging.getLogger(__name__)
-
-# What a language model wants again with every token, because it does not keep it in its KV cache.
-_CARRIED = ("cross_attention_states", "encoder_outputs")
 
 
 class _Samplers:
@@ -173,9 +169,8 @@ class VisionBatch:
         self._samplers.of[sequence.uid] = sequence.sampler
         self._samplers.uids = [sequence.uid]
         first = self._samplers(logits - mx.logsumexp(logits, axis=-1, keepdims=True))
-        carried = {name: value for name in _CARRIED if (value := getattr(output, name, None)) is not None}
         batch = GenerationBatch(
-            model=functools.partial(self._model.language_model, **carried) if carried else self._model,
+            model=self._model,
             uids=[sequence.uid],
             inputs=first,
             prompt_cache=sequence.cache,
@@ -191,17 +186,14 @@ class VisionBatch:
         mx.clear_cache()
         sequence.embeddings, sequence.extras = None, {}
         self._decoding[sequence.uid] = sequence
-        self._join(batch, mergeable=not carried)
+        self._join(batch)
 
-    def _join(self, batch: Any, *, mergeable: bool) -> None:
-        if not mergeable or not all(_can_batch(part) for part in batch.prompt_cache):
+    def _join(self, batch: Any) -> None:
+        mates = [other for other in self._batches if _can_batch(batch) and _can_batch(other)]
+        if mates:
+            mates[0].extend(batch)
+        else:
             self._batches.append(batch)
-            return
-        for other in self._batches:
-            if all(_can_batch(part) for part in other.prompt_cache):
-                other.extend(batch)
-                return
-        self._batches.append(batch)
 
     # -- answers ------------------------------------------------------------------------------------------------
 
@@ -242,8 +234,9 @@ class VisionBatch:
         self._decoding.clear()
 
 
-def _can_batch(cache: Any) -> bool:
-    return _is_batched(cache) or hasattr(type(cache), "merge")
+def _can_batch(batch: Any) -> bool:
+    """Whether the KV caches of this batch can be put beside those of another."""
+    return all(_is_batched(part) or hasattr(type(part), "merge") for part in batch.prompt_cache)
 
 
 def _is_batched(cache: Any) -> bool:
@@ -252,6 +245,10 @@ def _is_batched(cache: Any) -> bool:
 
 def _row_of(batch: Any, row: int) -> list[Any]:
     """The KV cache of one request of the batch."""
+    import mlx.core as mx
+
     if not all(_is_batched(part) for part in batch.prompt_cache):
         return list(batch.prompt_cache)  # it is alone
-    return [part.extract(row) for part in batch.prompt_cache]
+    own = [part.extract(row) for part in batch.prompt_cache]
+    mx.eval([part.state for part in own])  # else it would hold on to the memory of the whole batch
+    return own

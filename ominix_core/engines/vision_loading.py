@@ -15,8 +15,8 @@ from ominix_core.mlx_setup import open_file_limit_kept, prepare
 
 logger = logging.getLogger(__name__)
 
-# They answer about one image with a fixed set of tasks; there is no conversation with them.
-_NOT_FOR_CHAT = frozenset({"florence2", "nemotron_parse", "sam3", "sam3_1", "rfdetr", "rt_detr_v2", "yolo11"})
+# Their language models look at the image again with every token, or answer with something else than words.
+_OTHER_KINDS = frozenset({"mllama", "florence2", "nemotron_parse", "sam3", "sam3_1", "rfdetr", "rt_detr_v2", "yolo11"})
 # What looks at images, as models call it.
 _TOWERS = ("vision_tower", "vision_model", "vision_encoder", "visual", "vision_backbone")
 REMEMBERED_BYTES = 256 << 20
@@ -52,8 +52,8 @@ def load_vision_model(folder: Path, options: LoadOptions, report: LoadReport) ->
         from mlx_vlm.utils import get_model_type, load_image_processor, load_model, load_processor
 
     config = read_config(folder)
-    if get_model_type(config) in _NOT_FOR_CHAT:
-        raise LoadError(f"{folder.name} does not hold conversations: it is a {config['model_type']} model.")
+    if (kind := get_model_type(config)) in _OTHER_KINDS:
+        raise LoadError(f"{folder.name} is of the family {kind}, which this version of Ominix cannot run.")
     report("reading")
     try:
         model = load_model(folder, lazy=True, trust_remote_code=options.allow_code)

@@ -11,17 +11,24 @@ from rich.text import Text, TextType
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
+from textual.containers import Container, Horizontal
 from textual.screen import ModalScreen
 from textual.widgets import DirectoryTree, Input, Label
 from textual.widgets.directory_tree import DirEntry
-from textual.widgets.tree import TreeNode
 
 from ominix_tui.dropped_files import dropped_files
 from ominix_tui.text import one_line, printable
 from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS
+from ominix_tui.widgets.image_view import ImageView
 
 HINT = "Enter takes the file · Backspace goes one folder up · Escape cancels"
+
+
+Description = tuple[str, bytes | None]
+
+
+def _no_words(_: Path) -> Description:
+    return "", None
 
 
 class _Files(DirectoryTree):
@@ -63,7 +70,7 @@ class FilePicker(ModalScreen[Path | None]):
         title: What is asked for.
         suffixes: The files that are shown, such as {".png"}; a typed path may have any.
         folder: Where to begin.
-        describe: Tells of a file what it is, in a line; called on a thread.
+        describe: Tells of a file what it is, in a line, and how it looks, if it is a picture; called on a thread.
     """
 
     DEFAULT_CSS = f"""
@@ -72,7 +79,9 @@ class FilePicker(ModalScreen[Path | None]):
         & > Container {{ height: 80%; max-width: 100; }}
         Input {{ background: $foreground 4%; }}
         Input:focus {{ background: $foreground 10%; background-tint: transparent; }}
-        DirectoryTree {{ height: 1fr; background: transparent; }}
+        Horizontal {{ height: 1fr; }}
+        DirectoryTree {{ width: 1fr; background: transparent; }}
+        ImageView {{ display: none; margin-left: 1; }}
         DirectoryTree:focus {{ background-tint: transparent; }}
         DirectoryTree > .directory-tree--extension {{ text-style: none; }}
         Label {{ width: 1fr; color: $text-muted; }}
@@ -83,7 +92,7 @@ class FilePicker(ModalScreen[Path | None]):
     BINDINGS: ClassVar[list[BindingType]] = [CANCEL]
 
     def __init__(
-        self, title: str, suffixes: frozenset[str], folder: Path, describe: Callable[[Path], str] = lambda _: ""
+        self, title: str, suffixes: frozenset[str], folder: Path, describe: Callable[[Path], Description] = _no_words
     ) -> None:
         super().__init__()
         self._title = title
@@ -95,7 +104,9 @@ class FilePicker(ModalScreen[Path | None]):
         with Container() as box:
             box.border_title = self._title
             yield Input(placeholder="Type or paste a path, or choose below", compact=True)
-            yield _Files(self._folder, self._suffixes)
+            with Horizontal():
+                yield _Files(self._folder, self._suffixes)
+                yield ImageView()
             yield Label(id="facts", markup=False)
             yield Label(HINT, markup=False)
 
@@ -104,14 +115,18 @@ class FilePicker(ModalScreen[Path | None]):
 
     @on(DirectoryTree.NodeHighlighted)
     def _on_highlighted(self, event: DirectoryTree.NodeHighlighted[DirEntry]) -> None:
-        node: TreeNode[DirEntry] = event.node
-        if node.data is not None:
-            self._show_facts(node.data.path)
+        # The tree also highlights by itself, once its folder is read; who types is not to lose what was said of that.
+        if event.node.data is not None and event.control.has_focus:
+            self._show_facts(event.node.data.path)
 
     @work(exclusive=True)
     async def _show_facts(self, path: Path) -> None:
         is_file = path.suffix.lower() in self._suffixes
-        self._say(await asyncio.to_thread(self._describe, path) if is_file else "")
+        facts, picture = await asyncio.to_thread(self._describe, path) if is_file else _no_words(path)
+        self._say(facts)
+        view = self.query_one(ImageView)
+        view.display = picture is not None
+        view.show(picture)
 
     def _say(self, text: str, *, wrong: bool = False) -> None:
         label = self.query_one("#facts", Label)

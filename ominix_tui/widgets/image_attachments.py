@@ -151,10 +151,12 @@ def read_image(path: Path) -> Attachment:
     return Attachment(path.name, data, check_image(data))
 
 
-def _describe(path: Path) -> str:
+def _describe(path: Path) -> tuple[str, bytes | None]:
+    """What an image is, and the image."""
     try:
         attachment = read_image(path)
     except ImageError as error:
-        return str(error)
+        return str(error), None
     image, size = attachment.image, len(attachment.data) / 1000
-    return f"{path.name} · {image.format} · {image.width} × {image.height} pixels · {size:,.0f} kB"
+    facts = f"{path.name} · {image.format} · {image.width} × {image.height} pixels · {size:,.0f} kB"
+    return facts, attachment.data

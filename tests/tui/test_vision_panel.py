@@ -26,6 +26,7 @@ from ominix_tui.dropped_files import dropped_files
 from ominix_tui.panels.vlm_chat import VLMChatPanel
 from ominix_tui.widgets.file_picker import FilePicker
 from ominix_tui.widgets.image_attachments import ImageAttachments, ImageChip
+from ominix_tui.widgets.image_view import ImageView
 from ominix_tui.widgets.prompt_area import PromptArea
 from tests.conftest import local_entry
 from tests.support.tiny_vision_models import make_tiny_vlm, picture
@@ -45,9 +46,11 @@ def vision_hub(home: Home, tiny_vlm: Path) -> Iterator[Hub]:
     """A hub with the model "seer", on a machine that is the same everywhere."""
     runtime = {"engine": "mlx-vlm", "parameters": "0.1M", "quantization": "float32", "memory_gb": 0.1, "context": 4096}
     entry = RegistryEntry.model_validate(local_entry("seer", tiny_vlm, **VLM, runtime=runtime))
-    system = System(Machine(32_000_000_000, 20_400_000_000), {}, 1_000_000_000_000, 412_000_000_000, "balanced")
+    machine = Machine(32_000_000_000, 20_400_000_000)
+    system = System(machine, {}, 1_000_000_000_000, 412_000_000_000, "balanced")
     with Hub(home, Settings(isolation="thread"), Registry([entry])) as hub:
         hub.system = lambda: system  # type: ignore[method-assign]
+        hub._guard.read_machine = lambda: machine
         yield hub
 
 
@@ -114,10 +117,12 @@ class TestImages:
             await until(pilot, lambda: len(tree.root.children) == 3)
             assert [str(node.label) for node in tree.root.children] == ["blue.png", "broken.png", "red kite.png"]
             await pilot.press("down")
-            facts = pilot.app.screen.query_one("#facts", Label)
+            facts, preview = pilot.app.screen.query_one("#facts", Label), pilot.app.screen.query_one(ImageView)
             await until(pilot, lambda: "PNG · 640 × 480 pixels" in str(facts.render()))
+            await until(pilot, lambda: preview.display and preview.shows_picture)
             await pilot.press("down")
             await until(pilot, lambda: "cut short" in str(facts.render()))
+            assert not preview.display
             await pilot.press("down", "enter")
             await until(pilot, lambda: chips(pilot) == ["red kite.png 80×64 ✕"])
             assert panel(pilot).holds_work
@@ -129,8 +134,10 @@ class TestImages:
             await until_connected(pilot)
             panel(pilot).query_one("#choose", Button).press()
             await until(pilot, lambda: isinstance(pilot.app.screen, FilePicker))
+            await until(pilot, lambda: pilot.app.screen.query_one(DirectoryTree).has_focus)
             line = pilot.app.screen.query_one(Input)
             line.focus()
+            await until(pilot, lambda: line.has_focus)
             line.value = "~/nothing.png"
             await pilot.press("enter")
             await until(pilot, lambda: "There is no file" in str(pilot.app.screen.query_one("#facts", Label).render()))
@@ -256,7 +263,7 @@ class TestPictures:
             screen: Any = pilot.app.screen
             await until(pilot, lambda: len(screen.query_one(DirectoryTree).root.children) == 3)
             await pilot.press("down")
-            await until(pilot, lambda: "640 × 480" in str(screen.query_one("#facts", Label).render()))
+            await until(pilot, lambda: screen.query_one(ImageView).shows_picture)
             await pilot.pause()
 
         assert snap_compare(app_on(vision_hub), run_before=act, terminal_size=size)

@@ -341,6 +341,12 @@ def test_a_damaged_checkpoint_is_told_by_its_name(tiny_vlms: Vlms, tmp_path: Pat
         VisionEngine().load(folder, LoadOptions(), lambda *_: None)
 
 
+def test_a_family_that_cannot_be_run_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "mllama"}))
+    with pytest.raises(LoadError, match="of the family mllama"):
+        VisionEngine().load(tmp_path, LoadOptions(), lambda *_: None)
+
+
 def test_adapters_and_drafts_are_refused(tiny_vlms: Vlms) -> None:
     with pytest.raises(LoadError, match="adapter cannot be used"):
         VisionEngine().load(tiny_vlms("qwen3_vl"), LoadOptions(adapter_folder="/a"), lambda *_: None)
