@@ -21,6 +21,7 @@ from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, 
 from ominix_tui.panels.base import ModelPanel
 from ominix_tui.text import printable
 from ominix_tui.widgets.gallery import Gallery
+from ominix_tui.widgets.image_attachments import ImageAttachments
 from ominix_tui.widgets.image_stage import ImageStage, Take
 from ominix_tui.widgets.number_field import NumberField
 from ominix_tui.widgets.prompt_area import PromptArea
@@ -81,6 +82,7 @@ class ImageGenerationPanel(ModelPanel):
             with Horizontal(id="negative-row"):
                 yield Label("Without", classes="caption")
                 yield Input(placeholder="What it shall not show, if you like", compact=True, id="negative")
+            yield ImageAttachments("From")
             with Horizontal(id="options-row"):
                 sizes = self.entry.defaults.get("sizes") or USUAL_SIZES
                 named = [(size.replace("x", "×"), size) for size in sizes]
@@ -103,6 +105,7 @@ class ImageGenerationPanel(ModelPanel):
             yield Button("Copy Prompt", compact=True, id="copy")
 
     def on_mount(self) -> None:
+        self.query_one(ImageAttachments).limit = 1
         self._show_abilities(None)
         self._show_buttons()
 
@@ -111,7 +114,8 @@ class ImageGenerationPanel(ModelPanel):
     @property
     def holds_work(self) -> bool:
         stage = self.query_one(ImageStage)
-        return bool(self.query_one(PromptArea).text or stage.running or stage.takes)
+        source = self.query_one(ImageAttachments).images
+        return bool(self.query_one(PromptArea).text or source or stage.running or stage.takes)
 
     def show_state(self, state: ModelState) -> None:
         self.query_one(ImageStage).show_hint(_hint(state))
@@ -131,6 +135,8 @@ class ImageGenerationPanel(ModelPanel):
         guidance = "guidance" in abilities.options if abilities else honours_all
         self.query_one("#negative-row").display = negative
         self.query_one("#guidance").display = guidance
+        edits = abilities is not None and "source" in abilities.options
+        self.query_one(ImageAttachments).display = self.query_one(PromptArea).takes_files = edits
         note = self.query_one("#note", Label)
         note.update("" if negative and guidance else "Distilled: no CFG, no negatives.")
         note.tooltip = None if negative and guidance else WHY_HIDDEN
@@ -143,6 +149,14 @@ class ImageGenerationPanel(ModelPanel):
                 field.check()
         self.query_one("#seed").remove_class("-wrong")
         self._show_problem(None)
+
+    @on(PromptArea.FilesDropped)
+    def _on_dropped(self, event: PromptArea.FilesDropped) -> None:
+        self.query_one(ImageAttachments).attach(event.paths[:1])
+
+    @on(ImageAttachments.Refused)
+    def _on_refused(self, event: ImageAttachments.Refused) -> None:
+        self._show_problem(event.problem)
 
     @on(PromptArea.Submitted)
     @on(Input.Submitted)
@@ -195,6 +209,7 @@ class ImageGenerationPanel(ModelPanel):
             steps=int(steps.number or 0),
             guidance=guidance.number if guidance.display else None,
             seed=int(seed.value) if seed.value.strip() else None,
+            source=next(iter(self.query_one(ImageAttachments).images), None),
             previews=True,
         )
 

@@ -219,7 +219,7 @@ class TestEdits:
         self, http: httpx.Client, fields: dict[str, str], files: dict[str, bytes], code: str, param: str | None
     ) -> None:
         form = {name: str(value) for name, value in BODY.items()} | fields
-        parts = {name: (f"{name}.png", data) for name, data in files.items()} or {"other": ("", b"")}
+        parts = {name: (f"{name}.png", data) for name, data in files.items()} or {"n": (None, b"1")}
         answer = http.post("/v1/images/edits", data=form, files=parts)
         assert answer.status_code == 400
         error = answer.json()["error"]
@@ -230,7 +230,7 @@ class TestEdits:
         assert answer.json()["error"]["code"] == "invalid_body"
 
     def test_only_one_image(self, client: openai.OpenAI) -> None:
-        with pytest.raises(openai.BadRequestError, match="Only one image"):
+        with pytest.raises(openai.BadRequestError, match="Only one 'image'"):
             client.images.edit(image=[("a.png", picture()), ("b.png", picture())], **FOX)
 
 
