@@ -234,6 +234,16 @@ class TestEdits:
             client.images.edit(image=[("a.png", picture()), ("b.png", picture())], **FOX)
 
 
+def test_z_image_makes_and_edits_too(image_hub: Hub, client: openai.OpenAI) -> None:
+    image_hub.load("z").result(60)  # which takes the place of "flux"
+    fox = FOX | {"model": ""}
+    made, again = (client.images.generate(**fox).data or [] for _ in range(2))
+    assert decoded(made[0].b64_json) == decoded(again[0].b64_json) == one(image_hub, "z").png
+    extra = {"seed": 5, "steps": 4, "strength": 0.5}
+    edited = client.images.edit(image=("in.png", picture()), **fox | {"extra_body": extra}).data or []
+    assert decoded(edited[0].b64_json) == one(image_hub, "z", source=picture(), steps=4, strength=0.5).png
+
+
 def test_the_documentation_shows_the_form(http: httpx.Client) -> None:
     content = http.get("/openapi.json").json()["paths"]["/v1/images/edits"]["post"]["requestBody"]["content"]
     assert {"image", "prompt", "strength"} <= set(content["multipart/form-data"]["schema"]["properties"])

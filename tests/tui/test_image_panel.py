@@ -31,7 +31,7 @@ from ominix_tui.widgets.image_stage import ImageStage
 from ominix_tui.widgets.image_view import ImageView
 from ominix_tui.widgets.prompt_area import PromptArea
 from tests.images.conftest import image_entry
-from tests.support.tiny_images import make_tiny_flux2
+from tests.support.tiny_images import make_tiny_flux2, make_tiny_z_image
 from tests.tui.support import set_state, until, until_connected
 
 OPTIONS = ("width", "height", "steps", "seed", "count", "source", "previews")
@@ -43,10 +43,20 @@ def tiny_flux2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_flux2(tmp_path_factory.mktemp("models") / "tiny-flux2")
 
 
+@pytest.fixture(scope="session")
+def tiny_z_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_z_image(tmp_path_factory.mktemp("models") / "tiny-z-image")
+
+
 @pytest.fixture
-def hub(home: Home, tiny_flux2: Path) -> Iterator[Hub]:
+def entry(tiny_flux2: Path) -> RegistryEntry:
+    """The one model of the hub."""
+    return RegistryEntry.model_validate(image_entry("flux", tiny_flux2, "flux2", "klein-4b", name="FLUX.2-klein 4B"))
+
+
+@pytest.fixture
+def hub(home: Home, entry: RegistryEntry) -> Iterator[Hub]:
     """A hub that knows one image model, on a machine that is always the same."""
-    entry = RegistryEntry.model_validate(image_entry("flux", tiny_flux2, "flux2", "klein-4b", name="FLUX.2-klein 4B"))
     machine = Machine(32_000_000_000, 20_400_000_000)
     with Hub(home, Settings(isolation="thread"), Registry([entry])) as hub:
         system = System(machine, {"flux": 8_100_000_000}, 1_000_000_000_000, 412_000_000_000, "balanced")
@@ -120,6 +130,11 @@ async def ask(pilot: Pilot[None], prompt: str = "a red fox") -> None:
 
 
 class TestOnARealModel:
+    @pytest.fixture(params=["flux2", "z-image"])
+    def entry(self, request: pytest.FixtureRequest, tiny_flux2: Path, tiny_z_image: Path) -> RegistryEntry:
+        folder, variant = (tiny_flux2, "klein-4b") if request.param == "flux2" else (tiny_z_image, "turbo")
+        return RegistryEntry.model_validate(image_entry("flux", folder, request.param, variant))
+
     async def test_load_make_save_and_make_again(self, app: OminixApp, hub: Hub, home: Home) -> None:
         async with app.run_test(size=(100, 30)) as pilot:
             await until_connected(pilot)
