@@ -141,7 +141,7 @@ class TestOnARealModel:
             await pilot.press("l")
             await until(pilot, lambda: isinstance(hub.state("flux"), Loaded))
             await until(pilot, lambda: not panel(pilot).query_one("#generate").disabled)
-            panel(pilot).query_one("#seed", Input).value = "5"
+            panel(pilot).query_one("#seed Input", Input).value = "5"
             await ask(pilot)
             await until(pilot, lambda: "seed 5 · 2 steps" in figures(pilot))
             await until(pilot, lambda: panel(pilot).query_one(ImageView).shows_picture)
@@ -158,7 +158,7 @@ class TestOnARealModel:
         async with app.run_test(size=(100, 30)) as pilot:
             await until_connected(pilot)
             stage = panel(pilot).query_one(ImageStage)
-            panel(pilot).query_one("#seed", Input).value = "7"
+            panel(pilot).query_one("#seed Input", Input).value = "7"
             await ask(pilot)
             await until(pilot, lambda: stage.takes)
             panel(pilot).query_one("#steps Input", Input).value = "100"
@@ -178,7 +178,7 @@ class TestForm:
             await until_connected(pilot)
             panel(pilot).query_one("#size", Select).value = "96x64"
             panel(pilot).query_one("#steps Input", Input).value = "3"
-            panel(pilot).query_one("#seed", Input).value = "12"
+            panel(pilot).query_one("#seed Input", Input).value = "12"
             await ask(pilot)
             assert script.requests == [
                 ImageRequest(prompt="a red fox", width=96, height=64, steps=3, seed=12, previews=True)
@@ -205,8 +205,8 @@ class TestForm:
     @pytest.mark.parametrize(
         ("field", "typed", "words"),
         [
-            ("#seed", "x", "seed must be a whole number"),
-            ("#seed", "4294967296", "seed must be a whole number"),
+            ("#seed Input", "x", "Seed must be a whole number from 0 to 4,294,967,295"),
+            ("#seed Input", "4294967296", "Seed must be a whole number"),
             ("#steps Input", "0", "Steps must be a whole number from 1 to 100"),
             ("#steps Input", "", "Steps must be a whole number"),
         ],
@@ -322,7 +322,7 @@ class TestImages:
     async def test_again_draws_another_seed(self, app: OminixApp, script: Script) -> None:
         async with app.run_test() as pilot:
             await until_connected(pilot)
-            panel(pilot).query_one("#seed", Input).value = "5"
+            panel(pilot).query_one("#seed Input", Input).value = "5"
             await ask(pilot)
             script.put(made(), Finished("stop"))
             await until(pilot, lambda: "seed 5" in figures(pilot))
@@ -349,7 +349,7 @@ class TestPictures:
         async def act(pilot: Pilot[None]) -> None:
             await until_connected(pilot)
             await until(pilot, lambda: panel(pilot).query_one("#negative-row").display)
-            panel(pilot).query_one("#seed", Input).value = "x"
+            panel(pilot).query_one("#seed Input", Input).value = "x"
             await ask(pilot)
             assert script.requests == []
 
