@@ -67,10 +67,9 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 def _ask() -> Mode:
     """Importing textual-image asks the terminal for its graphics and the size of its cells."""
-    widgets = importlib.import_module("textual_image.widget")
+    importlib.import_module("textual_image.widget")
     renderables = importlib.import_module("textual_image.renderable")
     kinds: dict[object, Mode] = {renderables.TGPImage: "kitty", renderables.SixelImage: "sixel"}
-    assert widgets
     return kinds.get(renderables.Image, "half")
 
 

@@ -134,14 +134,13 @@ class ImageEngine(ABC):
         running = self._queue[0]
         try:
             events = self._advance(running)
-        except Exception as error:  # this request is lost, the model is not
-            if not isinstance(error, RequestError):
-                logger.exception("an image step failed")
+        except RequestError as error:
             self._queue.popleft()
-            code = error.code if isinstance(error, RequestError) else "request_failed"
-            text = str(error) if isinstance(error, RequestError) else f"The model failed on this image: {error}."
-            yield running.request_id, Failed(text, code)
-            return
+            events = [Failed(str(error), error.code)]
+        except Exception as error:  # this request is lost, the model is not
+            logger.exception("an image step failed")
+            self._queue.popleft()
+            events = [Failed(f"The model failed on this image: {error}.")]
         for event in events:
             yield running.request_id, event
 

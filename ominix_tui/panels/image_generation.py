@@ -21,6 +21,7 @@ from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, 
 from ominix_tui.panels.base import ModelPanel
 from ominix_tui.text import printable
 from ominix_tui.widgets.gallery import Gallery
+from ominix_tui.widgets.image_attachments import ImageAttachments
 from ominix_tui.widgets.image_stage import ImageStage, Take
 from ominix_tui.widgets.number_field import NumberField
 from ominix_tui.widgets.prompt_area import PromptArea
@@ -29,7 +30,7 @@ from ominix_tui.widgets.telling import telling
 USUAL_SIZES = ("1024x1024", "768x1024", "1024x768", "512x512")
 USUAL_STEPS, MOST_STEPS = 20, 100
 USUAL_GUIDANCE, STRONGEST_GUIDANCE = 4.0, 20.0
-SEEDS = 2**32
+GREATEST_SEED = 2**32 - 1
 WHY_HIDDEN = "This model was distilled to work without guidance and negative prompts; it has no use for them."
 
 
@@ -51,9 +52,7 @@ class ImageGenerationPanel(ModelPanel):
         #size { width: 13; }
         #steps Input { width: 4; }
         #guidance Input { width: 5; }
-        #seed-label { color: $text-muted; margin: 0; padding-right: 1; }
-        #seed { width: 11; }
-        #seed.-wrong { color: $text-error; background: $error 20%; }
+        #seed Input { width: 11; }
         #note { width: 1fr; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
         #problem { display: none; width: 1fr; color: $text-error; }
         Button { min-width: 0; padding: 0 1; margin-left: 1; }
@@ -81,6 +80,7 @@ class ImageGenerationPanel(ModelPanel):
             with Horizontal(id="negative-row"):
                 yield Label("Without", classes="caption")
                 yield Input(placeholder="What it shall not show, if you like", compact=True, id="negative")
+            yield ImageAttachments("From")
             with Horizontal(id="options-row"):
                 sizes = self.entry.defaults.get("sizes") or USUAL_SIZES
                 named = [(size.replace("x", "×"), size) for size in sizes]
@@ -89,8 +89,7 @@ class ImageGenerationPanel(ModelPanel):
                 yield NumberField("Steps", steps or USUAL_STEPS, 1, MOST_STEPS, id="steps")
                 initial = USUAL_GUIDANCE if guidance is None else guidance
                 yield NumberField("CFG", initial, 0.0, STRONGEST_GUIDANCE, id="guidance")
-                yield Label("Seed", id="seed-label")
-                yield Input(placeholder="auto", compact=True, select_on_focus=True, id="seed")
+                yield NumberField("Seed", None, 0, GREATEST_SEED, id="seed", when_empty="auto")
             with Horizontal(id="generate-row"):
                 yield Label(id="note", markup=False)
                 yield Button("▶ Generate", variant="primary", compact=True, id="generate")
@@ -103,6 +102,7 @@ class ImageGenerationPanel(ModelPanel):
             yield Button("Copy Prompt", compact=True, id="copy")
 
     def on_mount(self) -> None:
+        self.query_one(ImageAttachments).limit = 1
         self._show_abilities(None)
         self._show_buttons()
 
@@ -111,7 +111,8 @@ class ImageGenerationPanel(ModelPanel):
     @property
     def holds_work(self) -> bool:
         stage = self.query_one(ImageStage)
-        return bool(self.query_one(PromptArea).text or stage.running or stage.takes)
+        source = self.query_one(ImageAttachments).images
+        return bool(self.query_one(PromptArea).text or source or stage.running or stage.takes)
 
     def show_state(self, state: ModelState) -> None:
         self.query_one(ImageStage).show_hint(_hint(state))
@@ -131,6 +132,8 @@ class ImageGenerationPanel(ModelPanel):
         guidance = "guidance" in abilities.options if abilities else honours_all
         self.query_one("#negative-row").display = negative
         self.query_one("#guidance").display = guidance
+        edits = abilities is not None and "source" in abilities.options
+        self.query_one(ImageAttachments).display = self.query_one(PromptArea).takes_files = edits
         note = self.query_one("#note", Label)
         note.update("" if negative and guidance else "Distilled: no CFG, no negatives.")
         note.tooltip = None if negative and guidance else WHY_HIDDEN
@@ -141,8 +144,15 @@ class ImageGenerationPanel(ModelPanel):
         for field in self.query(NumberField):
             if field.has_class("-wrong"):
                 field.check()
-        self.query_one("#seed").remove_class("-wrong")
         self._show_problem(None)
+
+    @on(PromptArea.FilesDropped)
+    def _on_dropped(self, event: PromptArea.FilesDropped) -> None:
+        self.query_one(ImageAttachments).attach(event.paths[:1])
+
+    @on(ImageAttachments.Refused)
+    def _on_refused(self, event: ImageAttachments.Refused) -> None:
+        self._show_problem(event.problem)
 
     @on(PromptArea.Submitted)
     @on(Input.Submitted)
@@ -179,13 +189,8 @@ class ImageGenerationPanel(ModelPanel):
             if problem := field.check():
                 self._refuse(problem, field.query_one(Input))
                 return None
-        seed = self.query_one("#seed", Input)
-        if not _is_seed(seed.value):
-            seed.add_class("-wrong")
-            self._refuse("The seed must be a whole number from 0 to 4,294,967,295, or nothing.", seed)
-            return None
         width, _, height = str(self.query_one("#size", Select).value).partition("x")
-        steps, guidance = self.query_one("#steps", NumberField), self.query_one("#guidance", NumberField)
+        steps, guidance, seed = (self.query_one(name, NumberField) for name in ("#steps", "#guidance", "#seed"))
         negative = self.query_one("#negative", Input).value.strip()
         return ImageRequest(
             prompt=prompt.text,
@@ -194,7 +199,8 @@ class ImageGenerationPanel(ModelPanel):
             height=int(height),
             steps=int(steps.number or 0),
             guidance=guidance.number if guidance.display else None,
-            seed=int(seed.value) if seed.value.strip() else None,
+            seed=None if seed.number is None else int(seed.number),
+            source=next(iter(self.query_one(ImageAttachments).images), None),
             previews=True,
         )
 
@@ -277,10 +283,6 @@ class ImageGenerationPanel(ModelPanel):
 def _first_size(sizes: list[str] | tuple[str, ...]) -> str:
     """The size that models are made for, if it is there."""
     return "1024x1024" if "1024x1024" in sizes else sizes[0]
-
-
-def _is_seed(text: str) -> bool:
-    return not text.strip() or (text.strip().isdecimal() and int(text) < SEEDS)
 
 
 def _save(take: Take, model_id: str, folder: Path) -> Path:

@@ -49,6 +49,9 @@ class ImageChip(Button):
 class ImageAttachments(Horizontal):
     """A row of images. Files are read where the screen is; what goes to the model is their bytes.
 
+    Args:
+        caption: What the images are for, in a word.
+
     Attributes:
         limit: How many images the model takes; a further one takes the place of the last if it is one.
     """
@@ -75,8 +78,12 @@ class ImageAttachments(Horizontal):
     limit = MOST_IMAGES
     folder: Path | None = None
 
+    def __init__(self, caption: str = "Images") -> None:
+        super().__init__()
+        self._caption = caption
+
     def compose(self) -> ComposeResult:
-        yield Label("Images", classes="caption")
+        yield Label(self._caption, classes="caption")
         yield Button("Choose…", compact=True, id="choose")
         yield Label("or drop a file on the prompt", id="none", markup=False)
         yield ItemGrid(min_column_width=LONGEST_NAME + 14, id="chips")

@@ -94,7 +94,8 @@ class ImageView(Widget):
         picture = self._picture
         if picture is None:
             return super().render_lines(crop)
-        if picture.sixels and self._is_uncovered(crop):
+        fits = picture.columns <= self.size.width and len(picture.lines) <= self.size.height
+        if picture.sixels and fits and self._is_uncovered(crop):
             return self._sixel_lines(picture)
         return [self._line(picture, y).crop(crop.x, crop.right) for y in crop.line_range]
 
@@ -105,8 +106,8 @@ class ImageView(Widget):
         if not 0 <= row < len(picture.lines):
             return Strip.blank(width, self.rich_style)
         line = Strip(picture.lines[row], picture.columns)
-        before = Strip.blank(left, self.rich_style)
-        after = Strip.blank(width - left - picture.columns, self.rich_style)
+        before = Strip.blank(max(0, left), self.rich_style)
+        after = Strip.blank(max(0, width - left - picture.columns), self.rich_style)
         return Strip.join([before, line, after])
 
     def _is_uncovered(self, crop: Region) -> bool:

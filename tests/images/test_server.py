@@ -219,7 +219,7 @@ class TestEdits:
         self, http: httpx.Client, fields: dict[str, str], files: dict[str, bytes], code: str, param: str | None
     ) -> None:
         form = {name: str(value) for name, value in BODY.items()} | fields
-        parts = {name: (f"{name}.png", data) for name, data in files.items()} or {"other": ("", b"")}
+        parts = {name: (f"{name}.png", data) for name, data in files.items()} or {"n": (None, b"1")}
         answer = http.post("/v1/images/edits", data=form, files=parts)
         assert answer.status_code == 400
         error = answer.json()["error"]
@@ -230,8 +230,18 @@ class TestEdits:
         assert answer.json()["error"]["code"] == "invalid_body"
 
     def test_only_one_image(self, client: openai.OpenAI) -> None:
-        with pytest.raises(openai.BadRequestError, match="Only one image"):
+        with pytest.raises(openai.BadRequestError, match="Only one 'image'"):
             client.images.edit(image=[("a.png", picture()), ("b.png", picture())], **FOX)
+
+
+def test_z_image_makes_and_edits_too(image_hub: Hub, client: openai.OpenAI) -> None:
+    image_hub.load("z").result(60)  # which takes the place of "flux"
+    fox = FOX | {"model": ""}
+    made, again = (client.images.generate(**fox).data or [] for _ in range(2))
+    assert decoded(made[0].b64_json) == decoded(again[0].b64_json) == one(image_hub, "z").png
+    extra = {"seed": 5, "steps": 4, "strength": 0.5}
+    edited = client.images.edit(image=("in.png", picture()), **fox | {"extra_body": extra}).data or []
+    assert decoded(edited[0].b64_json) == one(image_hub, "z", source=picture(), steps=4, strength=0.5).png
 
 
 def test_the_documentation_shows_the_form(http: httpx.Client) -> None:

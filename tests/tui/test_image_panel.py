@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Label, Select
 
@@ -25,11 +26,12 @@ from ominix_core.stream import Generation
 from ominix_core.system import System
 from ominix_tui.app import OminixApp
 from ominix_tui.panels.image_generation import ImageGenerationPanel
+from ominix_tui.widgets.image_attachments import ImageAttachments
 from ominix_tui.widgets.image_stage import ImageStage
 from ominix_tui.widgets.image_view import ImageView
 from ominix_tui.widgets.prompt_area import PromptArea
 from tests.images.conftest import image_entry
-from tests.support.tiny_images import make_tiny_flux2
+from tests.support.tiny_images import make_tiny_flux2, make_tiny_z_image
 from tests.tui.support import set_state, until, until_connected
 
 OPTIONS = ("width", "height", "steps", "seed", "count", "source", "previews")
@@ -41,10 +43,20 @@ def tiny_flux2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_flux2(tmp_path_factory.mktemp("models") / "tiny-flux2")
 
 
+@pytest.fixture(scope="session")
+def tiny_z_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_z_image(tmp_path_factory.mktemp("models") / "tiny-z-image")
+
+
 @pytest.fixture
-def hub(home: Home, tiny_flux2: Path) -> Iterator[Hub]:
+def entry(tiny_flux2: Path) -> RegistryEntry:
+    """The one model of the hub."""
+    return RegistryEntry.model_validate(image_entry("flux", tiny_flux2, "flux2", "klein-4b", name="FLUX.2-klein 4B"))
+
+
+@pytest.fixture
+def hub(home: Home, entry: RegistryEntry) -> Iterator[Hub]:
     """A hub that knows one image model, on a machine that is always the same."""
-    entry = RegistryEntry.model_validate(image_entry("flux", tiny_flux2, "flux2", "klein-4b", name="FLUX.2-klein 4B"))
     machine = Machine(32_000_000_000, 20_400_000_000)
     with Hub(home, Settings(isolation="thread"), Registry([entry])) as hub:
         system = System(machine, {"flux": 8_100_000_000}, 1_000_000_000_000, 412_000_000_000, "balanced")
@@ -118,13 +130,18 @@ async def ask(pilot: Pilot[None], prompt: str = "a red fox") -> None:
 
 
 class TestOnARealModel:
+    @pytest.fixture(params=["flux2", "z-image"])
+    def entry(self, request: pytest.FixtureRequest, tiny_flux2: Path, tiny_z_image: Path) -> RegistryEntry:
+        folder, variant = (tiny_flux2, "klein-4b") if request.param == "flux2" else (tiny_z_image, "turbo")
+        return RegistryEntry.model_validate(image_entry("flux", folder, request.param, variant))
+
     async def test_load_make_save_and_make_again(self, app: OminixApp, hub: Hub, home: Home) -> None:
         async with app.run_test(size=(100, 30)) as pilot:
             await until_connected(pilot)
             await pilot.press("l")
             await until(pilot, lambda: isinstance(hub.state("flux"), Loaded))
             await until(pilot, lambda: not panel(pilot).query_one("#generate").disabled)
-            panel(pilot).query_one("#seed", Input).value = "5"
+            panel(pilot).query_one("#seed Input", Input).value = "5"
             await ask(pilot)
             await until(pilot, lambda: "seed 5 · 2 steps" in figures(pilot))
             await until(pilot, lambda: panel(pilot).query_one(ImageView).shows_picture)
@@ -141,7 +158,7 @@ class TestOnARealModel:
         async with app.run_test(size=(100, 30)) as pilot:
             await until_connected(pilot)
             stage = panel(pilot).query_one(ImageStage)
-            panel(pilot).query_one("#seed", Input).value = "7"
+            panel(pilot).query_one("#seed Input", Input).value = "7"
             await ask(pilot)
             await until(pilot, lambda: stage.takes)
             panel(pilot).query_one("#steps Input", Input).value = "100"
@@ -161,7 +178,7 @@ class TestForm:
             await until_connected(pilot)
             panel(pilot).query_one("#size", Select).value = "96x64"
             panel(pilot).query_one("#steps Input", Input).value = "3"
-            panel(pilot).query_one("#seed", Input).value = "12"
+            panel(pilot).query_one("#seed Input", Input).value = "12"
             await ask(pilot)
             assert script.requests == [
                 ImageRequest(prompt="a red fox", width=96, height=64, steps=3, seed=12, previews=True)
@@ -188,8 +205,8 @@ class TestForm:
     @pytest.mark.parametrize(
         ("field", "typed", "words"),
         [
-            ("#seed", "x", "seed must be a whole number"),
-            ("#seed", "4294967296", "seed must be a whole number"),
+            ("#seed Input", "x", "Seed must be a whole number from 0 to 4,294,967,295"),
+            ("#seed Input", "4294967296", "Seed must be a whole number"),
             ("#steps Input", "0", "Steps must be a whole number from 1 to 100"),
             ("#steps Input", "", "Steps must be a whole number"),
         ],
@@ -215,6 +232,39 @@ class TestForm:
             await ask(pilot)
             assert "is not loaded" in shown(pilot, "#problem")
             assert panel(pilot).query_one("#generate", Button).disabled
+
+
+class TestSource:
+    async def test_a_dropped_image_is_what_the_new_one_starts_from(
+        self, app: OminixApp, script: Script, tmp_path: Path
+    ) -> None:
+        (tmp_path / "in.png").write_bytes(png())
+        async with app.run_test(size=(100, 30)) as pilot:
+            await until_connected(pilot)
+            await until(pilot, lambda: panel(pilot).query_one(ImageAttachments).display)
+            area = panel(pilot).query_one(PromptArea)
+            area.focus()
+            area.post_message(Paste(str(tmp_path / "in.png")))
+            await until(pilot, lambda: panel(pilot).query_one(ImageAttachments).images)
+            await ask(pilot)
+            assert script.requests[0].source == png()
+            script.put(Finished("cancelled"))
+            await pilot.click("ImageChip")
+            await until(pilot, lambda: not panel(pilot).query_one(ImageAttachments).images)
+
+    async def test_what_is_no_image_is_told(self, app: OminixApp, script: Script, tmp_path: Path) -> None:
+        (tmp_path / "in.png").write_bytes(b"<svg></svg>")
+        async with app.run_test(size=(100, 30)) as pilot:
+            await until_connected(pilot)
+            panel(pilot).query_one(ImageAttachments).attach([tmp_path / "in.png"])
+            await until(pilot, lambda: "SVG" in shown(pilot, "#problem"))
+
+    async def test_a_model_that_cannot_start_from_an_image_offers_none(self, app: OminixApp, hub: Hub) -> None:
+        Script(hub, tuple(option for option in OPTIONS if option != "source"))
+        async with app.run_test() as pilot:
+            await until_connected(pilot)
+            await until(pilot, lambda: shown(pilot, "#note"))
+            assert not panel(pilot).query_one(ImageAttachments).display
 
 
 class TestImages:
@@ -272,7 +322,7 @@ class TestImages:
     async def test_again_draws_another_seed(self, app: OminixApp, script: Script) -> None:
         async with app.run_test() as pilot:
             await until_connected(pilot)
-            panel(pilot).query_one("#seed", Input).value = "5"
+            panel(pilot).query_one("#seed Input", Input).value = "5"
             await ask(pilot)
             script.put(made(), Finished("stop"))
             await until(pilot, lambda: "seed 5" in figures(pilot))
@@ -299,7 +349,7 @@ class TestPictures:
         async def act(pilot: Pilot[None]) -> None:
             await until_connected(pilot)
             await until(pilot, lambda: panel(pilot).query_one("#negative-row").display)
-            panel(pilot).query_one("#seed", Input).value = "x"
+            panel(pilot).query_one("#seed Input", Input).value = "x"
             await ask(pilot)
             assert script.requests == []
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -201,6 +204,46 @@ class TestMode:
         heard, mode = _prepare_in_terminal(setting, tmp_path / "mode")
         assert heard == b""
         assert mode == setting
+
+    @pytest.mark.parametrize(
+        ("answers", "expected"),
+        [
+            ({b"\x1b[c": b"\x1b[?62;4;22c"}, "sixel"),
+            ({b"\x1b[c": b"\x1b[?62;22c", b"\x1b_G": b"\x1b_Gi=1;OK\x1b\\"}, "kitty"),
+            ({b"\x1b[c": b"\x1b[?62;22c", b"\x1b_G": b"\x1b_Gi=1;ENOTSUPPORTED\x1b\\"}, "half"),
+            ({}, "half"),
+        ],
+    )
+    def test_a_terminal_is_asked_what_it_can(self, answers: dict[bytes, bytes], expected: Mode, tmp_path: Path) -> None:
+        """As with Python 3.12 and later; here the terminal answers at once, which every version understands."""
+        code = (
+            "import pathlib, sys; from ominix_tui import terminal_images as images; images._ASKS_SAFELY = True; "
+            "images.prepare('auto'); pathlib.Path(sys.argv[1]).write_text(images.mode())"
+        )
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 800, 480))
+        environ = {"PATH": os.environ["PATH"], "TERM": "xterm-256color"}
+        command = [sys.executable, "-c", code, str(tmp_path / "mode")]
+        with subprocess.Popen(command, stdin=theirs, stdout=theirs, env=environ) as process:
+            os.close(theirs)
+            _answer(ours, answers)
+        os.close(ours)
+        assert process.returncode == 0
+        assert (tmp_path / "mode").read_text() == expected
+
+
+def _answer(terminal: int, answers: dict[bytes, bytes]) -> None:
+    """Play the terminal until the program on it has ended."""
+    while True:
+        try:
+            heard = os.read(terminal, 4096)
+        except OSError:
+            return
+        if not heard:
+            return
+        for question, answer in answers.items():
+            if question in heard:
+                os.write(terminal, answer)
 
 
 def _prepare_in_terminal(setting: str, answer: Path) -> tuple[bytes, str]:

@@ -21,14 +21,7 @@ from ominix_core.engines.diffusion.family import (
     from_pixels,
     pooled,
 )
-from ominix_core.engines.diffusion.parts import (
-    arguments_for,
-    fill,
-    part_config,
-    quantize,
-    read_weights,
-    renamed,
-)
+from ominix_core.engines.diffusion.parts import arguments_for, fill, part_config, read_weights, renamed
 from ominix_core.engines.loading import evaluate
 from ominix_core.errors import LoadError
 
@@ -37,7 +30,7 @@ if TYPE_CHECKING:
 
     from ominix_core.engines.base import LoadReport
 
-_COMMON = ("width", "height", "steps", "seed", "count", "source", "previews")
+_COMMON = ("width", "height", "steps", "seed", "count", "previews")
 _ENCODER_NAMES = ("embed_tokens.", "layers.", "norm.")
 # Pixels along each side of a packed latent.
 _LATENT_PIXELS = 16
@@ -66,9 +59,12 @@ class Flux2:
         self._bits = 0
         self._encoder: Any = None
         self._prompts = PromptCache()
-        distilled = self._variant.default_guidance <= 1
-        options = _COMMON if distilled else (*_COMMON, "guidance", "negative_prompt")
-        self.limits = Limits(options, self._variant.default_steps, self._variant.default_guidance)
+        options = [*_COMMON]
+        if self._variant.default_guidance > 1:  # a distilled one works without
+            options += ["guidance", "negative_prompt"]
+        if not self._variant.uses_reference_kv_cache:  # those edit in a way of their own
+            options.append("source")
+        self.limits = Limits(tuple(options), self._variant.default_steps, self._variant.default_guidance)
 
     def load(self, bits: int, report: LoadReport) -> None:
         from mlx_vlm.models.flux2.tokenizer import Flux2Tokenizer
@@ -87,7 +83,7 @@ class Flux2:
         weights = renamed(read_weights(folder), lambda name: name.removeprefix("model."))
         weights = {name: array for name, array in weights.items() if name.startswith(_ENCODER_NAMES)}
         overrides = self._variant.text_encoder_overrides | arguments_for(Qwen3TextEncoder, part_config(folder))
-        return self._filled(Qwen3TextEncoder(**overrides), weights)
+        return fill(Qwen3TextEncoder(**overrides), weights, self._dtype, self._bits)
 
     def _read_transformer(self) -> Any:
         from mlx_vlm.models.flux2.transformer import Flux2Transformer
@@ -103,7 +99,7 @@ class Flux2:
             ),
         )
         overrides = self._variant.transformer_overrides | arguments_for(Flux2Transformer, part_config(folder))
-        return self._filled(Flux2Transformer(**overrides), weights)
+        return fill(Flux2Transformer(**overrides), weights, self._dtype, self._bits)
 
     def _read_vae(self) -> Any:
         from mlx_vlm.models.flux2.vae import Flux2VAE
@@ -115,12 +111,6 @@ class Flux2:
         weights = {name: array for name, array in weights.items() if not name.endswith(".num_batches_tracked")}
         vae = Flux2VAE(channels, include_encoder=True, encoder_block_out_channels=channels)
         return fill(vae, weights, self._dtype)
-
-    def _filled(self, module: Any, weights: dict[str, Any]) -> Any:
-        fill(module, weights, self._dtype)
-        if self._bits and not any(name.endswith(".scales") for name in weights):
-            quantize(module, self._bits)
-        return module
 
     # -- making an image ----------------------------------------------------------------------------------------
 

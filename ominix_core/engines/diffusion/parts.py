@@ -46,11 +46,12 @@ def read_weights(folder: Path) -> dict[str, Any]:
     return weights
 
 
-def fill(module: Any, weights: Mapping[str, Any], dtype: Any = None) -> Any:
+def fill(module: Any, weights: Mapping[str, Any], dtype: Any, bits: int = 0) -> Any:
     """Put the weights into `module` and return it; those that come with scales make their layers quantized ones.
 
     Args:
         dtype: Of the floating-point weights; None leaves each as it is.
+        bits: What weights that come without scales are quantized to; 0 leaves them.
 
     Raises:
         LoadError: A weight is missing, has no place, or is of another shape.
@@ -84,6 +85,8 @@ def fill(module: Any, weights: Mapping[str, Any], dtype: Any = None) -> Any:
     unknown = sorted(filled.keys() - shapes.keys())
     if unknown:
         raise LoadError(f"The model's files hold {unknown[0]}, which this kind of model does not have.")
+    if bits and not forms:
+        _quantize(module, bits)
     return module
 
 
@@ -107,7 +110,7 @@ def _stands_as_in_torch(weights: Mapping[str, Any], shapes: Mapping[str, tuple[i
     )
 
 
-def quantize(module: Any, bits: int) -> None:
+def _quantize(module: Any, bits: int) -> None:
     """Quantize the layers of `module` that can be, when they are read."""
     from mlx import nn
 

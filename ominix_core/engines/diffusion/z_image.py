@@ -19,7 +19,7 @@ from ominix_core.engines.diffusion.family import (
     from_pixels,
     pooled,
 )
-from ominix_core.engines.diffusion.parts import fill, quantize, read_weights
+from ominix_core.engines.diffusion.parts import fill, read_weights
 from ominix_core.engines.loading import evaluate
 from ominix_core.errors import LoadError
 
@@ -75,25 +75,19 @@ class ZImage:
         from mlx_vlm.models.z_image.text_encoder import ZImageTextEncoder, sanitize_text_encoder_weights
 
         weights = sanitize_text_encoder_weights(read_weights(self._folder / "text_encoder"))
-        return self._filled(ZImageTextEncoder(self._config.text_encoder), weights)
+        return fill(ZImageTextEncoder(self._config.text_encoder), weights, self._dtype, self._bits)
 
     def _read_transformer(self) -> Any:
         from mlx_vlm.models.z_image.transformer import ZImageTransformer, sanitize_transformer_weights
 
         weights = sanitize_transformer_weights(read_weights(self._folder / "transformer"))
-        return self._filled(ZImageTransformer(self._config.transformer), weights)
+        return fill(ZImageTransformer(self._config.transformer), weights, self._dtype, self._bits)
 
     def _read_vae(self) -> Any:
         from mlx_vlm.models.z_image.vae import ZImageVAE, sanitize_vae_weights
 
         weights = sanitize_vae_weights(read_weights(self._folder / "vae"), source_layout=False)
         return fill(ZImageVAE(self._config.vae), weights, self._dtype)
-
-    def _filled(self, module: Any, weights: dict[str, Any]) -> Any:
-        fill(module, weights, self._dtype)
-        if self._bits and not any(name.endswith(".scales") for name in weights):
-            quantize(module, self._bits)
-        return module
 
     # -- making an image ----------------------------------------------------------------------------------------
 
