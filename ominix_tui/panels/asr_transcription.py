@@ -79,7 +79,7 @@ class ASRTranscriptionPanel(ModelPanel):
 
     def on_mount(self) -> None:
         self._source: Path | None = None
-        self._offer_languages(self.entry.defaults.get("languages") or ())
+        self._show_abilities(self.hub.abilities(self.entry.id) or Abilities())
         self._show_buttons()
 
     # -- the protocol of panels ---------------------------------------------------------------------------------
@@ -101,17 +101,13 @@ class ASRTranscriptionPanel(ModelPanel):
     # -- the form -----------------------------------------------------------------------------------------------
 
     def _show_abilities(self, abilities: Abilities) -> None:
-        listed = self.entry.defaults.get("languages") or abilities.languages
-        self._offer_languages(listed if "language" in abilities.options else ())
-
-    def _offer_languages(self, languages: tuple[str, ...] | list[str]) -> None:
+        """Offer the languages that the loaded model can be told; without any, none is asked for."""
         select = self.query_one("#language", Select)
         chosen = select.value
-        offered = [language for language in languages if language != AUTO]
-        select.set_options([("Auto", AUTO), *((one_line(name).title(), name) for name in offered)])
-        if chosen in offered:
+        select.set_options([("Auto", AUTO), *((one_line(name).title(), name) for name in abilities.languages)])
+        if chosen in abilities.languages:
             select.value = chosen
-        self.query_one("#language-row > .caption").visible = select.visible = bool(offered)
+        self.query_one("#language-row > .caption").visible = select.visible = bool(abilities.languages)
 
     @on(Input.Changed)
     def _on_edit(self) -> None:
