@@ -57,7 +57,7 @@ class SpokenWord(msgspec.Struct, frozen=True):
 
 
 class AudioProgress(msgspec.Struct, frozen=True, tag="audio_progress"):
-    """How many seconds of the audio have been worked through."""
+    """How many seconds of the audio have been worked through; `total` grows where the file does not tell its length."""
 
     done: float
     total: float

@@ -52,6 +52,9 @@ FAMILIES = {
     "nemotron_asr": Family(20.0, 30.0, times_words=True),
     "qwen3_asr": Family(streams=True, by_name=True),
     "fun_asr_nano": Family(languages=("chinese", "english", "japanese", "cantonese")),
+    "sensevoice": Family(languages=("chinese", "cantonese", "english", "japanese", "korean")),
+    "mimo_v2_asr": Family(languages=("chinese", "english")),
+    "ming_v3_asr": Family(languages=("chinese", "english")),
     "voxtral_realtime": Family(streams=True),
 }
 
@@ -72,10 +75,15 @@ class Recognizer:
         self._family_name = type(model).__module__.split(".")[3]
         self.family = FAMILIES.get(self._family_name, Family())
         self.rate = _sample_rate(model)
-        self._language_argument = next((name for name in _LANGUAGE_ARGUMENTS if name in self._arguments), None)
+        self._language_argument = self._find_language_argument()
         self._prompt_argument = next((name for name in _PROMPT_ARGUMENTS if name in self._arguments), None)
         options = tuple(self._options())
         self.abilities = Abilities(options=options, languages=self._languages(), at_once=FILES_AT_ONCE)
+
+    def _find_language_argument(self) -> str | None:
+        if "source_language" in self._arguments:  # there `language` says what to translate into
+            return None
+        return next((name for name in _LANGUAGE_ARGUMENTS if name in self._arguments), None)
 
     def _options(self) -> Iterator[str]:
         if self._language_argument:
@@ -99,7 +107,8 @@ class Recognizer:
             return ()
         if self._family_name == "whisper":
             return all_names() if self._model.is_multilingual else ("english",)
-        listed = getattr(getattr(self._model, "config", None), "support_languages", None)
+        config = getattr(self._model, "config", None)
+        listed = getattr(config, "support_languages", None) or getattr(config, "supported_languages", None)
         if listed:
             return tuple(name_of(language) for language in listed)
         return self.family.languages or all_names()
@@ -160,6 +169,8 @@ class Recognizer:
         if language is not None and self._language_argument:
             code = code_of(language) or language
             arguments[self._language_argument] = name_of(language).title() if self.family.by_name else code
+            if "target_lang" in self._arguments:  # it would be English, and the text a translation
+                arguments["target_lang"] = code
         if request.prompt and self._prompt_argument:
             words = [word.strip() for word in request.prompt.split(",")]
             arguments[self._prompt_argument] = words if self._prompt_argument == "hotwords" else request.prompt

@@ -39,7 +39,7 @@ def load_recognizer(folder: Path, options: LoadOptions, report: LoadReport) -> R
     if on_cpu:
         to_float32(model)
     evaluate([model], report)
-    mx.eval([array for module in model.modules() for array in module.values() if isinstance(array, mx.array)])
+    mx.eval([list(module.values()) for module in model.modules()])  # some arrays are no parameters
     if type(model).__module__.endswith(".whisper"):
         _check_whisper(model, folder)
     return Recognizer(model, on_cpu)

@@ -20,6 +20,7 @@ from ominix_tui.panels.base import ModelPanel
 from ominix_tui.text import one_line, printable
 from ominix_tui.widgets.file_picker import FilePicker
 from ominix_tui.widgets.path_field import AUDIO_SUFFIXES, PathField
+from ominix_tui.widgets.record_button import RecordButton
 from ominix_tui.widgets.telling import telling
 from ominix_tui.widgets.transcript_view import TranscriptView
 
@@ -27,7 +28,7 @@ AUTO = "auto"
 
 
 class ASRTranscriptionPanel(ModelPanel):
-    """Transcribe a file: Enter in the path begins, Escape stops."""
+    """Transcribe a file or a recording: Enter in the path begins, Escape stops."""
 
     DEFAULT_CSS = """
     ASRTranscriptionPanel {
@@ -62,6 +63,7 @@ class ASRTranscriptionPanel(ModelPanel):
                 yield Label("File", classes="caption")
                 yield PathField("Path of an audio or video file; → completes it", AUDIO_SUFFIXES, id="path")
                 yield Button("Browse", compact=True, id="browse")
+                yield RecordButton(self.hub.home.outputs, id="record")
             with Horizontal(id="language-row"):
                 yield Label("Language", classes="caption")
                 yield Select[str]([("Auto", AUTO)], value=AUTO, allow_blank=False, compact=True, id="language")
@@ -77,14 +79,15 @@ class ASRTranscriptionPanel(ModelPanel):
 
     def on_mount(self) -> None:
         self._source: Path | None = None
-        self._offer_languages(self.entry.defaults.get("languages") or ())
+        self._show_abilities(self.hub.abilities(self.entry.id) or Abilities())
         self._show_buttons()
 
     # -- the protocol of panels ---------------------------------------------------------------------------------
 
     @property
     def holds_work(self) -> bool:
-        return self._view.running or bool(self._view.transcript.segments) or bool(self.query_one(PathField).value)
+        working = self._view.running or self.query_one(RecordButton).recording
+        return working or bool(self._view.transcript.segments or self.query_one(PathField).value)
 
     def show_state(self, state: ModelState) -> None:
         self._view.show_hint(_hint(state))
@@ -98,17 +101,13 @@ class ASRTranscriptionPanel(ModelPanel):
     # -- the form -----------------------------------------------------------------------------------------------
 
     def _show_abilities(self, abilities: Abilities) -> None:
-        listed = self.entry.defaults.get("languages") or abilities.languages
-        self._offer_languages(listed if "language" in abilities.options else ())
-
-    def _offer_languages(self, languages: tuple[str, ...] | list[str]) -> None:
+        """Offer the languages that the loaded model can be told; without any, none is asked for."""
         select = self.query_one("#language", Select)
         chosen = select.value
-        offered = [language for language in languages if language != AUTO]
-        select.set_options([("Auto", AUTO), *((one_line(name).title(), name) for name in offered)])
-        if chosen in offered:
+        select.set_options([("Auto", AUTO), *((one_line(name).title(), name) for name in abilities.languages)])
+        if chosen in abilities.languages:
             select.value = chosen
-        self.query_one("#language-row > .caption").visible = select.visible = bool(offered)
+        self.query_one("#language-row > .caption").visible = select.visible = bool(abilities.languages)
 
     @on(Input.Changed)
     def _on_edit(self) -> None:
@@ -145,6 +144,18 @@ class ASRTranscriptionPanel(ModelPanel):
             field.value = str(chosen)
             field.focus()
 
+    @on(RecordButton.Recorded)
+    def _on_recorded(self, event: RecordButton.Recorded) -> None:
+        field = self.query_one(PathField)
+        field.value = str(event.path)
+        field.focus()
+        self.refresh_bindings()
+
+    @on(RecordButton.Failed)
+    def _on_record_failed(self, event: RecordButton.Failed) -> None:
+        self._show_problem(event.reason)
+        self.refresh_bindings()
+
     def _show_problem(self, problem: str | None) -> None:
         label = self.query_one("#problem", Label)
         label.update(printable(problem or ""))
@@ -158,8 +169,10 @@ class ASRTranscriptionPanel(ModelPanel):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
-            case "transcribe" | "stop":
-                return self._view.running == (action == "stop")
+            case "transcribe":
+                return not self._view.running
+            case "stop":
+                return self._view.running or self.query_one(RecordButton).recording
             case "copy" | "save":
                 return bool(self._view.transcript.segments)
         return True
@@ -185,6 +198,7 @@ class ASRTranscriptionPanel(ModelPanel):
         self._show_buttons()
 
     def action_stop(self) -> None:
+        self.query_one(RecordButton).stop()
         self._view.stop()
 
     @on(TranscriptView.Ended)

@@ -16,8 +16,9 @@ from ominix_core.settings import Settings
 from tests.conftest import local_entry
 from tests.support.piper import SENTENCES, spoken
 from tests.support.qwen3_asr import scripted_qwen3_asr
+from tests.support.real_whisper import whisper_tiny_en
 from tests.support.sounds import tone, write_audio
-from tests.support.whisper import scripted_whisper, whisper_tiny_en
+from tests.support.whisper import scripted_whisper
 
 SPEECH = {"category": "ASR", "runtime": {"engine": "mlx-audio", "api_type": "audio_transcription"}}
 

@@ -63,7 +63,7 @@ def test_words_are_found_where_they_are_spoken(whisper_hub: Hub, spoken_sentence
     for (start, end), sentence in zip(spans, SENTENCES, strict=False):
         last = sentence.split()[-1].strip(".")
         found = [word for word in words if word.text.strip(".").lower() == last]
-        assert any(start - 0.5 <= word.start < word.end <= end + 0.5 for word in found), (last, found)
+        assert any(start - 0.5 <= word.start <= word.end <= end + 0.5 for word in found), (last, found)
 
 
 MEASURE = """

@@ -181,7 +181,7 @@ class TestWhatClientsDoWrong:
         assert (broken.status_code, broken.json()["error"]["code"]) == (400, "invalid_form")
 
     def test_no_file(self, http: httpx.Client) -> None:
-        response = http.post(ROUTE, data={"model": "english"}, files={"other": b"x"})
+        response = http.post(ROUTE, files={"model": (None, "english")})
         assert response.status_code == 400
         assert response.json()["error"]["param"] == "file"
         text = http.post(ROUTE, files={"file": (None, "clip.wav"), "model": (None, "english")})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, DirectoryTree, Label
 
+from ominix_core import devices
 from ominix_core.generation import Failed, Finished
 from ominix_core.hub import Hub
 from ominix_core.media import Abilities, AudioProgress, SpokenWord, Transcribed, TranscriptPartial, TranscriptSegment
@@ -20,6 +23,7 @@ from ominix_tui.app import OminixApp
 from ominix_tui.panels.asr_transcription import ASRTranscriptionPanel
 from ominix_tui.widgets.file_picker import FilePicker
 from ominix_tui.widgets.path_field import PathField
+from ominix_tui.widgets.record_button import RecordButton
 from ominix_tui.widgets.transcript_view import TranscriptView
 from tests.conftest import local_entry
 from tests.support.sounds import silence, tone, write_audio
@@ -194,6 +198,40 @@ class TestFiles:
             await pilot.press("down", "down", "enter")
             await until(pilot, lambda: not isinstance(pilot.app.screen, FilePicker))
             assert panel(pilot).query_one(PathField).path == tmp_path / "music" / "a.wav"
+
+
+class TestRecording:
+    async def test_a_recording_is_the_next_file(
+        self, talk: OminixApp, catalogue_hub: Hub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def record(path: Path, max_seconds: float, on_level: Callable[[float], None], stop: threading.Event) -> Path:
+            on_level(0.6)
+            assert stop.wait(30)
+            return write_audio(path, tone(1.0))
+
+        monkeypatch.setattr(devices, "record", record)
+        async with talk.run_test(size=(120, 40)) as pilot:
+            await until_connected(pilot)
+            panel(pilot).query_one(RecordButton).focus()
+            await pilot.press("enter")
+            await until(pilot, lambda: re.search(r"■ 0:\d\d ▅", screen_text(pilot)))
+            await pilot.press("escape")
+            await until(pilot, lambda: panel(pilot).query_one(PathField).value)
+            path = panel(pilot).query_one(PathField).path
+            assert path is not None
+            assert path.parent == catalogue_hub.home.outputs
+            assert path.is_file()
+            assert "● Record" in screen_text(pilot)
+
+    async def test_no_microphone_is_told(self, talk: OminixApp, monkeypatch: pytest.MonkeyPatch) -> None:
+        def record(*_: object) -> Path:
+            raise devices.DeviceError("There is no microphone on studio.")
+
+        monkeypatch.setattr(devices, "record", record)
+        async with talk.run_test() as pilot:
+            await until_connected(pilot)
+            panel(pilot).query_one(RecordButton).press()
+            await until(pilot, lambda: problem(pilot) == "There is no microphone on studio.")
 
 
 @SIZES
