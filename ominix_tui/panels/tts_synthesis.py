@@ -62,6 +62,8 @@ class TTSSynthesisPanel(ModelPanel):
         Binding("ctrl+o", "manage", "Voices", id="tts.voices", tooltip="Add, rename or remove voices of your own"),
     ]
 
+    _take: SpeechTake | None = None
+
     def compose(self) -> ComposeResult:
         with Container(id="form", classes="box") as form:
             form.border_title = "Speech"
@@ -90,7 +92,6 @@ class TTSSynthesisPanel(ModelPanel):
             yield Waveform(id="waveform")
 
     def on_mount(self) -> None:
-        self._take: SpeechTake | None = None
         self._timer = self.set_interval(TICK_SECONDS, self._tick, pause=True)
         self._show_abilities(None)
         self._show_status("Ready")
@@ -129,9 +130,10 @@ class TTSSynthesisPanel(ModelPanel):
         of_model = abilities.voices if abilities else tuple(defaults.get("voices") or ())
         voices = [*(own or []), *of_model]
         select = self.query_one("#voice", Select)
-        chosen = select.value if select.value in voices else defaults.get("voice")
+        wanted = [str(name).casefold() for name in (select.value, defaults.get("voice"))]
         select.set_options((one_line(name), name) for name in voices)
-        if chosen in voices:
+        known = {name.casefold(): name for name in voices}
+        if chosen := next((known[name] for name in wanted if name in known), None):
             select.value = chosen
         options = abilities.options if abilities else ()
         self.query_one("#style-row").display = "instructions" in options

@@ -240,6 +240,15 @@ class TestForm:
             set_state(catalogue_hub, "gpt-sovits", Downloaded())
             await until(pilot, lambda: panel(pilot).query_one("#generate", Button).disabled)
 
+    async def test_the_voice_that_the_registry_names_is_chosen(
+        self, app: OminixApp, speaking: Callable[..., list[SpeechRequest]], catalogue_hub: Hub
+    ) -> None:
+        catalogue_hub.resolve("gpt-sovits").defaults["voice"] = "RYAN"
+        speaking()
+        async with app.run_test() as pilot:
+            await ready(pilot)
+            assert panel(pilot).query_one("#voice", Select).value == "Ryan"
+
     async def test_real_speech(self, home: Home, add_models: Callable[..., None], tiny_tts: Path) -> None:
         add_models(speech_entry("speaker", tiny_tts))
         with Hub(home, Settings(isolation="thread", warm_spare=False)) as hub:
