@@ -15,7 +15,7 @@ from ominix_tui.panels.llm_chat import LLMChatPanel
 from ominix_tui.widgets.markdown_view import MarkdownView
 from ominix_tui.widgets.prompt_area import PromptArea
 
-PATIENCE = 8.0
+PATIENCE = 30.0
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
