@@ -34,6 +34,7 @@ from ominix_tui.places import PLACES
 from ominix_tui.screens.hub import HubScreen
 from ominix_tui.terminal import PlainText, speaks_unicode
 from ominix_tui.text import one_line
+from ominix_tui.widgets.registry_tree import RegistryTree
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -183,9 +184,10 @@ class OminixApp(App[None]):
         if model is None and hub.registry.get(remembered.model):
             model, load = remembered.model, False
         place = "hub" if self._initial_model else remembered.place
+        self._hub_screen.query_one(RegistryTree).folds = remembered.folds
         await self._hub_screen.connect(hub, model, load)
         if place in self.MODES and self.current_mode == "hub":
-            self.show(place)
+            self.action_show(place)
         self.use_own_keys()
 
     async def hub(self) -> HubFacade:
@@ -316,6 +318,8 @@ class OminixApp(App[None]):
         self.kept.note_edit(event.text_area)
 
     async def _keep_state(self, *, finally_: bool = False) -> None:
+        if self.opened_hub is None:  # nothing of the last time has been shown yet
+            return
         remembered = self.kept.remembered
         remembered.place = self.current_mode
         remembered.model = self._hub_screen.selected or remembered.model

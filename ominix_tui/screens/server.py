@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
@@ -12,8 +13,9 @@ from textual.containers import Vertical
 from textual.widgets import Label
 
 from ominix_core.errors import OminixError
+from ominix_core.paths import Home
 from ominix_core.server.discovery import ServerNotRunningError
-from ominix_core.server.keys import KeyStore
+from ominix_core.server.keys import KeyStore, Scope
 from ominix_core.settings import Settings
 from ominix_tui import local_server
 from ominix_tui.screens.place import PlaceScreen
@@ -108,7 +110,7 @@ class ServerScreen(PlaceScreen):
 
     def action_toggle_server(self) -> None:
         if not self._doing:
-            self._stop() if self._status else self._start()
+            (self._stop if self._status else self._start)()
 
     @work(group="toggle")
     async def _start(self) -> None:
@@ -123,11 +125,11 @@ class ServerScreen(PlaceScreen):
         await self._do("Stopping …", local_server.stop)
 
     @telling
-    async def _do(self, doing: str, command: object) -> None:
+    async def _do(self, doing: str, command: Callable[[Home], object]) -> None:
         self._doing = doing
         self._show()
         try:
-            await asyncio.to_thread(command, self.app.home)  # type: ignore[arg-type]
+            await asyncio.to_thread(command, self.app.home)
         finally:
             self._doing = ""
             self._look()
@@ -153,8 +155,8 @@ class ServerScreen(PlaceScreen):
         new = await self.app.push_screen_wait(NewKeyDialog())
         if new is None:
             return
-        scopes = ("use", "manage") if new.manages else ("use",)
-        key, secret = await asyncio.to_thread(self._key_store.create, new.name, scopes)  # type: ignore[arg-type]
+        scopes: tuple[Scope, ...] = ("use", "manage") if new.manages else ("use",)
+        key, secret = await asyncio.to_thread(self._key_store.create, new.name, scopes)
         self._list_keys()
         await self.app.push_screen_wait(SecretDialog(one_line(key.name), secret))
 

@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Label, ProgressBar
 
 from ominix_core.states import Downloading, Error, Loading, ModelState, Unsupported
+from ominix_tui.colors import readable
 from ominix_tui.model_commands import COMMANDS
 from ominix_tui.text import download_measure, facts_line, one_line, percent, words_for
 
@@ -62,6 +63,10 @@ class ModelHeader(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self._memory = Label(id="memory", markup=False)
+        self._color = ""
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self.call_after_refresh(self.show_color))
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="title-row"):
@@ -85,10 +90,18 @@ class ModelHeader(Vertical):
         self.query_one("#name", Label).update(one_line(entry.name))
         self.query_one("#facts", Label).update(facts_line(entry))
         self.show_memory(None)
+        self._color = entry.ui.color
+        self.show_color()
+
+    def show_color(self) -> None:
+        """Show the entry's own colour, made readable on the theme that is on; in the theme's colour if it has none."""
         try:
-            self.styles.border_left = ("thick", Color.parse(entry.ui.color))
+            color = Color.parse(self._color)
         except ColorParseError:
             self.styles.clear_rule("border_left")
+        else:
+            _, background = self.background_colors
+            self.styles.border_left = ("thick", readable(color, background))
 
     def show_state(self, state: ModelState, check: Downloading | None) -> None:
         """Show the model's state, and how far the check of its files is while there is one."""

@@ -24,7 +24,11 @@ MOST_LINES = 200
 
 
 class RegistryTree(Tree[str]):
-    """A node's data is its model's id; a category has none."""
+    """A node's data is its model's id; a category has none.
+
+    Attributes:
+        folds: Whether the user has opened or closed a category, by its name.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"registry-tree--{tone}" for tone in ("success", "accent", "error", "muted", "foreground")
@@ -33,6 +37,9 @@ class RegistryTree(Tree[str]):
         Binding("enter", "select_cursor", "Open", id="tree.open", tooltip="Go to the panel of this model"),
         Binding("j", "cursor_down", "Down", id="tree.down", tooltip="The next model", show=False),
         Binding("k", "cursor_up", "Up", id="tree.up", tooltip="The previous model", show=False),
+        Binding("G,end", "scroll_end", "Last", id="tree.last", tooltip="The last line", show=False),
+        Binding("ctrl+d,pagedown", "page_down", "Page down", id="tree.page_down", tooltip="A page on", show=False),
+        Binding("ctrl+u,pageup", "page_up", "Page up", id="tree.page_up", tooltip="A page back", show=False),
     ]
     ICON_NODE = ICON_NODE_EXPANDED = ""
 
@@ -54,6 +61,7 @@ class RegistryTree(Tree[str]):
         self._model_nodes: dict[str, TreeNode[str]] = {}
         self._states: Mapping[str, ModelState] = {}
         self._members: dict[int, list[RegistryEntry]] = {}
+        self.folds: dict[str, bool] = {}
 
     def fill(
         self, entries: Sequence[RegistryEntry], states: Mapping[str, ModelState], *, by_rank: bool = False
@@ -73,7 +81,7 @@ class RegistryTree(Tree[str]):
         for category, members in _grouped(entries, by_rank).items():
             group = self.root.add(Text(one_line(category)))
             self._members[group.id] = members
-            if len(entries) <= MOST_LINES:
+            if by_rank or self.folds.get(category, len(entries) <= MOST_LINES):
                 self._open(group)
 
     def _open(self, group: TreeNode[str]) -> None:
@@ -128,6 +136,22 @@ class RegistryTree(Tree[str]):
     def on_tree_node_expanded(self, event: Tree.NodeExpanded[str]) -> None:
         if event.node.id in self._members:
             self._open(event.node)
+
+    def action_toggle_node(self) -> None:
+        self._toggle()
+
+    def action_select_cursor(self) -> None:
+        if not self._toggle():
+            super().action_select_cursor()
+
+    def _toggle(self) -> bool:
+        """Open or close the category under the cursor, and remember that; False on a model."""
+        node = self.cursor_node
+        if node is None or node.id not in self._members:
+            return False
+        self.folds[str(node.label)] = not node.is_expanded
+        node.toggle()
+        return True
 
     def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[str]) -> None:
         if event.node.data is not None:

@@ -19,7 +19,7 @@ MOST_REQUESTS = 8
 
 
 class ServerState(Vertical):
-    """Whether it runs, and where. Its buttons run the screen's actions `toggle` and `copy_address`."""
+    """Whether it runs, and where. Its buttons run the screen's actions `toggle_server` and `copy_address`."""
 
     DEFAULT_CSS = """
     ServerState {
@@ -36,7 +36,7 @@ class ServerState(Vertical):
         yield Label(id="state", markup=False)
         yield Label(id="facts", markup=False)
         with Horizontal(id="buttons"):
-            yield Button("Start", id="toggle", compact=True, action="screen.toggle")
+            yield Button("Start", id="toggle", compact=True, action="screen.toggle_server")
             yield Button("Copy address", id="copy", compact=True, action="screen.copy_address")
 
     def show(self, status: ServerStatus | None, would_listen: str, doing: str = "") -> None:

@@ -1,13 +1,16 @@
-"""From the start of the process to the first paint and to a usable screen, beside an empty Textual app.
+"""From the start of the process to the first paint and to a screen at rest, beside an empty Textual app and the peers.
 
-    python -m tests.bench.tui_startup [runs]
+    python -m tests.bench.tui_startup [--runs 5] [--peers]
 
-Each program runs on a pseudo-terminal of 80x24 with a home of its own. "painted" is when its first words are on the
-screen, "ready" when the models are listed.
+Each program runs on a pseudo-terminal of 80x24 with a home of its own. "painted" is when its first frame is on the
+terminal, "ready" when it has drawn the last of what it draws by itself; for Ominix that its models are listed is
+checked too. MiB is the resident memory of the program and its children, idle the share of a core that it takes in the
+five seconds after. `--peers` installs the peers, each in an environment of its own beside the system's temporary files.
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import os
 import pty
@@ -19,10 +22,18 @@ import sys
 import tempfile
 import termios
 import time
+import venv
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).parents[2]
-LIMIT = 30.0
+LIMIT = 60.0
+FRAME_BYTES = 1_000
+QUIET_SECONDS = 0.45  # below the half second of a blinking cursor
+IDLE_SECONDS = 5.0
+PEERS = ("posting", "harlequin", "parllama", "oterm")
 
 EMPTY = """
 from textual.app import App
@@ -39,56 +50,134 @@ def make_hub():
     return Hub()
 OminixApp(make_hub).run()
 """
-PROGRAMS = {
-    "empty Textual app": (EMPTY, {"painted": b"painted"}),
-    "ominix": (OURS, {"painted": b"Model Hub", "ready": b"SmolLM2"}),
-}
 
 
-def time_to(code: str, marks: dict[str, bytes], home: Path) -> dict[str, float]:
-    """Seconds until each mark was written to the terminal, and the resident memory in MiB at the last one."""
-    main, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    environment = {**os.environ, "TERM": "xterm-256color", "OMINIX_HOME": str(home), "PYTHONPATH": str(ROOT)}
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=terminal, stdout=terminal, stderr=terminal, env=environment, cwd=ROOT
-    )
-    os.close(terminal)
-    output, found = b"", dict[str, float]()
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One start. Times in seconds from the start of the process."""
+
+    painted: float
+    ready: float
+    mib: float
+    idle: float
+
+
+class Started:
+    """A program on a terminal of its own, and what it has drawn."""
+
+    def __init__(self, command: list[str], home: Path) -> None:
+        self._main, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        environment = os.environ | {
+            "TERM": "xterm-256color",
+            "HOME": str(home),
+            "OMINIX_HOME": str(home / "ominix"),
+            "OMINIX_REGISTRY_URL": "off",
+        }
+        self.begun = time.perf_counter()
+        self.process = subprocess.Popen(
+            command, stdin=terminal, stdout=terminal, stderr=terminal, env=environment, cwd=ROOT, start_new_session=True
+        )
+        os.close(terminal)
+        self.output = b""
+
+    def read(self, seconds: float) -> bool:
+        """Take what it draws within this time; False if that is nothing."""
+        if not select.select([self._main], [], [], seconds)[0]:
+            return False
+        try:
+            self.output += os.read(self._main, 65536)
+        except OSError as error:
+            raise RuntimeError(f"it ended: {self.output[-300:]!r}") from error
+        return True
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.begun
+
+    def end(self) -> None:
+        for each in self.family():
+            each.kill()
+        self.process.wait()
+        os.close(self._main)
+
+    def family(self) -> list[psutil.Process]:
+        process = psutil.Process(self.process.pid)
+        return [*process.children(recursive=True), process]
+
+
+def measure(command: list[str], mark: bytes, home: Path) -> Sample:
+    """Start a program and end it; `mark` must be among what it draws."""
+    program = Started(command, home)
     try:
-        while len(found) < len(marks):
-            if not select.select([main], [], [], LIMIT)[0]:
-                raise TimeoutError(f"never drew {set(marks) - set(found)}: {output[-500:]!r}")
-            output += os.read(main, 65536)
-            for name, mark in marks.items():
-                if name not in found and mark in output:
-                    found[name] = time.perf_counter() - start
-        found["MiB"] = _resident(process.pid)
+        while len(program.output) < FRAME_BYTES:
+            if not program.read(LIMIT):
+                raise TimeoutError(f"it drew nothing: {program.output!r}")
+        painted = ready = program.seconds
+        while program.seconds < LIMIT:
+            if program.read(QUIET_SECONDS):
+                ready = program.seconds
+            elif mark in program.output:
+                break
+        return Sample(painted, ready, _resident(program), _idle(program))
     finally:
-        process.kill()
-        process.wait()
-        os.close(main)
-    return found
+        program.end()
 
 
-def _resident(pid: int) -> float:
-    import psutil
+def _resident(program: Started) -> float:
+    return sum(each.memory_info().rss for each in program.family()) / 2**20
 
-    return float(psutil.Process(pid).memory_info().rss) / 2**20
+
+def _idle(program: Started) -> float:
+    """The share of a core that the program takes while nobody does anything."""
+
+    def used() -> float:
+        return sum(sum(each.cpu_times()[:2]) for each in program.family())
+
+    before, until = used(), time.perf_counter() + IDLE_SECONDS
+    while time.perf_counter() < until:
+        program.read(0.2)
+    return (used() - before) / IDLE_SECONDS
+
+
+def peer(name: str) -> list[str]:
+    """The command of a peer, which is installed if it is not yet."""
+    folder = Path(tempfile.gettempdir()) / "ominix-bench-peers" / name
+    command = folder / "bin" / name
+    if not command.exists():
+        print(f"installing {name} in {folder} ...", file=sys.stderr)
+        venv.create(folder, with_pip=True)
+        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", name], check=True)
+    return [str(command)]
 
 
 def main() -> None:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    with tempfile.TemporaryDirectory() as home:
-        samples: dict[str, list[dict[str, float]]] = {name: [] for name in PROGRAMS}
-        for _ in range(runs + 1):
-            for name, (code, marks) in PROGRAMS.items():
-                samples[name].append(time_to(code, marks, Path(home)))
-    for name, found in samples.items():
-        warm = found[1:]
-        figures = {key: statistics.median(sample[key] for sample in warm) for key in warm[0]}
-        print(f"{name:18}", "  ".join(f"{key} {value:.2f}" for key, value in figures.items()))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--peers", action="store_true", help="install the peers and measure them too")
+    options = parser.parse_args()
+    programs = {
+        "empty Textual app": ([sys.executable, "-c", EMPTY], b""),
+        "ominix": ([sys.executable, "-c", OURS], b"SmolLM2"),
+    }
+    for name in PEERS if options.peers else ():
+        try:
+            programs[name] = (peer(name), b"")
+        except subprocess.CalledProcessError as error:
+            print(f"{name}: could not be installed ({error})", file=sys.stderr)
+    for name, (command, mark) in programs.items():
+        with tempfile.TemporaryDirectory() as home:
+            try:
+                samples = [asdict(measure(command, mark, Path(home))) for _ in range(options.runs + 1)][1:]
+            except (RuntimeError, TimeoutError) as error:
+                print(f"{name:18} {error}")
+                continue
+        median = {key: statistics.median(sample[key] for sample in samples) for key in samples[0]}
+        print(
+            f"{name:18} painted {median['painted']:.2f}  ready {median['ready']:.2f}  "
+            f"{median['mib']:.0f} MiB  idle {median['idle']:.1%}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

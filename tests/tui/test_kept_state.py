@@ -60,6 +60,18 @@ class TestNextStart:
             await type_prompt("")(pilot)
         assert kept(home)["drafts"] == {}
 
+    async def test_folded_groups(self, start: MakeApp) -> None:
+        async with start().run_test() as pilot:
+            await until_connected(pilot)
+            await pilot.press("G", "k", "enter")
+            await until(pilot, lambda: "▸ ImageGen 1" in screen_text(pilot))
+            await pilot.press("home", "j")  # the group of the selected model is open at the next start
+        async with start().run_test() as pilot:
+            await until_connected(pilot)
+            await until(pilot, lambda: "▸ ImageGen 1" in screen_text(pilot))
+            await pilot.press("G", "enter")
+            await until(pilot, lambda: "▾ ImageGen 1" in screen_text(pilot))
+
     async def test_the_draft_of_a_chat(self, start: MakeApp) -> None:
         async with start().run_test() as pilot:
             await until_connected(pilot)
@@ -68,6 +80,7 @@ class TestNextStart:
             await pilot.press(*"hello")
         async with start().run_test() as pilot:
             await until(pilot, lambda: pilot.app.current_mode == "chat" and "hello" in screen_text(pilot))
+            await until(pilot, lambda: "New conversation" in screen_text(pilot))
 
     async def test_a_model_that_is_asked_for_wins(self, start: MakeApp, home: Home, catalogue_hub: Hub) -> None:
         home.screen_state.write_text(json.dumps({"model": "glm4-9b", "place": "logs"}))
