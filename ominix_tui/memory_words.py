@@ -33,8 +33,9 @@ def memory_words(hub: HubFacade, model_id: str, state: ModelState) -> MemoryWord
                 verdict = hub.weigh(model_id)
             except OminixError:
                 return None
-            told_already = isinstance(state, Error) and not verdict.fits
-            return None if told_already else _judged(verdict)
+            if verdict is None or (isinstance(state, Error) and not verdict.fits):  # an error has told it already
+                return None
+            return _judged(verdict)
         case _:
             return None
 

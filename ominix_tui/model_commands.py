@@ -162,7 +162,9 @@ class ModelCommands:
             for model_id, name in names.items()
         }
         choices |= {"force": "Load anyway: the machine may slow down, or end the model", "": "Cancel"}
-        lines = [Content(one_line(str(refusal))), Content(), *_memory_lines(verdict, system, names)]
+        lines = [Content(one_line(str(refusal))), Content()]
+        if verdict is not None:
+            lines += _memory_lines(verdict, system, names)
         text = Content("\n").join(lines)
         return await self._ask(f"Not enough memory for {one_line(entry.name)}", text, choices)
 
