@@ -142,7 +142,6 @@ class ImageStage(Vertical):
         self._generation = None
         self.query_one(ProgressBar).display = False
         stopped = isinstance(last, Finished) and last.reason == "cancelled"
-        self.border_title = "Image · stopped" if stopped else "Image"
         if self.shown is None:
             self._show_picture(None)
             self._show_status("", "stopped" if stopped else "")
