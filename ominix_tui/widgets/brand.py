@@ -31,7 +31,7 @@ class Brand(Label):
         self.watch(self.app, "line_is_down", self._show)
 
     def _show(self) -> None:
-        host = one_line(self.app.place).partition(":")[0]
+        host = "localhost" if self.app.place.startswith("localhost:") else one_line(self.app.place)
         if not host:
             self.update("Ominix")
         elif self.app.line_is_down:
