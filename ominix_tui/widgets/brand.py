@@ -14,8 +14,16 @@ if TYPE_CHECKING:
 
 
 class Brand(Label):
-    """ "Ominix", or "Ominix on mac.local" with a mark while the line to it is down."""
+    """ "Ominix", or "Ominix on mac.local"; "Ominix ✗ mac.local" while the line to it is down."""
 
+    DEFAULT_CSS = """
+    Brand {
+        max-width: 21;
+        text-wrap: nowrap;
+        text-overflow: ellipsis;
+    }
+    .-wide Brand { max-width: 40; }
+    """
     app: OminixApp
 
     def on_mount(self) -> None:
@@ -23,11 +31,10 @@ class Brand(Label):
         self.watch(self.app, "line_is_down", self._show)
 
     def _show(self) -> None:
-        if not self.app.place:
+        host = "localhost" if self.app.place.startswith("localhost:") else one_line(self.app.place)
+        if not host:
             self.update("Ominix")
-            return
-        place = one_line(self.app.place)
-        if self.app.line_is_down:
-            self.update(Content.assemble("Ominix ", (f"✗ {place} lost", "$text-error")))
+        elif self.app.line_is_down:
+            self.update(Content.assemble("Ominix ", (f"✗ {host}", "$text-error")))
         else:
-            self.update(Content.assemble("Ominix ", (f"on {place}", "$text-muted not bold")))
+            self.update(Content.assemble("Ominix ", (f"on {host}", "$text-muted not bold")))

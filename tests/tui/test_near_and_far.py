@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
@@ -46,7 +47,7 @@ class TestFar:
         async with app.run_test(size=(120, 40)) as pilot:
             await until_connected(pilot)
             await until(pilot, lambda: "Mind who listens." in told(app))
-            assert f"Ominix on {address.name}" in screen_text(pilot)
+            assert "Ominix on localhost" in screen_text(pilot)
             await until(pilot, lambda: "free" in screen_text(pilot))
             await pilot.press("l")
             await until(pilot, lambda: isinstance(hub.state("tiny"), Loaded))
@@ -68,12 +69,12 @@ class TestFar:
                 await until_connected(pilot)
                 server.stop()
                 await until(pilot, lambda: any("lost, trying again in" in text for text in told(app)))
-                await until(pilot, lambda: f"✗ {address_of(urls[-1]).name} lost" in screen_text(pilot))
+                await until(pilot, lambda: "Ominix ✗ localhost" in screen_text(pilot))
                 set_state(hub, "tiny-two", Loaded())
                 with running(api_server(hub)) as again:
                     urls.append(again.url)
                     await until(pilot, lambda: f"Connected to {address_of(again.url).name} again" in told(app))
-                    await until(pilot, lambda: f"Ominix on {address_of(again.url).name}" in screen_text(pilot))
+                    await until(pilot, lambda: "Ominix on localhost" in screen_text(pilot))
                     assert "1 loaded" in screen_text(pilot)
 
 
@@ -140,3 +141,29 @@ class TestQuitting:
                 assert isinstance(server.state("tiny"), Loaded)
         finally:
             local_server.stop(home)
+
+
+class TestSnapshots:
+    def test_the_question_before_the_end(
+        self, catalogue_app: OminixApp, catalogue_hub: Hub, snap_compare: Callable[..., bool]
+    ) -> None:
+        async def quit_with_models(pilot: Pilot[None]) -> None:
+            await until_connected(pilot)
+            for model_id in ("qwen3-8b", "glm4-9b"):
+                set_state(catalogue_hub, model_id, Loaded(9_500_000_000))
+            await pilot.press("ctrl+q")
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
+            await until(pilot, lambda: "2 loaded" in screen_text(pilot))
+
+        assert snap_compare(catalogue_app, run_before=quit_with_models, terminal_size=(80, 24))
+
+    @pytest.mark.parametrize("line_is_down", [False, True], ids=["connected", "lost"])
+    def test_whose_models_these_are(
+        self, catalogue_app: OminixApp, snap_compare: Callable[..., bool], line_is_down: bool
+    ) -> None:
+        async def be_elsewhere(pilot: Pilot[None]) -> None:
+            await until_connected(pilot)
+            catalogue_app.place, catalogue_app.line_is_down = "mac.local", line_is_down
+            await until(pilot, lambda: ("✗ mac.local" if line_is_down else "on mac.local") in screen_text(pilot))
+
+        assert snap_compare(catalogue_app, run_before=be_elsewhere, terminal_size=(80, 24))
