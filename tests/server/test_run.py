@@ -124,6 +124,29 @@ class TestSignals:
                 program.send_signal(signal.SIGTERM)
                 assert "server_stopping" in [line for line in lines if line][-1]
 
+    def test_eight_streams_are_told_and_nothing_is_left(
+        self, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    ) -> None:
+        monkeypatch.setenv("OMINIX_DRAIN_SECONDS", "0.5")
+        program: subprocess.Popen[str] = request.getfixturevalue("program")
+        assert program.stdout is not None
+        url = program.stdout.readline().strip()
+        with contextlib.ExitStack() as stack:
+            lengths = [5, 4000, 4000, 4000, 4000, 4000, 4000, 5]
+            streams = [
+                stack.enter_context(
+                    httpx.stream("POST", f"{url}/v1/chat/completions", json=LONG | {"max_tokens": length}, timeout=30)
+                ).iter_lines()
+                for length in lengths
+            ]
+            for lines in streams:
+                next(lines)
+            with ends_within(6, program):
+                program.send_signal(signal.SIGTERM)
+                last = [[line for line in lines if line][-1] for lines in streams]
+        assert last[0] == last[-1] == "data: [DONE]"
+        assert all("server_stopping" in line for line in last[1:-1])
+
 
 def test_answers_in_work_may_end_and_new_requests_are_sent_away(hub: Hub) -> None:
     hub.load("tiny").result(60)

@@ -86,6 +86,37 @@ def test_a_listed_origin_gets_cors_headers(serve: Callable[..., httpx.Client]) -
     assert http.options("/v1/models", headers=asked | {"origin": "https://evil.example"}).status_code == 403
 
 
+# -- to where --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/etc/passwd", "/etc/passwd"]
+)
+@pytest.mark.parametrize(
+    ("method", "route"),
+    [
+        ("GET", "/v1/models/{}"),
+        ("DELETE", "/v1/models/{}"),
+        ("POST", "/v1/models/{}/load"),
+        ("POST", "/v1/downloads/{}/start"),
+        ("GET", "/v1/downloads/{}/progress"),
+        ("GET", "/v1/responses/{}"),
+        ("DELETE", "/v1/requests/{}"),
+        ("GET", "/v1/voices/{}"),
+    ],
+)
+def test_paths_of_the_machine_lead_nowhere(shared_http: httpx.Client, method: str, route: str, path: str) -> None:
+    with socket.create_connection((shared_http.base_url.host, shared_http.base_url.port or 0), timeout=10) as wire:
+        # httpx itself would take the dots out.
+        head = [f"{method} {route.format(path)} HTTP/1.1", "Host: localhost", "Connection: close", "Content-Length: 0"]
+        wire.sendall("\r\n".join([*head, "", ""]).encode())
+        answer = b""
+        while received := wire.recv(65536):
+            answer += received
+    assert answer.startswith((b"HTTP/1.1 404", b"HTTP/1.1 405"))
+    assert b"root:" not in answer
+
+
 # -- with which key ---------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ import pytest
 from ominix_core.hub import Hub
 from ominix_core.server.keys import KeyStore
 from ominix_core.server.turns import Turns, share_of
-from tests.server.conftest import api_server, running
+from tests.server.conftest import api_server, running, wait_until
 from tests.server.test_operations import metric
 
 NO_LIMITS = httpx.Limits(max_connections=None)
@@ -128,6 +128,16 @@ def test_a_full_client_is_told_when_to_come_back(hub: Hub, loaded: str) -> None:
         error = refused.json()["error"]
         assert (refused.status_code, error["code"], error["type"]) == (429, "too_many_requests", "rate_limit_error")
         assert int(refused.headers["retry-after"]) > 0
+
+
+def test_leaving_frees_the_place(hub: Hub, loaded: str) -> None:
+    with running(api_server(hub, max_requests_per_model=1)) as server, httpx.Client(base_url=server.url) as http:
+        with http.stream("POST", "/v1/chat/completions", json=LONG) as response:
+            next(lines := response.iter_lines())
+            assert http.post("/v1/chat/completions", json=LONG).status_code == 503
+        del lines
+        short = LONG | {"max_tokens": 1, "stream": False}
+        wait_until(lambda: http.post("/v1/chat/completions", json=short).status_code == 200, 0.5)
 
 
 def test_one_that_waits_is_listed_kept_alive_and_cancelled(
