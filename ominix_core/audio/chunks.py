@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ominix_core.audio.sources import Samples
 
@@ -81,8 +80,9 @@ class ChunkCutter:
         self._held = self._held[length:]
         self._start += length
 
-    def _loud_frames(self, samples: Samples) -> NDArray[np.intp]:
-        return np.flatnonzero(self._levels(samples) > SILENCE)
+    def _loud_frames(self, samples: Samples) -> list[int]:
+        loud: list[int] = np.flatnonzero(self._levels(samples) > SILENCE).tolist()
+        return loud
 
     def _quietest_moment(self) -> int:
         first = self._shortest // self._frame

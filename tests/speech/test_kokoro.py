@@ -24,7 +24,7 @@ from tests.transcription.conftest import SPEECH, fetched, whisper_tiny  # noqa: 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real_whisper")]
 
 RATE = 24_000
-SENTENCE = "Seven people went to the old market in the morning."
+SENTENCE = "Many people went to the old market in the morning."
 
 
 @pytest.fixture

@@ -187,6 +187,10 @@ class TestChunks:
         assert [round(chunk.start, 1) for chunk in chunks] == [39.8, 141.8]
         assert [round(len(chunk.samples) / 16000, 1) for chunk in chunks] == [2.4, 3.2]
 
+    def test_times_are_plain_numbers_which_alone_can_leave_a_worker(self, tmp_path: Path) -> None:
+        chunks, seconds = self.read(tmp_path, np.concatenate([silence(1.5), tone(2)]))
+        assert {type(time) for time in (seconds, *(chunk.start for chunk in chunks))} == {float}
+
     def test_speech_without_a_pause_is_cut_all_the_same(self, tmp_path: Path) -> None:
         chunks, _ = self.read(tmp_path, tone(100))
         assert sum(len(chunk.samples) for chunk in chunks) == 100 * 16000
