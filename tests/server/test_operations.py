@@ -233,18 +233,22 @@ def test_the_api_describes_itself(shared_http: httpx.Client) -> None:
     assert all(f"### {client}" in description["info"]["description"] for client in ("curl", "openai", "anthropic"))
 
 
+_FILE = {"files": {"file": b"RIFF"}, "data": {"model": ""}}
+
+
 @pytest.mark.parametrize(
-    ("path", "noun"),
+    ("path", "noun", "body"),
     [
-        ("/v1/audio/speech", "speech"),
-        ("/v1/audio/transcriptions", "transcription"),
-        ("/v1/audio/translations", "transcription"),
-        ("/v1/images/generations", "image"),
-        ("/v1/images/edits", "image"),
+        ("/v1/audio/transcriptions", "transcription", _FILE),
+        ("/v1/audio/translations", "transcription", _FILE),
+        ("/v1/audio/speech", "speech", {"json": {"model": "", "input": "Hello", "voice": "x"}}),
+        ("/v1/images/generations", "image", {"json": {"prompt": "A cat"}}),
     ],
 )
-def test_kinds_without_an_engine_say_so(shared_http: httpx.Client, path: str, noun: str) -> None:
-    response = shared_http.post(path, files={"file": b"x" * 1000}, data={"model": "whisper-1"})
+def test_kinds_of_which_no_model_is_loaded_say_so(
+    shared_http: httpx.Client, path: str, noun: str, body: dict[str, Any]
+) -> None:
+    response = shared_http.post(path, **body)
     assert response.status_code == 503
     assert response.json()["error"]["code"] == "model_not_loaded"
     assert f"No {noun} model is loaded" in response.json()["error"]["message"]
