@@ -35,21 +35,21 @@ _PERHAPS_AT_THE_END = {
 }  # fmt: skip
 
 
-def pieces(text: str) -> Iterator[str]:
-    """The text in order, without what cannot be spoken; each piece no longer than LONGEST_WEIGHT."""
-    limit = FIRST_WEIGHT
+def pieces(text: str, longest: int = LONGEST_WEIGHT) -> Iterator[str]:
+    """The text in order, without what cannot be spoken; each piece weighs no more than `longest`."""
+    limit = min(FIRST_WEIGHT, longest)
     for paragraph in text.splitlines():
         held = ""
         for sentence in _sentences(" ".join(paragraph.split())):
             held = f"{held} {sentence}".strip()
             if _weight(held) < SHORTEST_WEIGHT:
                 continue
-            for piece in _cut(held, limit):
-                limit = LONGEST_WEIGHT
+            for piece in _cut(held, limit, longest):
+                limit = longest
                 yield piece
             held = ""
         if _is_spoken(held):
-            limit = LONGEST_WEIGHT
+            limit = longest
             yield held
 
 
@@ -88,7 +88,7 @@ def ends_with_abbreviation(text: str, following: str = "") -> bool:
     return is_initial or "." in abbreviation
 
 
-def _cut(sentence: str, limit: int) -> Iterator[str]:
+def _cut(sentence: str, limit: int, longest: int) -> Iterator[str]:
     """A sentence that is too long, at the ends of clauses, else between words, else anywhere."""
     while (room := _letters_in(sentence, limit)) < len(sentence):
         at = max(
@@ -101,7 +101,7 @@ def _cut(sentence: str, limit: int) -> Iterator[str]:
         head, sentence = sentence[:at].strip(), sentence[at:].strip()
         if _is_spoken(head):
             yield head
-        limit = LONGEST_WEIGHT
+        limit = longest
     if _is_spoken(sentence):
         yield sentence
 

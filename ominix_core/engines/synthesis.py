@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
 import time
 from collections import deque
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.joiner import Joiner, mono
 from ominix_core.engines.loading import evaluate, refuse_code, to_float32
-from ominix_core.engines.sentences import pieces
+from ominix_core.engines.sentences import LONGEST_WEIGHT, pieces
 from ominix_core.engines.speakers import Speaker, Spoken, checked, speaker_for
 from ominix_core.errors import LoadError, OminixError, RequestError
 from ominix_core.generation import Failed, Finished, GenerationEvent, Request, Usage
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from ominix_core.engines.joiner import Samples
 
 logger = logging.getLogger(__name__)
+
+LONGEST_ON_CPU = 60
+"""How much a piece of text may weigh on a CPU, which may take a second a letter: a long step looks like a hung one."""
 
 Events = Iterator[tuple[str, GenerationEvent]]
 
@@ -58,6 +62,7 @@ class SynthesisEngine:
     def __init__(self) -> None:
         self._queue: deque[_Running] = deque()
         self._cancelled: list[_Running] = []
+        self._longest = LONGEST_WEIGHT
 
     @property
     def busy(self) -> bool:
@@ -90,6 +95,7 @@ class SynthesisEngine:
             raise LoadError(f"{folder.name} cannot be read as a speech model: {_reason(error)}") from error
         if not mx.metal.is_available():
             to_float32(self._model)
+            self._longest = LONGEST_ON_CPU
         evaluate([self._model], report)
 
     def submit(self, request_id: str, request: Request) -> None:
@@ -97,9 +103,11 @@ class SynthesisEngine:
         if not isinstance(request, SpeechRequest):
             raise RequestError("This model speaks; it takes text to be spoken.", "wrong_kind_of_model")
         request = checked(request, self.abilities)
-        if next(pieces(request.text), None) is None:
+        text = pieces(request.text, self._longest)
+        first = next(text, None)
+        if first is None:
             raise RequestError("There is nothing to speak in this text.", "invalid_input")
-        self._queue.append(_Running(request_id, request, pieces(request.text), time.perf_counter()))
+        self._queue.append(_Running(request_id, request, itertools.chain([first], text), time.perf_counter()))
 
     def cancel(self, request_id: str) -> None:
         for running in [running for running in self._queue if running.request_id == request_id]:

@@ -41,6 +41,13 @@ def test_a_long_sentence_is_cut_at_its_clauses_and_heard_soon() -> None:
     assert " ".join(parts) == text
 
 
+def test_pieces_can_be_asked_to_be_shorter() -> None:
+    text = "One sentence of the usual length that goes on for a while, as they do. And then another one of them."
+    parts = list(pieces(text, 40))
+    assert max(map(len, parts)) <= 40
+    assert " ".join(parts) == text
+
+
 def test_a_long_word_is_cut_anywhere() -> None:
     assert "".join(pieces("a" * 1000)) == "a" * 1000
     assert max(map(len, pieces("我" * 1000))) <= LONGEST_WEIGHT / 4
