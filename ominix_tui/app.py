@@ -83,7 +83,8 @@ class OminixApp(App[None]):
     """
 
     TITLE = "Ominix"
-    CSS_PATH = "app.tcss"
+    # The screens' own sheets are read here too: a screen that brings a new one makes Textual parse every sheet again.
+    CSS_PATH = ["app.tcss", "screens/hub.tcss", "screens/chat.tcss"]
     MODES: ClassVar = {place.name: place.screen for place in PLACES} | {"hub": HubScreen}  # type: ignore[assignment]
     DEFAULT_MODE = "hub"
     COMMANDS: ClassVar = {get_system_commands_provider, _action_commands, _model_commands}

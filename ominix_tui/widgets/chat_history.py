@@ -45,6 +45,7 @@ class ChatHistory(ContentLines):
         self._name_of: Callable[[str], str] = str
         self._width = 0
         self._bodies: dict[tuple[int, int], list[Content]] = {}
+        self._unfolded: set[int] = set()
         self._blocks: list[Block] = []
         self._chosen: int | None = None
 
@@ -75,6 +76,11 @@ class ChatHistory(ContentLines):
         self._chosen = message_id
         self._mark(True)
         return self._block(message_id)
+
+    def toggle_thoughts(self, message: Message) -> None:
+        """Unfold what the model thought before this answer, or fold it again."""
+        self._unfolded ^= {message.id}
+        self.run_worker(self._draw(), exclusive=True)
 
     def _block(self, message_id: int | None) -> Block | None:
         return next((block for block in self._blocks if block.message.id == message_id), None)
@@ -114,10 +120,16 @@ class ChatHistory(ContentLines):
                 body = render_markdown(printable(message.content), max(width - len(GUTTER), 1))
                 self._bodies[key] = [GUTTER + line for line in body]
             start = len(lines)
-            lines += [GUTTER + self._heading(message), *self._bodies[key]]
+            thoughts = self._thoughts(message, width) if message.id in self._unfolded else []
+            lines += [GUTTER + self._heading(message), *thoughts, *self._bodies[key]]
             blocks.append(Block(message, start, len(lines)))
             lines.append(Content())
         return lines, blocks
+
+    def _thoughts(self, message: Message, width: int) -> list[Content]:
+        """What the model thought before it answered, fainter than its answer."""
+        body = render_markdown(printable(message.reasoning), max(width - len(GUTTER), 1))
+        return [GUTTER + line.stylize(FAINT) for line in [*body, Content()]]
 
     def _heading(self, message: Message) -> Content:
         if message.role == "user":
@@ -129,7 +141,8 @@ class ChatHistory(ContentLines):
         if len(alternatives) > 1:
             notes.append(f"‹ {alternatives.index(message) + 1}/{len(alternatives)} ›")
         if message.reasoning:
-            notes.append("thought first")
+            words = len(message.reasoning.split())
+            notes.append(f"{'▾' if message.id in self._unfolded else '▸'} thought, {words:,} word{'s' * (words != 1)}")
         if message.ending:
             notes.append(ENDINGS.get(message.ending, message.ending))
         return heading + Content.styled("".join(f"  {note}" for note in notes), FAINT)

@@ -69,6 +69,7 @@ class ChatPane(Vertical):
         Binding("right,l", "branch(1)", "Next", id="chat.next", tooltip="The next version", show=False),
         Binding("c", "copy", "Copy", id="chat.copy", tooltip="Copy the chosen message, or the last one"),
         Binding("e", "edit", "Edit", id="chat.edit", tooltip="Change a question and send it again"),
+        Binding("t", "thoughts", "Thoughts", id="chat.thoughts", tooltip="Show or hide what the model thought first"),
         Binding("r", "regenerate", "Again", id="chat.again", tooltip="Answer once more; both answers stay"),
     ]
 
@@ -237,12 +238,18 @@ class ChatPane(Vertical):
     # -- actions on a message: the chosen one, or else the last one that they fit ---------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "thoughts":
+            return self.transcript.has_focus and self._last(lambda message: bool(message.reasoning)) is not None
         return self.transcript.has_focus or action not in ("branch", "copy", "edit", "regenerate")
 
     def _last(self, fits: Callable[[Message], bool]) -> Message | None:
         chosen = self.transcript.history.chosen
         branch = self.chat.branch_to(chosen.id) if chosen else self.chat.branch
         return next((message for message in reversed(branch) if fits(message)), None)
+
+    def action_thoughts(self) -> None:
+        if message := self._last(lambda message: bool(message.reasoning)):
+            self.transcript.history.toggle_thoughts(message)
 
     def action_copy(self) -> None:
         if message := self._last(lambda _: True):

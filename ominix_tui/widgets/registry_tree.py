@@ -54,6 +54,7 @@ class RegistryTree(Tree[str]):
         """Enter was pressed on a model."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        self._tones: dict[str, Style] = {}
         super().__init__("models", id=id)
         self.show_root = False
         self.show_guides = False
@@ -127,11 +128,21 @@ class RegistryTree(Tree[str]):
             f"{arrow} {node.label} ", (f"{len(self._members[node.id]):,}", self._tone("muted")), style=style
         )
 
+    def get_label_width(self, node: TreeNode[str]) -> int:
+        """Labels fill the width that there is. Textual renders each one to measure it: 30 ms whenever a list is new."""
+        return 1
+
     def _tone(self, name: str) -> Style:
         """The theme's colour of this tone; Rich knows no transparency, so that it is blended here."""
-        _, background = self.background_colors
-        color = self.get_component_styles(f"registry-tree--{name}").color
-        return Style(color=(background + color).rich_color)
+        if name not in self._tones:
+            _, background = self.background_colors
+            color = self.get_component_styles(f"registry-tree--{name}").color
+            self._tones[name] = Style(color=(background + color).rich_color)
+        return self._tones[name]
+
+    def notify_style_update(self) -> None:
+        self._tones.clear()
+        super().notify_style_update()
 
     def on_tree_node_expanded(self, event: Tree.NodeExpanded[str]) -> None:
         if event.node.id in self._members:

@@ -135,7 +135,7 @@ class TestTalking:
             assert chat_screen(pilot).query_one(PromptArea).text == "impatient"
             await pilot.press("escape")
             await until_idle(pilot)
-            await shows(pilot, "thought first  stopped")
+            await shows(pilot, "▸ thought, 1 word  stopped")
 
     async def test_a_failure_is_told_and_the_rest_kept(self, app: OminixApp, talking_hub: Hub) -> None:
         answer_with(talking_hub, TextDelta("So far"), Failed("Out of [memory]."))
@@ -198,6 +198,18 @@ class TestBranches:
             await pilot.press("escape", "up", "up", "c")
             await pilot.pause()
             assert app.clipboard == "What is the capital of France today?"
+
+    async def test_thoughts_are_folded_until_asked_for(self, app: OminixApp, kept: ChatStore) -> None:
+        async with app.run_test(size=BIG, notifications=True) as pilot:
+            await open_chat(pilot)
+            await pilot.press("escape", "enter")
+            await shows(pilot, "▸ thought, 2 words")
+            assert "Easy enough." not in screen_text(pilot)
+            await pilot.press("escape", "t")
+            await shows(pilot, "▾ thought, 2 words")
+            await shows(pilot, "Easy enough.")
+            await pilot.press("t")
+            await until(pilot, lambda: "Easy enough." not in screen_text(pilot))
 
 
 class TestConversations:
