@@ -170,6 +170,8 @@ class ModelView(Vertical):
         if entry.id not in self._panels:
             self._panels[entry.id] = panel_class(entry.ui.panel_type)(hub, entry)
             await container.mount(self._panels[entry.id])
+            if not self._panels[entry.id].children:  # the program ends just now
+                return
             self._panels[entry.id].show_state(self._state_of(entry))
         self._panels[entry.id].display = True
         self._set_welcome(False)
