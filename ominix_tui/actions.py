@@ -27,6 +27,9 @@ SCOPES: dict[str, tuple[str, ...]] = {
         "widgets.response:Response",
         "widgets.fold_line:FoldLine",
     ),
+    "Transcription": ("panels.asr_transcription:ASRTranscriptionPanel", "widgets.file_picker:_Files"),
+    "Speech": ("panels.tts_synthesis:TTSSynthesisPanel", "widgets.voice_dialogs:VoicesDialog"),
+    "Images": ("panels.image_generation:ImageGenerationPanel", "widgets.gallery:Gallery"),
     "Chat": (
         "screens.chat:ChatScreen",
         "widgets.titles:Titles",
@@ -40,10 +43,11 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "Help": ("screens.help:HelpScreen",),
     "Dialogs": (
         "screens.jump:JumpScreen",
-        "widgets.dialog:ConfirmDialog",
-        "widgets.key_dialogs:SecretDialog",
+        "widgets.dialogs:ConfirmDialog",
         "widgets.dialogs:TextDialog",
         "widgets.dialogs:ChoiceDialog",
+        "widgets.key_dialogs:SecretDialog",
+        "widgets.quit_dialog:QuitDialog",
     ),
 }
 """Where actions are declared, by the heading under which the help shows them."""

@@ -238,15 +238,15 @@ class OminixApp(App[None]):
 
     def go_back(self) -> None:
         """Go to the screen before this one."""
-        self.show(self._former_place)
+        self.show(self._former_place, back=True)
 
     @work
-    async def show(self, place: str) -> None:
-        """Go to a screen."""
+    async def show(self, place: str, *, back: bool = False) -> None:
+        """Go to a screen. Going `back` twice leads to the hub, not to and fro."""
         if place == self.current_mode or len(self.screen_stack) > 1:  # a dialog wants its answer first
             return
         await asyncio.to_thread(import_module, f"ominix_tui.screens.{place}")
-        self._former_place = "hub" if place == self._former_place else self.current_mode
+        self._former_place = "hub" if back else self.current_mode
         await self.switch_mode(place)
 
     @work
