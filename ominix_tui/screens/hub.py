@@ -142,7 +142,8 @@ class HubScreen(Screen[None]):
         if not all(isinstance(state, NotDownloaded | Unsupported) for state in self._states.values()):
             return False
         await self.view.welcome(found)
-        self.query_one(Sidebar).choose(found.recommended.id)
+        for sidebar in self.query(Sidebar):  # the program may be ending
+            sidebar.choose(found.recommended.id)
         return True
 
     async def _show_models(self, hub: HubFacade) -> Sidebar:

@@ -22,16 +22,16 @@ GROUPS = {
     "Memory": ("guard", "context", "max_loaded_per_category", "idle_minutes"),
     "Models": (
         *("isolation", "warm_spare", "hang_seconds", "prompt_cache_gb", "kv_bits", "draft_models", "adapters"),
-        "allow_code",
+        *("allow_code", "quantize"),
     ),
     "Downloads": ("simultaneous_downloads",),
     "Server": (
         *("host", "port", "allowed_hosts", "cors_origins", "certfile", "keyfile", "max_body_mb"),
-        *("requests_per_minute", "max_requests_per_model", "drain_seconds", "preload", "jit"),
+        *("max_upload_mb", "requests_per_minute", "max_requests_per_model", "drain_seconds", "preload", "jit"),
     ),
     "Registry": ("registry_url", "registry_key"),
     "Chat": ("providers",),
-    "Screen": ("keys",),
+    "Screen": ("images", "keys"),
 }
 OTHERS = "More"
 WIDEST_VALUE = 14

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,14 +37,18 @@ class Terminal:
 
     def wait_for(self, words: str) -> None:
         """Read until these words are on the terminal."""
+        deadline = time.monotonic() + PATIENCE
         while words.encode() not in self.output:
             assert select.select([self.terminal], [], [], PATIENCE)[0], self.output[-2000:]
+            # it may go on drawing other things for ever
+            assert time.monotonic() < deadline, (words, self.output[-2000:])
             self.output += os.read(self.terminal, 65536)
 
     def type(self, keys: bytes) -> None:
         """Write this to the program, and read what it draws meanwhile: a full terminal would hold both up."""
         while keys:
             readable, writable, _ = select.select([self.terminal], [self.terminal], [], PATIENCE)
+            assert readable or writable, self.output[-2000:]
             if readable:
                 self.output += os.read(self.terminal, 65536)
             if writable:
@@ -61,10 +66,18 @@ class Terminal:
         os.close(self.terminal)
         self.terminal = -1
 
+    def quit(self) -> int:
+        """Leave by the key for it, also with models in memory; the exit code."""
+        self.forget()
+        self.type(b"\x11")
+        self.wait_for("Unload and quit")
+        self.type(b"\x11")
+        return self.end()
+
     def end(self) -> int:
         """Read on until the program has ended; its exit code."""
         try:
-            while os.read(self.terminal, 65536):
+            while select.select([self.terminal], [], [], PATIENCE)[0] and os.read(self.terminal, 65536):
                 pass
         except OSError:  # Linux tells the end of a terminal like that
             pass

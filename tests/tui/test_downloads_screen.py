@@ -156,7 +156,8 @@ class TestQueue:
         async with OminixApp(lambda: busy_hub).run_test(size=(120, 40)) as pilot:
             await open_downloads(pilot)
             await pilot.press("j", "enter")
-            await until(pilot, lambda: "FLUX.2-klein, as the catalogue" in screen_text(pilot))
+            await until(pilot, lambda: "█ FLUX.2-klein" in screen_text(pilot))
+            assert pilot.app.current_mode == "hub"
 
 
 class TestDisk:

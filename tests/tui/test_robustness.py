@@ -38,8 +38,7 @@ class TestTerminal:
             screen.wait_for(PROMPT)
             screen.type(b"\x1b[200~" + text.encode() + b"\x1b[201~")
             screen.wait_for("the end of it")
-            screen.type(b"\x11")
-            assert screen.end() == 0
+            assert screen.quit() == 0
         assert drafts(home) == [text]
 
     def test_a_storm_of_resizes(self) -> None:
@@ -52,8 +51,7 @@ class TestTerminal:
             screen.forget()
             screen.type(b"\x1b[14~")  # F4
             screen.wait_for("On this machine")
-            screen.type(b"\x11")
-            assert screen.end() == 0
+            assert screen.quit() == 0
 
     def test_a_terminal_that_vanishes(self, home: Home) -> None:
         with on_a_terminal() as screen:
