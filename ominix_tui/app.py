@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SOON_SECONDS = 0.01
+
 
 def _action_commands() -> type[Provider]:
     from ominix_tui.palette import ActionCommands
@@ -243,6 +245,10 @@ class OminixApp(App[None]):
     @work
     async def show(self, place: str, *, back: bool = False) -> None:
         """Go to a screen. Going `back` twice leads to the hub, not to and fro."""
+        from textual.command import CommandPalette
+
+        while isinstance(self.screen, CommandPalette):  # it closes while the action that was chosen in it runs
+            await asyncio.sleep(SOON_SECONDS)
         if place == self.current_mode or len(self.screen_stack) > 1:  # a dialog wants its answer first
             return
         await asyncio.to_thread(import_module, f"ominix_tui.screens.{place}")

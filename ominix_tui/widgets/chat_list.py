@@ -58,7 +58,8 @@ class ChatList(Vertical):
         self._conversations = conversations
         places = [conversation.id for conversation in conversations]
         titles = [_line(conversation, shown) for conversation in conversations]
-        self.query_one(Titles).fill(titles, places.index(shown) if shown in places else 0)
+        for list_ in self.query(Titles):  # the program may be ending
+            list_.fill(titles, places.index(shown) if shown in places else 0)
 
     def focus_titles(self) -> None:
         self.query_one(Titles).focus()
