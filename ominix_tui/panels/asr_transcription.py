@@ -14,9 +14,9 @@ from textual.widgets import Button, Input, Label, Select, Static
 
 from ominix_core.errors import OminixError
 from ominix_core.media import Abilities, TranscriptionRequest
-from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded
+from ominix_core.states import Loaded, ModelState
 from ominix_core.transcript import SUFFIXES, Form, Transcript, render
-from ominix_tui.panels.base import ModelPanel
+from ominix_tui.panels.base import ModelPanel, hint
 from ominix_tui.text import one_line, printable
 from ominix_tui.widgets.file_picker import FilePicker
 from ominix_tui.widgets.path_field import AUDIO_SUFFIXES, PathField
@@ -90,7 +90,7 @@ class ASRTranscriptionPanel(ModelPanel):
         return working or bool(self._view.transcript.segments or self.query_one(PathField).value)
 
     def show_state(self, state: ModelState) -> None:
-        self._view.show_hint(_hint(state))
+        self._view.show_hint(hint(state, "The transcript appears here.", "choose a file"))
         self.query_one("#transcribe").disabled = not isinstance(state, Loaded)
         if isinstance(state, Loaded) and (abilities := self.hub.abilities(self.entry.id)):
             self._show_abilities(abilities)
@@ -241,21 +241,3 @@ def _save(transcript: Transcript, form: Form, source: Path) -> Path:
             raise OminixError(f"{path} cannot be written: {error.strerror}.") from error
         else:
             return path
-
-
-def _hint(state: ModelState) -> str:
-    match state:
-        case Loaded():
-            return "The transcript appears here."
-        case Loading():
-            return "The model is on its way into memory. You can choose a file already."
-        case Downloading():
-            return "The model is on its way to this machine. You can choose a file already."
-        case Downloaded():
-            return "Load the model to try it: press l in the list of models."
-        case NotDownloaded():
-            return "This model is not on this machine yet: press g in the list of models to get it."
-        case Error():
-            return "The model is not in memory; what happened is told above."
-        case _:
-            return ""

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
 
+from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded
+
 if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
     from ominix_core.registry.entry import RegistryEntry
-    from ominix_core.states import ModelState
 
 
 class ModelPanel(Vertical):
@@ -39,3 +40,26 @@ class ModelPanel(Vertical):
             if widget.focusable:
                 widget.focus()
                 return
+
+
+def hint(state: ModelState, loaded: str, meanwhile: str) -> str:
+    """What stands where the result will be: `loaded` once the model is, before that how it gets there.
+
+    Args:
+        meanwhile: What can be done already, as in "type your prompt".
+    """
+    match state:
+        case Loaded():
+            return loaded
+        case Loading():
+            return f"The model is on its way into memory. You can {meanwhile} already."
+        case Downloading():
+            return f"The model is on its way to this machine. You can {meanwhile} already."
+        case Downloaded():
+            return "Load the model to try it: press l in the list of models."
+        case NotDownloaded():
+            return "This model is not on this machine yet: press g in the list of models to get it."
+        case Error():
+            return "The model is not in memory; what happened is told above."
+        case _:
+            return ""

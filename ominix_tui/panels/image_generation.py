@@ -17,8 +17,8 @@ from textual.widgets import Button, Input, Label, Select, TextArea
 from ominix_core.errors import OminixError
 from ominix_core.media import Abilities, ImageRequest
 from ominix_core.paths import Home
-from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded
-from ominix_tui.panels.base import ModelPanel
+from ominix_core.states import Loaded, ModelState
+from ominix_tui.panels.base import ModelPanel, hint
 from ominix_tui.text import printable
 from ominix_tui.widgets.gallery import Gallery
 from ominix_tui.widgets.image_attachments import ImageAttachments
@@ -115,7 +115,7 @@ class ImageGenerationPanel(ModelPanel):
         return bool(self.query_one(PromptArea).text or source or stage.running or stage.takes)
 
     def show_state(self, state: ModelState) -> None:
-        self.query_one(ImageStage).show_hint(_hint(state))
+        self.query_one(ImageStage).show_hint(hint(state, "The image appears here.", "type your prompt"))
         self.query_one("#generate").disabled = not isinstance(state, Loaded)
         if isinstance(state, Loaded):
             self._show_abilities(self.hub.abilities(self.entry.id))
@@ -295,21 +295,3 @@ def _save(take: Take, model_id: str, folder: Path) -> Path:
     except OSError as error:
         raise OminixError(f"{path} cannot be written: {error.strerror}.") from error
     return path
-
-
-def _hint(state: ModelState) -> str:
-    match state:
-        case Loaded():
-            return "The image appears here."
-        case Loading():
-            return "The model is on its way into memory. You can type your prompt already."
-        case Downloading():
-            return "The model is on its way to this machine. You can type your prompt already."
-        case Downloaded():
-            return "Load the model to try it: press l in the list of models."
-        case NotDownloaded():
-            return "This model is not on this machine yet: press g in the list of models to get it."
-        case Error():
-            return "The model is not in memory; what happened is told above."
-        case _:
-            return ""

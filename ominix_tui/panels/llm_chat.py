@@ -12,8 +12,8 @@ from textual.widgets import Button, Input, Label, Static, TextArea
 
 from ominix_core.errors import OminixError
 from ominix_core.generation import ChatMessage, ChatRequest
-from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded
-from ominix_tui.panels.base import ModelPanel
+from ominix_core.states import Loaded, ModelState
+from ominix_tui.panels.base import ModelPanel, hint
 from ominix_tui.text import printable
 from ominix_tui.widgets.number_field import NumberField
 from ominix_tui.widgets.prompt_area import PromptArea
@@ -117,7 +117,7 @@ class LLMChatPanel(ModelPanel):
         return bool(typed or response.running or response.answer)
 
     def show_state(self, state: ModelState) -> None:
-        self.query_one(Response).show_hint(_hint(state))
+        self.query_one(Response).show_hint(hint(state, "The answer appears here.", "type your prompt"))
         self.query_one("#generate").disabled = not isinstance(state, Loaded)
 
     def focus_first(self) -> None:
@@ -224,21 +224,3 @@ class LLMChatPanel(ModelPanel):
         button.variant = "warning" if running else "primary"
         self.query_one("#answer-row").display = not running
         self.refresh_bindings()
-
-
-def _hint(state: ModelState) -> str:
-    match state:
-        case Loaded():
-            return "The answer appears here."
-        case Loading():
-            return "The model is on its way into memory. You can type your prompt already."
-        case Downloading():
-            return "The model is on its way to this machine. You can type your prompt already."
-        case Downloaded():
-            return "Load the model to try it: press l in the list of models."
-        case NotDownloaded():
-            return "This model is not on this machine yet: press g in the list of models to get it."
-        case Error():
-            return "The model is not in memory; what happened is told above."
-        case _:
-            return ""

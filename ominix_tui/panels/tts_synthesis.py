@@ -16,8 +16,8 @@ from ominix_core.errors import OminixError
 from ominix_core.generation import Failed
 from ominix_core.media import FASTEST, SLOWEST, Abilities, SpeechRequest
 from ominix_core.paths import Home
-from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded
-from ominix_tui.panels.base import ModelPanel
+from ominix_core.states import Loaded, ModelState
+from ominix_tui.panels.base import ModelPanel, hint
 from ominix_tui.speech_take import SpeechTake
 from ominix_tui.text import one_line, printable
 from ominix_tui.widgets.number_field import NumberField
@@ -107,7 +107,9 @@ class TTSSynthesisPanel(ModelPanel):
         return bool(self.query_one(PromptArea).text or self._take)
 
     def show_state(self, state: ModelState) -> None:
-        self.query_one("#hint", Label).update(_hint(state))
+        self.query_one("#hint", Label).update(
+            hint(state, f"The speech is drawn here, and played{devices.where()}.", "type your text")
+        )
         self.query_one("#generate").disabled = not isinstance(state, Loaded)
         if isinstance(state, Loaded):
             self._ask_abilities()
@@ -281,21 +283,3 @@ class TTSSynthesisPanel(ModelPanel):
 
 def _imitates(abilities: Abilities | None) -> bool:
     return abilities is not None and "reference" in abilities.options
-
-
-def _hint(state: ModelState) -> str:
-    match state:
-        case Loaded():
-            return f"The speech is drawn here, and played{devices.where()}."
-        case Loading():
-            return "The model is on its way into memory. You can type your text already."
-        case Downloading():
-            return "The model is on its way to this machine. You can type your text already."
-        case Downloaded():
-            return "Load the model to try it: press l in the list of models."
-        case NotDownloaded():
-            return "This model is not on this machine yet: press g in the list of models to get it."
-        case Error():
-            return "The model is not in memory; what happened is told above."
-        case _:
-            return ""
