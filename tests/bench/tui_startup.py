@@ -43,13 +43,7 @@ class Empty(App):
         yield Label("painted")
 Empty().run()
 """
-OURS = """
-from ominix_tui.app import OminixApp
-def make_hub():
-    from ominix_core.hub import Hub
-    return Hub()
-OminixApp(make_hub).run()
-"""
+OURS = [sys.executable, "-m", "ominix_tui"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +84,9 @@ class Started:
         except OSError as error:
             raise RuntimeError(f"it ended: {self.output[-300:]!r}") from error
         return True
+
+    def type(self, keys: str) -> None:
+        os.write(self._main, keys.encode())
 
     @property
     def seconds(self) -> float:
@@ -146,7 +143,7 @@ def peer(name: str) -> list[str]:
     command = folder / "bin" / name
     if not command.exists():
         print(f"installing {name} in {folder} ...", file=sys.stderr)
-        venv.create(folder, with_pip=True)
+        venv.create(folder, clear=True, with_pip=True, symlinks=True)
         subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", name], check=True)
     return [str(command)]
 
@@ -158,7 +155,7 @@ def main() -> None:
     options = parser.parse_args()
     programs = {
         "empty Textual app": ([sys.executable, "-c", EMPTY], b""),
-        "ominix": ([sys.executable, "-c", OURS], b"SmolLM2"),
+        "ominix": (OURS, b"SmolLM2"),
     }
     for name in PEERS if options.peers else ():
         try:
