@@ -1,11 +1,12 @@
-"""A terminal driver that survives bytes that are not UTF-8, and a terminal that vanishes."""
+"""A terminal driver that survives bytes that are not UTF-8, and ends the program when its terminal is gone."""
 
 from __future__ import annotations
 
-import codecs
+import os
+import signal
 import sys
-from collections.abc import Callable
-from functools import partial
+import time
+from encodings.utf_8 import IncrementalDecoder
 from typing import TYPE_CHECKING
 
 from textual.drivers._writer_thread import WriterThread
@@ -13,18 +14,34 @@ from textual.drivers._writer_thread import WriterThread
 if TYPE_CHECKING:
     from textual.driver import Driver
 
+READ_AGAIN_SECONDS = 0.1
+
 
 def guard(driver: type[Driver]) -> None:
-    """Make Textual's Linux and macOS driver drop what would end the program or hold it up.
-
-    Terminals send bytes that are not UTF-8 in old-style mouse reports from column 96 on (Textualize/textual#6668).
-    """
+    """Give Textual's Linux and macOS driver a decoder and a writer that bear what terminals do."""
     module = sys.modules[driver.__module__]
     if hasattr(module, "getincrementaldecoder"):
-        lenient = partial(_decoder, errors="ignore")
-        setattr(module, "getincrementaldecoder", lenient)  # noqa: B010  no stub declares it
+        vars(module)["getincrementaldecoder"] = lambda encoding: TerminalDecoder
     if hasattr(module, "WriterThread"):
-        setattr(module, "WriterThread", PatientWriter)  # noqa: B010
+        vars(module)["WriterThread"] = PatientWriter
+
+
+class TerminalDecoder(IncrementalDecoder):
+    """Decodes what is read from a terminal.
+
+    Drops bytes that are not UTF-8, which terminals send in old-style mouse reports from column 96 on
+    (Textualize/textual#6668). No bytes at all are the end of the terminal: nobody else tells of it where it is not the
+    controlling one, and the driver would read on for ever, as fast as it can.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("ignore")
+
+    def decode(self, data: bytes, final: bool = False) -> str:  # type: ignore[override]
+        if not data and not final:
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(READ_AGAIN_SECONDS)
+        return super().decode(data, final)
 
 
 class PatientWriter(WriterThread):
@@ -39,7 +56,3 @@ class PatientWriter(WriterThread):
         except OSError:
             while self._queue.get() is not None:
                 pass
-
-
-def _decoder(encoding: str, errors: str) -> Callable[[], codecs.IncrementalDecoder]:
-    return partial(codecs.getincrementaldecoder(encoding), errors=errors)
