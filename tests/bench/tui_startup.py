@@ -4,8 +4,9 @@
 
 Each program runs on a pseudo-terminal of 80x24 with a home of its own. "painted" is when its first frame is on the
 terminal, "ready" when it has drawn the last of what it draws by itself; for Ominix that its models are listed is
-checked too. MiB is the resident memory of the program and its children, idle the share of a core that it takes in the
-five seconds after. `--peers` installs the peers, each in an environment of its own beside the system's temporary files.
+checked too. Then come the resident memory of the program, that of it and its children when they have come to rest, as
+Ominix's spare worker must, and the share of a core that all of them take from then on. `--peers` installs the peers,
+each in an environment of its own beside the system's temporary files.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ LIMIT = 60.0
 FRAME_BYTES = 1_000
 QUIET_SECONDS = 0.45  # below the half second of a blinking cursor
 IDLE_SECONDS = 5.0
+AT_REST_SHARE = 0.1
 PEERS = ("posting", "harlequin", "parllama", "oterm")
 
 EMPTY = """
@@ -48,11 +50,15 @@ OURS = [sys.executable, "-m", "ominix_tui"]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One start. Times in seconds from the start of the process."""
+    """One start. Times in seconds from the start of the process, resident memory in MiB: of the program when it is
+
+    ready, and of it and its children when nothing happens any more.
+    """
 
     painted: float
     ready: float
     mib: float
+    settled_mib: float
     idle: float
 
 
@@ -92,6 +98,17 @@ class Started:
     def seconds(self) -> float:
         return time.perf_counter() - self.begun
 
+    def idle(self, seconds: float) -> float:
+        """The share of a core that the program and its children take in so many seconds while nobody does anything."""
+
+        def used() -> float:
+            return sum(sum(each.cpu_times()[:2]) for each in self.family())
+
+        before, until = used(), time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            self.read(0.2)
+        return (used() - before) / seconds
+
     def end(self) -> None:
         for each in self.family():
             each.kill()
@@ -116,25 +133,14 @@ def measure(command: list[str], mark: bytes, home: Path) -> Sample:
                 ready = program.seconds
             elif mark in program.output:
                 break
-        return Sample(painted, ready, _resident(program), _idle(program))
+        alone = psutil.Process(program.process.pid).memory_info().rss / 2**20
+        settled = time.perf_counter() + LIMIT
+        while program.idle(1.0) > AT_REST_SHARE and time.perf_counter() < settled:
+            pass
+        everything = sum(each.memory_info().rss for each in program.family()) / 2**20
+        return Sample(painted, ready, alone, everything, program.idle(IDLE_SECONDS))
     finally:
         program.end()
-
-
-def _resident(program: Started) -> float:
-    return sum(each.memory_info().rss for each in program.family()) / 2**20
-
-
-def _idle(program: Started) -> float:
-    """The share of a core that the program takes while nobody does anything."""
-
-    def used() -> float:
-        return sum(sum(each.cpu_times()[:2]) for each in program.family())
-
-    before, until = used(), time.perf_counter() + IDLE_SECONDS
-    while time.perf_counter() < until:
-        program.read(0.2)
-    return (used() - before) / IDLE_SECONDS
 
 
 def peer(name: str) -> list[str]:
@@ -172,7 +178,7 @@ def main() -> None:
         median = {key: statistics.median(sample[key] for sample in samples) for key in samples[0]}
         print(
             f"{name:18} painted {median['painted']:.2f}  ready {median['ready']:.2f}  "
-            f"{median['mib']:.0f} MiB  idle {median['idle']:.1%}",
+            f"{median['mib']:.0f} MiB, with children {median['settled_mib']:.0f} MiB  idle {median['idle']:.1%}",
             flush=True,
         )
 
