@@ -62,6 +62,18 @@ def open_image(data: bytes) -> Image:
     return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
 
 
+def shrink(data: bytes, side: int) -> bytes:
+    """The image as PNG with neither side longer than `side` pixels; as it is if it is so small. Raises ImageError."""
+    kind = check_image(data)
+    if max(kind.width, kind.height) <= side:
+        return data
+    picture = open_image(data)
+    picture.thumbnail((side, side))
+    small = io.BytesIO()
+    picture.save(small, "PNG")
+    return small.getvalue()
+
+
 def _decode(data: bytes) -> tuple[Image, str]:
     """The first frame, upright, in its own mode; and the name of its format."""
     pillow = _pillow()
