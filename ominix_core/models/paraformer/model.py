@@ -90,6 +90,8 @@ class Paraformer:
         network: Any = self._network
         batch = batch.astype(network.encoder.after_norm.weight.dtype)
         encoded, lengths = network.encode(batch, lengths)
+        # the predictor looks a frame ahead: what is said must not hang on how long the others of the batch are
+        encoded = mx.where((mx.arange(encoded.shape[1]) < lengths[:, None])[..., None], encoded, 0)
         heard, totals, weights, peaks = network.calc_predictor(encoded, lengths)
         counts: Any = mx.round(totals).astype(mx.int32)
         if not mx.max(counts).item():
@@ -99,15 +101,16 @@ class Paraformer:
         if self._hotwords is not None and hotwords:
             words = self._hotwords.embedded([*hotwords, [network.sos]], network.decoder.embed)
             best = self._hotwords(words, best, heard, understood, counts)
+        clock = self._clock
+        if clock is not None:
+            weights, ends, upsampling = clock(encoded, lengths, counts), lengths * clock.times, clock.times
+        else:
+            ends, upsampling = lengths + 1, 1  # the frame after the last one holds what was left of the last token
         found = []
-        for index, (count, length) in enumerate(zip(counts.tolist(), lengths.tolist(), strict=True)):
-            ids = best[index, :count].tolist()
-            if self._clock is not None and count:
-                fine = self._clock(encoded[index, :length], count)
-                found.append(_Heard(ids, fine, running_sums(fine), self._clock.times))
-            else:
-                end = length + 1  # the frame after the last one holds what was left of the last token
-                found.append(_Heard(ids, weights[index, :end].tolist(), peaks[index, :end].tolist(), 1))
+        for index, (count, end) in enumerate(zip(counts.tolist(), ends.tolist(), strict=True)):
+            shares = weights[index, :end].tolist()
+            sums = peaks[index, :end].tolist() if clock is None else running_sums(shares)
+            found.append(_Heard(best[index, :count].tolist(), shares, sums, upsampling))
         return found
 
     def _words(self, heard: _Heard) -> list[SpokenWord]:

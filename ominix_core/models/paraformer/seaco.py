@@ -13,6 +13,7 @@ from ominix_core.models.paraformer.loading import known, section
 
 # Without a hotword in sight the network says this token; the configuration may name another one.
 _NO_HOTWORD = 8377
+_LITTLE = 1e-9
 
 
 class LSTM(nn.Module):
@@ -21,33 +22,42 @@ class LSTM(nn.Module):
     def __init__(self, width: int, layers: int = 1, *, both_ways: bool = False) -> None:
         super().__init__()
         self._layers = layers
-        self._suffixes = ("", "_reverse") if both_ways else ("",)
+        self._both_ways = both_ways
+        directions = ("", "_reverse") if both_ways else ("",)
         for layer in range(layers):
-            for suffix in self._suffixes:
-                incoming = width if layer == 0 else width * len(self._suffixes)
+            incoming = width if layer == 0 else width * len(directions)
+            for suffix in directions:
                 self[f"weight_ih_l{layer}{suffix}"] = mx.zeros((4 * width, incoming))
                 self[f"weight_hh_l{layer}{suffix}"] = mx.zeros((4 * width, width))
                 self[f"bias_ih_l{layer}{suffix}"] = mx.zeros(4 * width)
                 self[f"bias_hh_l{layer}{suffix}"] = mx.zeros(4 * width)
 
-    def __call__(self, x: mx.array) -> mx.array:
-        """(batch, time, width) to (batch, time, width), or twice the width if it goes both ways."""
+    def __call__(self, x: mx.array, lengths: mx.array) -> mx.array:
+        """(batch, time, width) to (batch, time, width), or twice the width if it goes both ways.
+
+        Args:
+            lengths: How much of the time each of the batch fills; what comes out after it has no meaning.
+        """
+        backwards = mx.maximum(lengths[:, None] - 1 - mx.arange(x.shape[1]), 0)[..., None]
         for layer in range(self._layers):
-            x = mx.concatenate([self._run(x, f"l{layer}{suffix}", suffix) for suffix in self._suffixes], axis=-1)
+            outputs = [self._run(x, f"l{layer}")]
+            if self._both_ways:
+                turned = self._run(mx.take_along_axis(x, backwards, axis=1), f"l{layer}_reverse")
+                outputs.append(mx.take_along_axis(turned, backwards, axis=1))
+            x = mx.concatenate(outputs, axis=-1)
         return x
 
-    def _run(self, x: mx.array, name: str, suffix: str) -> mx.array:
+    def _run(self, x: mx.array, name: str) -> mx.array:
         gates = x @ self[f"weight_ih_{name}"].T + self[f"bias_ih_{name}"] + self[f"bias_hh_{name}"]
         recurrent = self[f"weight_hh_{name}"].T
         hidden = cell = mx.zeros((x.shape[0], recurrent.shape[0]), x.dtype)
         outputs = []
-        steps = range(x.shape[1])
-        for step in reversed(steps) if suffix else steps:
+        for step in range(x.shape[1]):
             let_in, keep, new, show = mx.split(gates[:, step] + hidden @ recurrent, 4, axis=-1)
             cell = mx.sigmoid(keep) * cell + mx.sigmoid(let_in) * mx.tanh(new)
             hidden = mx.sigmoid(show) * mx.tanh(cell)
             outputs.append(hidden)
-        return mx.stack(outputs[::-1] if suffix else outputs, axis=1)
+        return mx.stack(outputs, axis=1)
 
 
 class _Upsampling(nn.Module):
@@ -76,12 +86,13 @@ class Clock(nn.Module):
         self.blstm = LSTM(width, both_ways=True)
         self.cif_output2 = nn.Linear(2 * width, 1)
 
-    def __call__(self, encoded: mx.array, tokens: int) -> list[float]:
-        """The weights of one clip, (frames, width), scaled to hold so many tokens."""
-        raw = self.cif_output2(self.blstm(self.upsample_cnn(encoded[None])))
-        weights = mx.maximum(mx.sigmoid(raw[0, :, 0]) * self._factor - self._threshold, 0)
-        scaled: Any = weights * (tokens / mx.maximum(mx.sum(weights), 1e-9))
-        return list(scaled.tolist())
+    def __call__(self, encoded: mx.array, lengths: mx.array, tokens: mx.array) -> mx.array:
+        """The weights of each clip, (clips, parts of frames), scaled to hold so many tokens in its length in frames."""
+        lengths = lengths * self.times
+        raw = self.cif_output2(self.blstm(self.upsample_cnn(encoded), lengths))[..., 0]
+        weights = mx.maximum(mx.sigmoid(raw) * self._factor - self._threshold, 0)
+        weights = mx.where(mx.arange(weights.shape[1]) < lengths[:, None], weights, 0)
+        return weights * (tokens / mx.maximum(mx.sum(weights, axis=1), _LITTLE))[:, None]
 
     @staticmethod
     def fits(config: Mapping[str, Any]) -> bool:
@@ -109,8 +120,8 @@ class Hotwords(nn.Module):
         """Hotwords, given as tokens, as (words, width)."""
         longest = max(map(len, words))
         padded = mx.array([[*word, *[0] * (longest - len(word))] for word in words])
-        outputs = self.bias_encoder(embedding(padded))
-        return outputs[mx.arange(len(words)), mx.array([len(word) - 1 for word in words])]
+        lengths = mx.array([len(word) for word in words])
+        return self.bias_encoder(embedding(padded), lengths)[mx.arange(len(words)), lengths - 1]
 
     def __call__(
         self, words: mx.array, best: mx.array, heard: mx.array, understood: mx.array, counts: mx.array
