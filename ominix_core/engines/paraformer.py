@@ -14,6 +14,7 @@ from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.heard import Heard
 from ominix_core.engines.listening import FILES_AT_ONCE, ChunkLength, Listener
 from ominix_core.engines.transcription import TranscriptionEngine
+from ominix_core.errors import LoadError
 from ominix_core.media import Abilities, SpokenWord, TranscriptionRequest, TranscriptPartial
 from ominix_core.mlx_setup import prepare
 
@@ -45,6 +46,8 @@ class ParaformerEngine(TranscriptionEngine):
         report("reading")
         model = Paraformer(folder)
         detector = SpeechDetector(folder / VAD) if has_part(folder / VAD) else None
+        if detector is not None and detector.rate != model.rate:
+            raise LoadError(f"{folder.name} listens at {model.rate} Hz, but its detector of speech at {detector.rate}.")
         punctuator = Punctuator(folder / PUNCTUATION) if has_part(folder / PUNCTUATION) else None
         parts = [part for each in (model, detector, punctuator) if each is not None for part in each.parts]
         load(parts, lambda done, total: report("loading weights", done, total))

@@ -21,18 +21,21 @@ from ominix_core.generation import Failed, Finished, GenerationEvent
 from ominix_core.hub import Hub
 from ominix_core.media import AudioProgress, Transcribed, TranscriptionRequest, TranscriptPartial, TranscriptSegment
 from ominix_core.paths import Home
+from ominix_core.registry.catalogue import Registry
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded
 from ominix_core.transcript import Transcript
 from tests.conftest import local_entry
 from tests.server.conftest import api_server, running
 from tests.support.command import ominix
+from tests.support.fixture_hub import FixtureHub
 from tests.support.sounds import silence, tone, write_audio
 from tests.support.tiny_paraformer import (
     ACOUSTIC,
     SEACO,
     SHARE,
     TOKENS,
+    VAD,
     acoustic_network,
     make_tiny_paraformer,
     random_weights,
@@ -226,6 +229,13 @@ class TestLoading:
         with pytest.raises(LoadError, match=r"The file of weights of other cannot be used: .* is \(11, 16\), not \(12"):
             loaded(folder)
 
+    def test_parts_that_do_not_fit_each_other(self, tiny_paraformer: Path, tmp_path: Path) -> None:
+        folder = shutil.copytree(tiny_paraformer, tmp_path / "other")
+        frontend = {**VAD["frontend_conf"], "fs": 8000}
+        (folder / "vad" / "config.yaml").write_text(json.dumps({**VAD, "frontend_conf": frontend}))
+        with pytest.raises(LoadError, match="other listens at 16000 Hz, but its detector of speech at 8000"):
+            loaded(folder)
+
     def test_missing_weights(self, tiny_paraformer: Path, tmp_path: Path) -> None:
         folder = shutil.copytree(tiny_paraformer, tmp_path / "other")
         weights = random_weights(acoustic_network(), 0)
@@ -259,6 +269,23 @@ class Trap:
 
     def __reduce__(self) -> tuple[object, ...]:
         return (open, (self.path, "w"))
+
+
+def test_the_entry_that_ships(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_paraformer: Path, clip: Path
+) -> None:
+    """Its three repositories become one folder, which loads as it is."""
+    entry = Registry.bundled().resolve("funasr-paraformer")
+    parts = {part.folder: part.source.repo for part in entry.extra_sources}  # type: ignore[union-attr]
+    shutil.copytree(tiny_paraformer, tmp_path / "hub" / entry.repo)
+    for folder, repo in parts.items():
+        (tmp_path / "hub" / entry.repo / folder).rename(tmp_path / "hub" / repo)
+    with FixtureHub(tmp_path / "hub") as fixture, Hub(home, Settings(isolation="thread", guard="off")) as hub:
+        monkeypatch.setenv("MODELSCOPE_ENDPOINT", fixture.url)
+        hub.download(entry.id).result(60)
+        hub.load(entry.id).result(60)
+        heard = Transcript.of(hub.generate(entry.id, TranscriptionRequest(path=str(clip))))
+    assert heard.text == "好" * HEARD_IN_TWO_SECONDS + "。"
 
 
 def test_over_http(shared_hub: Hub, clip: Path) -> None:

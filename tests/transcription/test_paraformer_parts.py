@@ -45,6 +45,9 @@ class TestWords:
     def test_text(self, tokens: str, text: str) -> None:
         assert text_of(word.text for word in words_of(spoken(*tokens.split()))) == text
 
+    def test_what_is_no_text_is_no_word(self) -> None:
+        assert words_of(spoken("@@", "<unk>", "</s>")) == []
+
     def test_times_span_what_was_joined(self) -> None:
         words = words_of(spoken("a", "b", "hel@@", "l@@", "o", "好"))
         assert words == [SpokenWord("AB", 0, 2), SpokenWord("hello", 2, 5), SpokenWord("好", 5, 6)]
@@ -146,6 +149,7 @@ class TestHotwords:
             ("Hello world, 好；吗", ["hel@@ lo world", "好", "吗"]),
             ("open AI、好", ["open a@@ i", "好"]),
             ("xyzzy, world", ["world"]),
+            ("Open. Hello world!", ["open", "hel@@ lo world"]),
         ],
     )
     def test_spelling(self, speller: Speller, prompt: str, spelled: list[str]) -> None:

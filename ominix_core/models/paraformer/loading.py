@@ -29,10 +29,10 @@ _HALVES = (mx.float16, mx.bfloat16)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights in a folder, by name. Nothing of them is in memory yet."""
+    """The weights in a folder, by name, until they are loaded. Nothing of them is in memory yet."""
 
     folder: Path
-    weights: Mapping[str, Array | mx.array]
+    weights: dict[str, Array | mx.array]
 
     def holds(self, prefix: str) -> bool:
         """Whether there are weights whose names begin with `prefix`."""
@@ -156,6 +156,8 @@ def load(parts: Sequence[Part], progress: Progress) -> None:
                 progress(done, total)
         network.load_weights(values)
         network.eval()
+    for part in parts:
+        part.checkpoint.weights.clear()  # lets the files go
 
 
 def _in_memory(array: Array | mx.array) -> mx.array:
@@ -190,7 +192,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise damaged(folder, CHECKPOINT, "it is missing.")
-    weights: dict[str, mx.array] = {}
+    weights: dict[str, Array | mx.array] = {}
     for file in files:
         try:
             loaded: Any = mx.load(str(file))

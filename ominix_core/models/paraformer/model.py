@@ -88,7 +88,7 @@ class Paraformer:
 
     def _hear(self, batch: mx.array, lengths: Any, hotwords: list[list[int]]) -> list[_Heard]:
         network: Any = self._network
-        batch = batch.astype(network.encoder.after_norm.weight.dtype)
+        batch = batch.astype(network.predictor.cif_output.weight.dtype)
         encoded, lengths = network.encode(batch, lengths)
         # the predictor looks a frame ahead: what is said must not hang on how long the others of the batch are
         encoded = mx.where((mx.arange(encoded.shape[1]) < lengths[:, None])[..., None], encoded, 0)

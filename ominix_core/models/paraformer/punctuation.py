@@ -32,7 +32,14 @@ _LONGEST_WORD = 8
 
 
 class Punctuator:
-    """The network and its vocabulary. Raises LoadError if their files cannot be used."""
+    """The network and its vocabulary.
+
+    Attributes:
+        parts: The network, for `loading.load`.
+
+    Raises:
+        LoadError: Their files cannot be used.
+    """
 
     def __init__(self, folder: Path) -> None:
         config, tokens = read_config(folder), read_tokens(folder)

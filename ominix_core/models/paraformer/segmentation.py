@@ -17,11 +17,20 @@ _CERTAIN = 1e-6
 
 
 class SpeechDetector:
-    """The network and its features. Raises LoadError if their files cannot be used."""
+    """The network and its features.
+
+    Attributes:
+        rate: The sample rate in Hz.
+        parts: The network, for `loading.load`.
+
+    Raises:
+        LoadError: Their files cannot be used.
+    """
 
     def __init__(self, folder: Path) -> None:
         config = read_config(folder)
         self._features = Features(folder, config)
+        self.rate = self._features.rate
         with usable(folder):
             options = VadOptions(**known(VadOptions, section(config, "model_conf")))
             encoder = FsmnEncoderConfig(**known(FsmnEncoderConfig, section(config, "encoder_conf")))
@@ -37,7 +46,7 @@ class SpeechDetector:
         features = self._features(samples)
         heard = mx.array(samples[: (features.shape[0] - 1) * shift + frame])
         found: list[list[int]] = self._network.detect(features[None], heard)
-        per_ms = self._features.rate // 1000
+        per_ms = self.rate // 1000
         return [(start * per_ms, min(len(samples), end * per_ms)) for start, end in found if start < end]
 
 

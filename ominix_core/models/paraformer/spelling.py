@@ -9,7 +9,7 @@ from pathlib import Path
 from ominix_core.errors import RequestError
 
 MOST_HOTWORDS = 50
-_SEPARATORS = re.compile(r"[,，、;；\n]+")
+_SEPARATORS = re.compile(r"[,，、;；:：.。!！?？\n]+")
 _PIECES = "seg_dict"
 
 
@@ -22,7 +22,7 @@ class Speller:
         self._pieces: dict[str, list[str]] | None = None
 
     def spelled(self, prompt: str) -> list[list[int]]:
-        """Each of the hotwords in `prompt`, which stand between commas, as tokens.
+        """Each of the hotwords in `prompt`, which stand between commas or the like, as tokens.
 
         Raises:
             RequestError: There are too many, or the model cannot write any of them.

@@ -20,7 +20,8 @@ def words_of(tokens: Iterable[SpokenWord]) -> list[SpokenWord]:
 
     A character of a script without spaces is a word of its own. Marks such as `<unk>` are left out.
     """
-    return list(_runs_joined(_pieces_joined(token for token in tokens if not _SPECIAL.fullmatch(token.text))))
+    spoken = (token for token in tokens if token.text != _CONTINUED and not _SPECIAL.fullmatch(token.text))
+    return list(_runs_joined(_pieces_joined(spoken)))
 
 
 def _pieces_joined(tokens: Iterable[SpokenWord]) -> Iterator[SpokenWord]:
