@@ -288,7 +288,7 @@ class TestAnswer:
             generation.put(ReasoningDelta("Let me"))
             generation.put(ReasoningDelta(" see."))
             await until(pilot, lambda: figures(pilot).startswith("thinking"))
-            assert "▸ Thinking …" in screen_text(pilot)
+            await until(pilot, lambda: "▸ Thinking …" in screen_text(pilot))
             generation.put(TextDelta("Yes."))
             await until(pilot, lambda: "▸ Thought, 2 tokens" in screen_text(pilot))
             generation.put(DONE)
