@@ -10,6 +10,7 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
+from ominix_core.images import MAX_IMAGE_BYTES
 from ominix_core.media import ImageMade, ImageStep
 from ominix_core.server.bodies import BodyRoute
 from ominix_core.server.choice import IMAGE, choose
@@ -18,7 +19,7 @@ from ominix_core.server.errors import ApiError
 from ominix_core.server.forms import form_description, read_form
 from ominix_core.server.live import LiveRequest
 from ominix_core.server.made_images import PREFIX, MadeImages
-from ominix_core.server.message_images import MAX_IMAGE_BYTES, too_large
+from ominix_core.server.message_images import too_large
 from ominix_core.server.schemas import image_generation as schema
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, comment, event, json_response
 
