@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 
 from ominix_core.hub import Hub
@@ -15,6 +16,10 @@ from ominix_core.paths import Home
 from ominix_core.settings import Settings
 from tests.support.tiny_models import make_endless_llm, make_tiny_llm
 from tests.support.tiny_speech import make_tiny_kokoro, make_tiny_qwen3_tts
+
+# Five seconds are not enough for a machine that does much else.
+for phase in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, phase, 60.0)
 
 # The same examples in every run, at the pace of any machine.
 settings.register_profile("ominix", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -32,7 +32,7 @@ def api_server(hub: Hub, **settings: Any) -> ApiServer:
     return ApiServer(hub, dataclasses.replace(hub.settings, **{"port": 0, "drain_seconds": 0.0, **settings}))
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """For what tells nobody when it happens."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -46,12 +46,12 @@ def running(server: ApiServer) -> Iterator[ApiServer]:
     ready = threading.Event()
     thread = threading.Thread(target=server.run, args=(ready.set,))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         yield server
     finally:
         server.stop()
-        thread.join(10)
+        thread.join(60)
     assert not thread.is_alive()
 
 
