@@ -1,4 +1,4 @@
-"""The transcription engine: audio files of any length, chunk by chunk, through the speech models of mlx-audio."""
+"""The transcription engine: audio files of any length, chunk by chunk; its models are those of mlx-audio."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ominix_core.audio.reader import ChunkReader, End
 from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.heard import Heard
 from ominix_core.engines.languages import name_of
+from ominix_core.engines.listening import Listener, check_request
 from ominix_core.engines.queued import QueuedEngine
-from ominix_core.engines.recognition import Recognizer
 from ominix_core.engines.recognizer_loading import load_recognizer
 from ominix_core.errors import RequestError
 from ominix_core.generation import Failed, Finished, GenerationEvent, Request
@@ -55,26 +55,28 @@ class _Running:
 class TranscriptionEngine(QueuedEngine[_Running]):
     """One model. Files take turns: after each chunk of one comes a chunk of the next."""
 
-    _recognizer: Recognizer
+    _listener: Listener
 
     @property
     def abilities(self) -> Abilities:
-        return self._recognizer.abilities
+        return self._listener.abilities
 
     def load(self, folder: Path, options: LoadOptions, report: LoadReport) -> None:
         """Load the model in `folder`. Raises LoadError that names it."""
-        self._recognizer = load_recognizer(folder, options, report)
+        self._listener = self._load(folder, options, report)
+
+    def _load(self, folder: Path, options: LoadOptions, report: LoadReport) -> Listener:
+        return load_recognizer(folder, options, report)
 
     def submit(self, request_id: str, request: Request) -> None:
         """Begin to decode a file. Raises RequestError if the model cannot do what is asked."""
         if not isinstance(request, TranscriptionRequest):
             raise RequestError("This model writes down speech; it does nothing else.", "wrong_kind_of_model")
-        recognizer = self._recognizer
+        listener = self._listener
         if (request.language or "").lower() in ("", "auto"):
             request = msgspec.structs.replace(request, language=None)
-        recognizer.check(request)
-        family = recognizer.family
-        reader = ChunkReader(Path(request.path), recognizer.rate, family.shortest, family.longest)
+        check_request(request, listener.abilities)
+        reader = ChunkReader(Path(request.path), listener.rate, listener.chunk.shortest, listener.chunk.longest)
         self._queue.append(_Running(request_id, request, reader))
 
     def step(self) -> Iterator[tuple[str, GenerationEvent]]:
@@ -108,7 +110,7 @@ class TranscriptionEngine(QueuedEngine[_Running]):
         yield from _shifted(result.segments, running.chunk.start)
         if result.segments:
             running.spoken = running.spoken or result.language
-        end = running.chunk.start + len(running.chunk.samples) / self._recognizer.rate
+        end = running.chunk.start + len(running.chunk.samples) / self._listener.rate
         yield AudioProgress(end, running.reader.seconds)
         running.chunk = None
         self._queue.rotate(-1)
@@ -119,7 +121,7 @@ class TranscriptionEngine(QueuedEngine[_Running]):
         match result:
             case Chunk():
                 running.chunk = result
-                running.listening = self._recognizer.listen(result.samples, running.request, running.spoken)
+                running.listening = self._listener.listen(result.samples, running.request, running.spoken)
             case End():
                 self._leave(running)
                 yield AudioProgress(result.seconds, result.seconds)

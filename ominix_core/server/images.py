@@ -10,17 +10,20 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
+from ominix_core.images import MAX_IMAGE_BYTES
 from ominix_core.media import ImageMade, ImageStep
+from ominix_core.server.bodies import BodyRoute
 from ominix_core.server.choice import IMAGE, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests, TheMadeImages
 from ominix_core.server.errors import ApiError
 from ominix_core.server.forms import form_description, read_form
 from ominix_core.server.live import LiveRequest
 from ominix_core.server.made_images import PREFIX, MadeImages
+from ominix_core.server.message_images import too_large
 from ominix_core.server.schemas import image_generation as schema
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, comment, event, json_response
 
-router = APIRouter(tags=["images"])
+router = APIRouter(tags=["images"], route_class=BodyRoute)
 
 Kind = Literal["image_generation", "image_edit"]
 # As OpenAI takes them; how many a model takes it tells itself.
@@ -47,6 +50,8 @@ async def edit_image(request: Request, hub: TheHub, live_requests: TheLiveReques
     """Make images of a description and images to start from, which come in a form as `image` or `image[]`."""
     body, files = await read_form(request, schema.ImageEditRequest, "image", most_files=MOST_SOURCES)
     try:
+        if any((file.size or 0) > MAX_IMAGE_BYTES for file in files):
+            raise too_large("image")
         images = tuple([await file.read() for file in files])
     finally:
         for file in files:

@@ -26,7 +26,7 @@ from ominix_core.stream import Generation
 from ominix_core.system import System
 from ominix_tui.app import OminixApp
 from ominix_tui.panels.image_generation import ImageGenerationPanel
-from ominix_tui.widgets.image_attachments import ImageAttachments
+from ominix_tui.widgets.attachments import Attachments
 from ominix_tui.widgets.image_stage import ImageStage
 from ominix_tui.widgets.image_view import ImageView
 from ominix_tui.widgets.prompt_area import PromptArea
@@ -241,17 +241,17 @@ class TestSource:
         (tmp_path / "in.png").write_bytes(png())
         async with app.run_test(size=(100, 30)) as pilot:
             await until_connected(pilot)
-            await until(pilot, lambda: panel(pilot).query_one(ImageAttachments).display)
+            await until(pilot, lambda: panel(pilot).query_one(Attachments).display)
             area = panel(pilot).query_one(PromptArea)
             area.focus()
             area.post_message(Paste(str(tmp_path / "in.png")))
-            await until(pilot, lambda: panel(pilot).query_one(ImageAttachments).images)
+            await until(pilot, lambda: panel(pilot).query_one(Attachments).images)
             await ask(pilot)
             await until(pilot, lambda: script.requests)
             assert script.requests[0].sources == (png(),)
             script.put(Finished("cancelled"))
-            await pilot.click("ImageChip")
-            await until(pilot, lambda: not panel(pilot).query_one(ImageAttachments).images)
+            await pilot.click("Chip")
+            await until(pilot, lambda: not panel(pilot).query_one(Attachments).images)
 
     async def test_several_images_where_the_model_combines_them(self, app: OminixApp, hub: Hub, tmp_path: Path) -> None:
         script = Script(hub, sources=2)
@@ -261,8 +261,8 @@ class TestSource:
             path.write_bytes(image)
         async with app.run_test(size=(100, 30)) as pilot:
             await until_connected(pilot)
-            await until(pilot, lambda: panel(pilot).query_one(ImageAttachments).display)
-            row = panel(pilot).query_one(ImageAttachments)
+            await until(pilot, lambda: panel(pilot).query_one(Attachments).display)
+            row = panel(pilot).query_one(Attachments)
             row.attach(paths)
             await until(pilot, lambda: "The model takes 2 images" in shown(pilot, "#problem"))
             await ask(pilot)
@@ -274,7 +274,7 @@ class TestSource:
         (tmp_path / "in.png").write_bytes(b"<svg></svg>")
         async with app.run_test(size=(100, 30)) as pilot:
             await until_connected(pilot)
-            panel(pilot).query_one(ImageAttachments).attach([tmp_path / "in.png"])
+            panel(pilot).query_one(Attachments).attach([tmp_path / "in.png"])
             await until(pilot, lambda: "SVG" in shown(pilot, "#problem"))
 
     async def test_a_model_that_cannot_start_from_an_image_offers_none(self, app: OminixApp, hub: Hub) -> None:
@@ -282,7 +282,7 @@ class TestSource:
         async with app.run_test() as pilot:
             await until_connected(pilot)
             await until(pilot, lambda: shown(pilot, "#note"))
-            assert not panel(pilot).query_one(ImageAttachments).display
+            assert not panel(pilot).query_one(Attachments).display
 
 
 class TestImages:
