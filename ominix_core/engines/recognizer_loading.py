@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ominix_core.engines.base import LoadOptions, LoadReport
-from ominix_core.engines.loading import evaluate, refuse_code, refuse_settings, to_float32
+from ominix_core.engines.loading import evaluate, refuse_code, to_float32
 from ominix_core.engines.recognition import Recognizer
 from ominix_core.errors import LoadError
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
@@ -20,7 +20,6 @@ logger = logging.getLogger(__name__)
 def load_recognizer(folder: Path, options: LoadOptions, report: LoadReport) -> Recognizer:
     """Load and evaluate the model in `folder`, in float32 on a CPU. Raises LoadError that names the folder."""
     refuse_code(folder, options)
-    refuse_settings(folder, options, "draft_folder", "adapter_folder", "bits")
     prepare()
     import mlx.core as mx
 

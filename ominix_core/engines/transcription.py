@@ -15,6 +15,7 @@ from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.heard import Heard
 from ominix_core.engines.languages import name_of
 from ominix_core.engines.listening import Listener, check_request
+from ominix_core.engines.loading import refuse_settings
 from ominix_core.engines.queued import QueuedEngine
 from ominix_core.engines.recognizer_loading import load_recognizer
 from ominix_core.errors import RequestError
@@ -63,6 +64,7 @@ class TranscriptionEngine(QueuedEngine[_Running]):
 
     def load(self, folder: Path, options: LoadOptions, report: LoadReport) -> None:
         """Load the model in `folder`. Raises LoadError that names it."""
+        refuse_settings(folder, options, "draft_folder", "adapter_folder", "bits")
         self._listener = self._load(folder, options, report)
 
     def _load(self, folder: Path, options: LoadOptions, report: LoadReport) -> Listener:

@@ -22,6 +22,7 @@ REFUSED = {
     "mlx-vlm": [DRAFT, ADAPTER, BITS],
     "moxin-vlm": [DRAFT, ADAPTER, BITS],
     "mlx-audio": [DRAFT, ADAPTER, BITS],
+    "paraformer": [DRAFT, ADAPTER, BITS],
     "mlx-audio-tts": [DRAFT, ADAPTER, BITS],
     "flux2": [DRAFT, ADAPTER],
     "z-image": [DRAFT, ADAPTER],

@@ -345,7 +345,7 @@ class TestImages:
             script.put(made(), Finished("stop"))
             await until(pilot, lambda: "seed 5" in figures(pilot))
             await pilot.press("ctrl+r")
-            assert [request.seed for request in script.requests] == [5, None]
+            await until(pilot, lambda: [request.seed for request in script.requests] == [5, None])
 
 
 class TestPictures:
