@@ -254,7 +254,7 @@ class ChatEngine:
             if response.all_tokens and response.prompt_cache:
                 self._prefixes.put(response.all_tokens, response.prompt_cache, running.images)
             del self._running[response.uid]
-        elif running.answer.stop is not None:
+        elif running.answer.complete:
             finish = "stop"
             self._leave(response.uid)
         if finish is None:

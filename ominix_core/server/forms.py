@@ -30,23 +30,34 @@ async def read_form(request: Request, kind: type[F], file_field: str = "file") -
         ApiError: It is no form with one file.
         RequestValidationError: A field is wrong or unknown.
     """
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not is_form(request):
         message = "The body must be a form with a file, sent with `Content-Type: multipart/form-data`."
         raise ApiError(400, message, code="invalid_body")
+    form = await received_form(request)
     try:
-        form = await request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS)
-    except StarletteHTTPException as error:
-        if isinstance(error, ApiError):
-            raise
-        raise ApiError(400, f"The form cannot be read: {error.detail}", code="invalid_form") from error
-    try:
-        return _fields(form, kind, file_field), _only_file(form, file_field)
+        return _fields(form, kind, file_field), only_file(form, file_field)
     except BaseException:
         await form.close()
         raise
 
 
-def _only_file(form: FormData, field: str) -> UploadFile:
+def is_form(request: Request) -> bool:
+    """Whether the body says that it is a form with files."""
+    return request.headers.get("content-type", "").startswith("multipart/form-data")
+
+
+async def received_form(request: Request) -> FormData:
+    """A form, which must be closed; its larger files lie on disk. Raises ApiError if it is no such thing."""
+    try:
+        return await request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS)
+    except StarletteHTTPException as error:
+        if isinstance(error, ApiError):
+            raise
+        raise ApiError(400, f"The form cannot be read: {error.detail}", code="invalid_form") from error
+
+
+def only_file(form: FormData, field: str) -> UploadFile:
+    """The form's file. Raises ApiError if there is none, or more than one."""
     files = [*form.getlist(field), *form.getlist(f"{field}[]")]
     if not files:
         raise ApiError(400, f"'{field}' is required, as a file.", code="missing_required_parameter", param=field)

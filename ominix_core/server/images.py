@@ -10,17 +10,20 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
+from ominix_core.images import MAX_IMAGE_BYTES
 from ominix_core.media import ImageMade, ImageStep
+from ominix_core.server.bodies import BodyRoute
 from ominix_core.server.choice import IMAGE, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests, TheMadeImages
 from ominix_core.server.errors import ApiError
 from ominix_core.server.forms import form_description, read_form
 from ominix_core.server.live import LiveRequest
 from ominix_core.server.made_images import PREFIX, MadeImages
+from ominix_core.server.message_images import too_large
 from ominix_core.server.schemas import image_generation as schema
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, comment, event, json_response
 
-router = APIRouter(tags=["images"])
+router = APIRouter(tags=["images"], route_class=BodyRoute)
 
 Kind = Literal["image_generation", "image_edit"]
 
@@ -45,6 +48,8 @@ async def edit_image(request: Request, hub: TheHub, live_requests: TheLiveReques
     """Make images of a description and an image to start from, which comes in a form as `image`."""
     body, file = await read_form(request, schema.ImageEditRequest, "image")
     try:
+        if (file.size or 0) > MAX_IMAGE_BYTES:
+            raise too_large("image")
         image = await file.read()
     finally:
         await file.close()

@@ -26,7 +26,7 @@ from ominix_core.stream import Generation
 from ominix_core.system import System
 from ominix_tui.app import OminixApp
 from ominix_tui.panels.image_generation import ImageGenerationPanel
-from ominix_tui.widgets.image_attachments import ImageAttachments
+from ominix_tui.widgets.attachments import Attachments
 from ominix_tui.widgets.image_stage import ImageStage
 from ominix_tui.widgets.image_view import ImageView
 from ominix_tui.widgets.prompt_area import PromptArea
@@ -241,22 +241,22 @@ class TestSource:
         (tmp_path / "in.png").write_bytes(png())
         async with app.run_test(size=(100, 30)) as pilot:
             await until_connected(pilot)
-            await until(pilot, lambda: panel(pilot).query_one(ImageAttachments).display)
+            await until(pilot, lambda: panel(pilot).query_one(Attachments).display)
             area = panel(pilot).query_one(PromptArea)
             area.focus()
             area.post_message(Paste(str(tmp_path / "in.png")))
-            await until(pilot, lambda: panel(pilot).query_one(ImageAttachments).images)
+            await until(pilot, lambda: panel(pilot).query_one(Attachments).images)
             await ask(pilot)
             assert script.requests[0].source == png()
             script.put(Finished("cancelled"))
-            await pilot.click("ImageChip")
-            await until(pilot, lambda: not panel(pilot).query_one(ImageAttachments).images)
+            await pilot.click("Chip")
+            await until(pilot, lambda: not panel(pilot).query_one(Attachments).images)
 
     async def test_what_is_no_image_is_told(self, app: OminixApp, script: Script, tmp_path: Path) -> None:
         (tmp_path / "in.png").write_bytes(b"<svg></svg>")
         async with app.run_test(size=(100, 30)) as pilot:
             await until_connected(pilot)
-            panel(pilot).query_one(ImageAttachments).attach([tmp_path / "in.png"])
+            panel(pilot).query_one(Attachments).attach([tmp_path / "in.png"])
             await until(pilot, lambda: "SVG" in shown(pilot, "#problem"))
 
     async def test_a_model_that_cannot_start_from_an_image_offers_none(self, app: OminixApp, hub: Hub) -> None:
@@ -264,7 +264,7 @@ class TestSource:
         async with app.run_test() as pilot:
             await until_connected(pilot)
             await until(pilot, lambda: shown(pilot, "#note"))
-            assert not panel(pilot).query_one(ImageAttachments).display
+            assert not panel(pilot).query_one(Attachments).display
 
 
 class TestImages:

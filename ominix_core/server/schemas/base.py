@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 def _valid_unicode(text: str) -> str:
     try:
-        text.encode()
+        if not text.isascii():  # which is known without looking, and most of what is large is
+            text.encode()
     except UnicodeEncodeError as error:
         raise ValueError("holds half a surrogate pair, which is no character") from error
     return text

@@ -13,6 +13,7 @@ from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.schemas.base import ApiRequest, Count, Json, Neutral, Text
 from ominix_core.server.schemas.images import Base64Source, PlacedImage, UrlSource
 from ominix_core.server.schemas.sampling import SampledRequest
+from ominix_core.server.schemas.tool_choice import Mode, ToolChoice, checked
 
 
 class Block(ApiRequest):
@@ -142,19 +143,38 @@ class ToolParam(Block):
         return {"type": "function", "function": function}
 
 
-class ToolChoice(ApiRequest):
-    """Whether the model may or must call tools, and which one."""
+class MessageToolChoice(ToolChoice):
+    """With `disable_parallel_tool_use` the answer ends with its first call."""
 
-    neutral: ClassVar[Neutral] = {"disable_parallel_tool_use": (False,)}
+    disable_parallel_tool_use: bool = False
 
-    type: Literal["auto", "none", "any", "tool"]
-    name: Text | None = None
 
-    def must_call(self, tools: list[ToolParam]) -> tuple[str, ...]:
-        """Names of the tools of which the answer must call one."""
-        if self.name is not None:
-            return (self.name,)
-        return tuple(tool.name for tool in tools) if self.type == "any" else ()
+class KindChoice(MessageToolChoice):
+    """Whether the model may or must call tools."""
+
+    type: Literal["auto", "none", "any"]
+
+    @property
+    def mode(self) -> Mode:
+        return "required" if self.type == "any" else self.type
+
+
+class NamedChoice(MessageToolChoice):
+    """This tool must be called."""
+
+    type: Literal["tool"]
+    name: Text
+
+    @property
+    def mode(self) -> Mode:
+        return "required"
+
+    @property
+    def only(self) -> tuple[str, ...]:
+        return (self.name,)
+
+
+Choice = Annotated[KindChoice | NamedChoice, Field(discriminator="type")]
 
 
 class Thinking(ApiRequest):
@@ -186,20 +206,13 @@ class CountTokensRequest(SampledRequest):
     messages: list[MessageParam] = Field(min_length=1)
     system: TextBlocks = Field(default=[])
     tools: list[ToolParam] = Field(default=[], max_length=128)
-    tool_choice: ToolChoice = ToolChoice(type="auto")
+    tool_choice: Choice = KindChoice(type="auto")
     thinking: Thinking = Thinking(type="adaptive")
 
     @field_validator("tool_choice")
     @classmethod
-    def _is_among_the_tools(cls, choice: ToolChoice, info: ValidationInfo) -> ToolChoice:
-        names = [tool.name for tool in info.data.get("tools", [])]
-        if (choice.type == "tool") != (choice.name is not None):
-            raise ValueError("needs name exactly if its type is tool")
-        if choice.type == "any" and not names:
-            raise ValueError("needs tools")
-        if choice.name is not None and choice.name not in names:
-            raise ValueError(f"names '{choice.name}', which is not among the tools")
-        return choice
+    def _is_among_the_tools(cls, choice: Choice, info: ValidationInfo) -> Choice:
+        return checked(choice, {tool.name for tool in info.data.get("tools", [])})
 
     def images(self) -> list[PlacedImage]:
         """Every image; `to_hub` needs their bytes."""
@@ -212,14 +225,16 @@ class CountTokensRequest(SampledRequest):
     def to_hub(self, entry: RegistryEntry, max_tokens: int = 0, stop: tuple[str, ...] = ()) -> ChatRequest:
         """The hub's request; with no `max_tokens` it only counts."""
         system = [ChatMessage("system", _joined(self.system))] if self.system else []
+        tools = [tool.to_hub() for tool in self.tools]
         asked = {"enabled": {"enable_thinking": True}, "disabled": {"enable_thinking": False}, "adaptive": {}}
         return ChatRequest(
             messages=[*system, *(turn for message in self.messages for turn in message.to_hub())],
             max_tokens=max_tokens,
             sampling=self.sampling(entry),
             stop=stop,
-            tools=[tool.to_hub() for tool in self.tools if self.tool_choice.type != "none"],
-            must_call=self.tool_choice.must_call(self.tools),
+            tools=self.tool_choice.offered(tools),
+            must_call=self.tool_choice.must_call(tools),
+            parallel_calls=not self.tool_choice.disable_parallel_tool_use,
             thinking_budget=self.thinking.budget_tokens,
             template_options=asked[self.thinking.type],
         )
