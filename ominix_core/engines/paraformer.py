@@ -93,13 +93,19 @@ class ParaformerListener:
 
     def _clips(self, samples: Samples) -> Iterator[Chunk]:
         """The speech in a chunk, in clips."""
-        spans = self._detector.speech(samples) if self._detector else None
-        for start, end in [(0, len(samples))] if spans is None else spans:
-            if spans is not None and end - start <= LONGEST_CLIP * self.rate:
-                yield Chunk(start / self.rate, samples[start:end])
-                continue
-            for clip in ChunkCutter(self.rate, SHORTEST_CUT, LONGEST_CLIP).cut([samples[start:end]]):
-                yield Chunk(start / self.rate + clip.start, clip.samples)
+        if self._detector is None:
+            yield from self._cut(Chunk(0.0, samples))
+            return
+        for start, end in self._detector.speech(samples):
+            clip = Chunk(start / self.rate, samples[start:end])
+            if end - start <= LONGEST_CLIP * self.rate:
+                yield clip
+            else:
+                yield from self._cut(clip)
+
+    def _cut(self, clip: Chunk) -> Iterator[Chunk]:
+        for part in ChunkCutter(self.rate, SHORTEST_CUT, LONGEST_CLIP).cut([clip.samples]):
+            yield Chunk(clip.start + part.start, part.samples)
 
     def _batches(self, clips: Iterator[Chunk]) -> Iterator[list[Chunk]]:
         batch: list[Chunk] = []

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,10 +101,11 @@ def _open_archive(file: BinaryIO) -> tuple[Any, dict[str, _Place]]:
         pickles = [name for name in records if name.rpartition("/")[2] == "data.pkl"]
         if len(pickles) != 1:
             raise TorchFileError("It is not a file of PyTorch.")
-        if records[pickles[0]].file_size > MAX_PICKLE_BYTES:
-            raise TorchFileError("Its list of tensors is larger than it can be.")
         root = pickles[0].removesuffix("data.pkl")
-        if f"{root}byteorder" in records and archive.read(f"{root}byteorder") != b"little":
+        small = [records[name] for name in (f"{root}data.pkl", f"{root}byteorder") if name in records]
+        if any(record.file_size > MAX_PICKLE_BYTES for record in small):
+            raise TorchFileError("Its list of tensors is larger than it can be.")
+        if len(small) > 1 and archive.read(small[1]) != b"little":
             raise TorchFileError("It was written on a machine with another byte order.")
         state = _Unpickler(io.BytesIO(archive.read(pickles[0]))).load_all()
     folder = f"{root}data/"
@@ -144,9 +145,18 @@ def _open_old(file: BinaryIO) -> tuple[Any, dict[str, _Place]]:
 
 # C's unpickler would allocate a table as large as any index that the file names; this one keeps a dict.
 class _Unpickler(pickle._Unpickler):
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+    stack: list[Any]
+
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
         self.storages: dict[str, _Storage] = {}
+
+    def load_build(self) -> None:
+        """Leave attributes as they are: weights need none, and it could be those of a function below."""
+        self.stack.pop()
+
+    dispatch[pickle.BUILD[0]] = load_build
 
     def find_class(self, module: str, name: str) -> Any:
         if module in ("torch", "torch.storage") and name in _DTYPES:

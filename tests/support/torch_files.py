@@ -34,10 +34,10 @@ def write_archive(path: Path, pickle: bytes, data: Mapping[str, bytes], compress
     return path
 
 
-def write_old_file(path: Path, tensors: Mapping[str, Array]) -> Path:
+def write_old_file(path: Path, tensors: Mapping[str, Array], *, little_endian: bool = True) -> Path:
     """The same as PyTorch wrote it before 1.6."""
     items = [pickled_text(name) + tensor(array, str(key), more=b"N") for key, (name, array) in _numbered(tensors)]
-    machine = b"}" + pickled_text("little_endian") + b"\x88s"
+    machine = b"}" + pickled_text("little_endian") + (b"\x88" if little_endian else b"\x89") + b"s"
     keys = b"](" + b"".join(pickled_text(str(key)) for key in range(len(tensors))) + b"e"
     pickles = [OLD_MAGIC, b"M\xe9\x03", machine, b"}(" + b"".join(items) + b"u", keys]
     data = [struct.pack("<q", array.size) + array.tobytes() for array in tensors.values()]

@@ -15,21 +15,20 @@ import pytest
 from numpy.typing import NDArray
 
 from ominix_core.media import SpokenWord
-from ominix_core.mlx_setup import prepare
+from ominix_core.models.paraformer.timing import running_sums, token_times
+from ominix_core.models.paraformer.words import text_of, words_of
 from tests.support import tiny_paraformer as tiny
 from tests.support.paraformer_inputs import HOTWORDS, SENTENCES, TIMED, WORDS, clip, speech_and_pauses
 
 Array = NDArray[Any]
 
-prepare()
 
-from ominix_core.models.paraformer.features import Features  # noqa: E402
-from ominix_core.models.paraformer.loading import load  # noqa: E402
-from ominix_core.models.paraformer.model import Paraformer  # noqa: E402
-from ominix_core.models.paraformer.punctuation import Punctuator  # noqa: E402
-from ominix_core.models.paraformer.segmentation import SpeechDetector  # noqa: E402
-from ominix_core.models.paraformer.timing import running_sums, token_times  # noqa: E402
-from ominix_core.models.paraformer.words import text_of, words_of  # noqa: E402
+def in_memory(part: Any) -> Any:
+    """A part of the model with its weights."""
+    from ominix_core.models.paraformer.loading import load
+
+    load(part.parts, lambda *_: None)
+    return part
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +45,14 @@ def acoustic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+def heard(folder: Path, config: Mapping[str, Any], samples: Array) -> Any:
+    from ominix_core.models.paraformer.features import Features
+
+    return Features(folder, config)(samples)
+
+
 def test_features(golden: Mapping[str, Array], acoustic: Path) -> None:
-    found = np.array(Features(acoustic, tiny.ACOUSTIC)(clip(2.0)))
+    found = np.array(heard(acoustic, tiny.ACOUSTIC, clip(2.0)))
     assert len(found) == golden["lengths"][1]
     np.testing.assert_allclose(found[::4], golden["features"], atol=2e-4)
 
@@ -55,9 +60,10 @@ def test_features(golden: Mapping[str, Array], acoustic: Path) -> None:
 def test_networks(golden: Mapping[str, Array], acoustic: Path) -> None:
     import mlx.core as mx
 
-    model = Paraformer(acoustic)
-    load(model.parts, lambda *_: None)
-    features = [Features(acoustic, tiny.ACOUSTIC)(clip(seconds)) for seconds in (3.0, 2.0)]
+    from ominix_core.models.paraformer.model import Paraformer
+
+    model = in_memory(Paraformer(acoustic))
+    features = [heard(acoustic, tiny.ACOUSTIC, clip(seconds)) for seconds in (3.0, 2.0)]
     padded = mx.pad(features[1], [(0, features[0].shape[0] - features[1].shape[0]), (0, 0)])
     found = model.parts[0].network(mx.stack([features[0], padded]), mx.array(golden["lengths"].tolist()))
     assert found.token_length.tolist() == golden["counts"].tolist()
@@ -76,10 +82,11 @@ def test_networks(golden: Mapping[str, Array], acoustic: Path) -> None:
 def test_hotwords_and_the_finer_clock(golden: Mapping[str, Array], tmp_path: Path) -> None:
     import mlx.core as mx
 
+    from ominix_core.models.paraformer.model import Paraformer
+
     folder = tiny.write_part(tmp_path, tiny.SEACO, tiny.seaco_weights(4), tiny.TOKENS, cmvn=560, scale=0.1)
-    model = Paraformer(folder)
-    load(model.parts, lambda *_: None)
-    features = Features(folder, tiny.SEACO)(clip(3.0))[None]
+    model = in_memory(Paraformer(folder))
+    features = heard(folder, tiny.SEACO, clip(3.0))[None]
     lengths = mx.array([features.shape[1]])
     (plain,) = model._hear(features, lengths, [])
     (biased,) = model._hear(features, lengths, HOTWORDS)
@@ -92,8 +99,9 @@ def test_hotwords_and_the_finer_clock(golden: Mapping[str, Array], tmp_path: Pat
 
 
 def test_words_of_a_batch_are_those_of_each_clip(acoustic: Path) -> None:
-    model = Paraformer(acoustic)
-    load(model.parts, lambda *_: None)
+    from ominix_core.models.paraformer.model import Paraformer
+
+    model = in_memory(Paraformer(acoustic))
     clips = [clip(3.0), clip(0.05), clip(2.0)]
     together = model.recognise(clips)
     for one, alone in zip(together, (model.recognise([each])[0] for each in clips), strict=True):
@@ -108,29 +116,33 @@ def test_times(golden: Mapping[str, Array], name: str) -> None:
 
 
 def test_speech(golden: Mapping[str, Array], tmp_path: Path) -> None:
-    detector = SpeechDetector(tiny.write_part(tmp_path, tiny.VAD, tiny.loudness_detector(), cmvn=400))
-    load(detector.parts, lambda *_: None)
+    from ominix_core.models.paraformer.segmentation import SpeechDetector
+
+    folder = tiny.write_part(tmp_path, tiny.VAD, tiny.loudness_detector(), cmvn=400)
+    detector = in_memory(SpeechDetector(folder))
     found = np.array(detector.speech(speech_and_pauses())) / 16
     assert found.tolist() == golden["speech_loudness"].tolist()
 
 
 def test_the_network_that_finds_speech(golden: Mapping[str, Array], tmp_path: Path) -> None:
+    from ominix_core.models.paraformer.segmentation import SpeechDetector
+
     weights = tiny.random_weights(tiny.vad_network(), 2)
     folder = tiny.write_part(tmp_path, tiny.VAD, weights, cmvn=400)
-    detector = SpeechDetector(folder)
-    load(detector.parts, lambda *_: None)
-    heard = Features(folder, tiny.VAD)(speech_and_pauses())
-    found = np.array(detector.parts[0].network.encoder(heard[None] / 16))
+    detector = in_memory(SpeechDetector(folder))
+    features = heard(folder, tiny.VAD, speech_and_pauses())
+    found = np.array(detector.parts[0].network.encoder(features[None] / 16))
     np.testing.assert_allclose(found[0, ::8], golden["noise"], atol=1e-4)
 
 
 def test_marks(golden: Mapping[str, Array], tmp_path: Path) -> None:
     import mlx.core as mx
 
+    from ominix_core.models.paraformer.punctuation import Punctuator
+
     weights = tiny.random_weights(tiny.punctuation_network(), 3)
     folder = tiny.write_part(tmp_path, tiny.PUNCTUATION, weights, tiny.PUNCTUATION_TOKENS)
-    punctuator = Punctuator(folder)
-    load(punctuator.parts, lambda *_: None)
+    punctuator = in_memory(Punctuator(folder))
     ids = [[tiny.PUNCTUATION_TOKENS.index(word) for word in WORDS[:20]]]
     np.testing.assert_allclose(
         np.array(punctuator.parts[0].network(mx.array(ids), [20])), golden["mark_scores"], atol=1e-4

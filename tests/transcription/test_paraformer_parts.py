@@ -10,7 +10,7 @@ import pytest
 
 from ominix_core.errors import LoadError, RequestError
 from ominix_core.media import SpokenWord
-from ominix_core.models.paraformer.loading import read_cmvn, read_config, read_tokens
+from ominix_core.models.paraformer.files import read_cmvn, read_config, read_tokens
 from ominix_core.models.paraformer.sentences import sentences
 from ominix_core.models.paraformer.spelling import Speller
 from ominix_core.models.paraformer.timing import token_times

@@ -160,6 +160,16 @@ class TestMalice:
         content = pickled(b"}r\xff\xff\xff\x7f" + pickled_text("w") + tensor(ONES, "0") + b"s")
         assert read_tensors(write_archive(path, content, {"0": ONES.tobytes()}))["w"].shape == (2, 3)
 
+    def test_nothing_gets_attributes(self, path: Path) -> None:
+        defaults = b"N}" + pickled_text("__defaults__") + b"K\x01\x85s\x86"
+        content = pickled(
+            b"}" + pickled_text("w") + tensor(ONES, "0") + b"sctorch._utils\n_rebuild_tensor_v2\n" + defaults + b"b0"
+        )
+        assert read_tensors(write_archive(path, content, {"0": ONES.tobytes()}))["w"].shape == (2, 3)
+        from ominix_core.models import torch_file
+
+        assert torch_file._rebuild_tensor.__defaults__ is None
+
 
 class TestDamage:
     @pytest.mark.parametrize("write", [write_torch_file, write_old_file])
@@ -205,6 +215,9 @@ class TestDamage:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("a/data.pkl", state(tensor(ONES, "0")))
             archive.writestr("a/byteorder", "big")
+        with pytest.raises(TorchFileError, match="byte order"):
+            read_tensors(path)
+        write_old_file(path, {"w": ONES}, little_endian=False)
         with pytest.raises(TorchFileError, match="byte order"):
             read_tensors(path)
 

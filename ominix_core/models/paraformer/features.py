@@ -11,7 +11,8 @@ import numpy as np
 from funasr_mlx.frontend import FbankConfig, WavFrontend
 
 from ominix_core.audio.sources import Samples
-from ominix_core.models.paraformer.loading import known, read_cmvn, section, usable
+from ominix_core.models.paraformer.files import known, read_cmvn, section
+from ominix_core.models.paraformer.loading import usable
 
 LONGEST_SECONDS = 60.0
 

@@ -13,7 +13,8 @@ from funasr_mlx.models import paraformer
 from ominix_core.audio.sources import Samples
 from ominix_core.media import SpokenWord
 from ominix_core.models.paraformer.features import Features
-from ominix_core.models.paraformer.loading import Part, open_checkpoint, read_config, read_tokens, section, usable
+from ominix_core.models.paraformer.files import read_config, read_tokens, section
+from ominix_core.models.paraformer.loading import Part, open_checkpoint, usable
 from ominix_core.models.paraformer.seaco import Clock, Hotwords
 from ominix_core.models.paraformer.spelling import Speller
 from ominix_core.models.paraformer.timing import running_sums, token_times

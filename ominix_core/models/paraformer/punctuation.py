@@ -9,16 +9,8 @@ from typing import Any
 import mlx.core as mx
 from funasr_mlx.models.ct_punc import CtPuncConfig, CtPuncModel, SanmEncoderConfig
 
-from ominix_core.models.paraformer.loading import (
-    Part,
-    damaged,
-    known,
-    open_checkpoint,
-    read_config,
-    read_tokens,
-    section,
-    usable,
-)
+from ominix_core.models.paraformer.files import damaged, known, read_config, read_tokens, section
+from ominix_core.models.paraformer.loading import Part, open_checkpoint, usable
 from ominix_core.models.paraformer.sentences import SENTENCE_ENDS
 
 _FULL_STOP = "。"

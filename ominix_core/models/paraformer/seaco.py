@@ -9,7 +9,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from funasr_mlx.models.paraformer import ParaformerDecoderConfig, ParaformerSANMDecoder
 
-from ominix_core.models.paraformer.loading import known, section
+from ominix_core.models.paraformer.files import known, section
 
 # Without a hotword in sight the network says this token; the configuration may name another one.
 _NO_HOTWORD = 8377

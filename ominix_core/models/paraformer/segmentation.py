@@ -10,7 +10,8 @@ from funasr_mlx.models.fsmn_vad import FsmnEncoderConfig, FsmnVadModel, VadOptio
 
 from ominix_core.audio.sources import Samples
 from ominix_core.models.paraformer.features import Features
-from ominix_core.models.paraformer.loading import Part, known, open_checkpoint, read_config, section, usable
+from ominix_core.models.paraformer.files import known, read_config, section
+from ominix_core.models.paraformer.loading import Part, open_checkpoint, usable
 
 # The network's detector takes the logarithm of both the probability of noise and that of speech.
 _CERTAIN = 1e-6
