@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ominix_core import providers
+from ominix_core.errors import RequestError
 from ominix_core.generation import ChatMessage, ChatRequest, Sampling
 from ominix_core.registry.entry import Category
 from ominix_core.states import Downloaded, Loaded, Loading, ModelState
@@ -29,6 +30,7 @@ class ChatModel:
         badge: Where it runs: "local" for this machine, else the provider's name.
         state: Of a local model; None for the others, which are always ready.
         context: The longest conversation in tokens, if it is known.
+        images: How many images it looks at in one conversation; None if only it or its provider knows.
     """
 
     id: str
@@ -36,10 +38,20 @@ class ChatModel:
     badge: str = LOCAL
     state: ModelState | None = None
     context: int | None = None
+    images: int | None = None
 
     @property
     def ready(self) -> bool:
         return self.state is None or isinstance(self.state, Loaded)
+
+    def refusal(self, images: int) -> str:
+        """Why it does not take so many images in one conversation, and what to do; empty if it does."""
+        if self.images is None or images <= self.images:
+            return ""
+        if self.images == 0:
+            return f"{self.name} reads text only; it cannot look at images. Choose another model."
+        most = "1 image" if self.images == 1 else f"{self.images} images"
+        return f"{self.name} looks at {most} in one conversation; this one has {images}. Begin another conversation."
 
 
 class ChatModels:
@@ -72,22 +84,30 @@ class ChatModels:
         """Make the model ready. Raises NotReadyError or UnknownModelError; the future raises LoadError or Cancelled."""
         return self._hub.load(model_id)
 
-    def generate(self, model_id: str, messages: list[ChatMessage]) -> Generation:
-        """Ask the model to continue a conversation. Raises NotReadyError, BusyError or UnknownModelError."""
+    def generate(self, model_id: str, messages: list[ChatMessage], sampling: Sampling | None = None) -> Generation:
+        """Ask the model to continue a conversation.
+
+        Args:
+            sampling: For a model of this machine; None is what the registry recommends.
+
+        Raises NotReadyError, BusyError or UnknownModelError, and RequestError for more images than the model looks at.
+        """
+        if refusal := self.find(model_id).refusal(sum(len(message.images) for message in messages)):
+            raise RequestError(refusal, "too_many_images")
         name, _, model = model_id.partition("/")
         if provider := self._hub.settings.providers.get(name):
             return providers.generate(name, provider, model, messages)
         entry = self._hub.resolve(model_id)
-        return self._hub.generate(
-            entry.id, ChatRequest(messages=messages, max_tokens=None, sampling=_sampling(entry.defaults))
-        )
+        sampling = sampling or _sampling(entry.defaults)
+        return self._hub.generate(entry.id, ChatRequest(messages=messages, max_tokens=None, sampling=sampling))
 
     def _offered(self) -> list[tuple[str, str]]:
         return [(name, model) for name, it in self._hub.settings.providers.items() for model in it.models]
 
     def _local(self, entry: RegistryEntry) -> ChatModel:
-        state = self._hub.state(entry.id)
-        return ChatModel(entry.id, entry.name, state=state, context=entry.runtime.context)
+        state, abilities = self._hub.state(entry.id), self._hub.abilities(entry.id)
+        images = abilities.images if abilities else None if entry.category == Category.VLM else 0
+        return ChatModel(entry.id, entry.name, state=state, context=entry.runtime.context, images=images)
 
 
 def _sampling(defaults: dict[str, float]) -> Sampling:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ominix_core.generation import ChatMessage, Usage
+from ominix_core.chat_images import KeptImage
+from ominix_core.generation import ChatMessage, Sampling, Usage
+from ominix_core.images import NamedImage
 
 TITLE_LENGTH = 60
 
@@ -22,6 +24,7 @@ class Conversation:
         model_id: The model that answers, as `ominix_core.chat_models` names it; empty before one was chosen.
         head: The last message of the branch that is shown; None while there is no message.
         created: Seconds since 1970, as is `updated`, the time of the newest message.
+        sampling: How a model of this machine chooses its tokens; None as the registry recommends.
     """
 
     id: int
@@ -31,6 +34,7 @@ class Conversation:
     head: int | None
     created: float
     updated: float
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,17 @@ class Answer:
     reasoning: str = ""
     ending: Ending = ""
     usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question and its answer from elsewhere, with which a conversation can begin."""
+
+    question: str
+    answer: Answer
+    system_prompt: str = ""
+    images: tuple[NamedImage, ...] = ()
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,7 @@ class Message:
     reasoning: str = ""
     ending: Ending = ""
     usage: Usage | None = None
+    images: tuple[KeptImage, ...] = ()
 
 
 class Chat:
@@ -102,16 +118,32 @@ class Chat:
             message = children[-1]
         return message
 
-    def request_messages(self, head: int | None) -> list[ChatMessage]:
-        """What a model is given to continue the branch that ends with `head`."""
+    def request_messages(self, head: int | None, images: Mapping[str, bytes] | None = None) -> list[ChatMessage]:
+        """What a model is given to continue the branch that ends with `head`.
+
+        Args:
+            images: The bytes of the branch's images by their digests; an image that is not among them is left out.
+        """
+        data = images or {}
         system = self.conversation.system_prompt.strip()
-        turns = [ChatMessage(message.role, message.content) for message in self.branch_to(head)]
+        turns = [
+            ChatMessage(
+                message.role,
+                message.content,
+                images=tuple(data[image.digest] for image in message.images if image.digest in data),
+            )
+            for message in self.branch_to(head)
+        ]
         return [ChatMessage("system", system), *turns] if system else turns
+
+    def images_to(self, head: int | None) -> list[KeptImage]:
+        """The images of the branch that ends with `head`."""
+        return [image for message in self.branch_to(head) for image in message.images]
 
 
 def title_from(text: str) -> str:
-    """A title for a conversation that begins with this text: its first words, on one line."""
-    words = " ".join(text[: 10 * TITLE_LENGTH].split())
+    """A title for a conversation that begins with this text: the first words of its first paragraph, on one line."""
+    words = " ".join(text.lstrip()[: 10 * TITLE_LENGTH].partition("\n\n")[0].split())
     if len(words) <= TITLE_LENGTH:
         return words
     return words[: TITLE_LENGTH - 1].rsplit(" ", 1)[0].rstrip(",.;:") + "…"

@@ -7,12 +7,18 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from ominix_core.chat_tree import Answer, Chat, Conversation, Message, title_from
-from ominix_core.chats_file import ChatsError, is_damage, open_database
-from ominix_core.generation import Usage
+import msgspec
+
+from ominix_core import chat_images
+from ominix_core.chat_images import KeptImage
+from ominix_core.chat_tree import Answer, Chat, Conversation, Exchange, Message, title_from
+from ominix_core.chats_file import ChatsError, is_damage, open_database, storable
+from ominix_core.generation import Sampling, Usage
+from ominix_core.images import NamedImage
 
 if TYPE_CHECKING:
     from ominix_core.paths import Home
@@ -22,7 +28,7 @@ logger = logging.getLogger(__name__)
 INDEXED_LENGTH = 3
 """The index knows every three letters in a row; shorter words are looked for in the texts themselves."""
 
-CONVERSATION_COLUMNS = "id, title, system_prompt, model_id, head, created, updated"
+CONVERSATION_COLUMNS = "id, title, system_prompt, model_id, head, created, updated, sampling"
 FIGURE_COLUMNS = "prompt_tokens, completion_tokens, ttft, decode_tps"
 MESSAGE_COLUMNS = f"id, parent, role, content, created, model_id, reasoning, ending, {FIGURE_COLUMNS}"
 
@@ -67,7 +73,7 @@ class ChatStore:
             "ORDER BY updated DESC, id DESC LIMIT ?"
         )
         with self._reading() as database:
-            return [Conversation(*row) for row in database.execute(statement, (*values, limit))]
+            return [_head_data(row) for row in database.execute(statement, (*values, limit))]
 
     def load(self, conversation_id: int) -> Chat:
         """A conversation with all its messages."""
@@ -76,27 +82,49 @@ class ChatStore:
             rows = database.execute(
                 f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE conversation_id = ? ORDER BY id", (conversation_id,)
             )
-            return Chat(conversation, [_message(row) for row in rows])
+            images = chat_images.of_conversation(database, conversation_id)
+            return Chat(conversation, [_message(row, images.get(row[0], ())) for row in rows])
 
-    def create(self, title: str = "", system_prompt: str = "", model_id: str = "") -> Conversation:
+    def images(self, digests: Collection[str]) -> dict[str, bytes]:
+        """The bytes of images, by their digests."""
+        with self._reading() as database:
+            return chat_images.data_of(database, digests)
+
+    def create(
+        self, title: str = "", system_prompt: str = "", model_id: str = "", sampling: Sampling | None = None
+    ) -> Conversation:
         """A new conversation; without a title, its first question becomes one."""
         now = time.time()
-        values = (_storable(title), _storable(system_prompt), model_id, now, now)
+        chosen = msgspec.json.encode(sampling).decode() if sampling else ""
         with self._writing() as database:
             cursor = database.execute(
-                "INSERT INTO conversations (title, system_prompt, model_id, created, updated) VALUES (?, ?, ?, ?, ?)",
-                values,
+                "INSERT INTO conversations (title, system_prompt, model_id, created, updated, sampling) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (storable(title), storable(system_prompt), model_id, now, now, chosen),
             )
             return _conversation(database, cursor.lastrowid or 0)
 
+    def take_over(self, exchange: Exchange, model_id: str) -> Conversation:
+        """A new conversation that begins with this exchange."""
+        conversation = self.create("", exchange.system_prompt, model_id, exchange.sampling)
+        question = self.ask(conversation.id, None, exchange.question, exchange.images)
+        self.answer(conversation.id, question.id, exchange.answer)
+        return conversation
+
     def rename(self, conversation_id: int, title: str) -> Conversation:
-        return self._set(conversation_id, "title", _storable(title))
+        return self._set(conversation_id, "title", storable(title))
 
     def set_system_prompt(self, conversation_id: int, text: str) -> Conversation:
-        return self._set(conversation_id, "system_prompt", _storable(text))
+        return self._set(conversation_id, "system_prompt", storable(text))
 
     def set_model(self, conversation_id: int, model_id: str) -> Conversation:
-        return self._set(conversation_id, "model_id", model_id)
+        """Let this model answer from now on; the sampling that was chosen for another one is forgotten."""
+        with self._writing() as database:
+            conversation = _conversation(database, conversation_id)
+            if conversation.model_id != model_id:
+                statement = "UPDATE conversations SET model_id = ?, sampling = '' WHERE id = ?"
+                database.execute(statement, (model_id, conversation_id))
+            return _conversation(database, conversation_id)
 
     def select(self, conversation_id: int, message_id: int) -> Conversation:
         """Show the branch that ends with this message."""
@@ -125,18 +153,31 @@ class ChatStore:
 
     # -- messages -----------------------------------------------------------------------------------------------
 
-    def ask(self, conversation_id: int, parent: int | None, text: str) -> Message:
-        """Add the user's message below `parent` (None begins the conversation) and show its branch."""
-        return self._add(conversation_id, parent, "user", Answer(text))
+    def ask(
+        self, conversation_id: int, parent: int | None, text: str, images: Sequence[NamedImage | KeptImage] = ()
+    ) -> Message:
+        """Add the user's message below `parent` (None begins the conversation) and show its branch.
+
+        An image that an earlier message has is not stored again. Raises ImageError for one that cannot be read.
+        """
+        return self._add(conversation_id, parent, "user", Answer(text), images)
 
     def answer(self, conversation_id: int, parent: int, answer: Answer) -> Message:
         """Add an answer to the message `parent`; the branch is shown if `parent` was its end."""
         return self._add(conversation_id, parent, "assistant", answer)
 
-    def _add(self, conversation_id: int, parent: int | None, role: str, answer: Answer) -> Message:
+    def _add(
+        self,
+        conversation_id: int,
+        parent: int | None,
+        role: str,
+        answer: Answer,
+        images: Sequence[NamedImage | KeptImage] = (),
+    ) -> Message:
+        prepared = [chat_images.prepare(image) for image in images]
         now, usage = time.time(), answer.usage
         figures = (usage.prompt_tokens, usage.completion_tokens, usage.ttft, usage.decode_tps) if usage else (None,) * 4
-        texts = (_storable(answer.text), now, answer.model_id, _storable(answer.reasoning), answer.ending)
+        texts = (storable(answer.text), now, answer.model_id, storable(answer.reasoning), answer.ending)
         with self._writing() as database:
             conversation = _conversation(database, conversation_id)
             if parent is not None:
@@ -146,15 +187,16 @@ class ChatStore:
                 f"{FIGURE_COLUMNS}) VALUES ({', '.join('?' * 12)})",
                 (conversation_id, parent, role, *texts, *figures),
             )
-            message_id = cursor.lastrowid
+            message_id = cursor.lastrowid or 0
+            chat_images.add(database, message_id, prepared)
             shown = message_id if role == "user" or conversation.head == parent else conversation.head
-            title = conversation.title or title_from(_storable(answer.text))
+            title = conversation.title or title_from(storable(answer.text))
             database.execute(
                 "UPDATE conversations SET head = ?, updated = ?, title = ? WHERE id = ?",
                 (shown, now, title, conversation_id),
             )
             row = database.execute(f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE id = ?", (message_id,)).fetchone()
-            return _message(row)
+            return _message(row, tuple(image.kept for image in prepared))
 
     # -- transactions -------------------------------------------------------------------------------------------
 
@@ -185,14 +227,9 @@ class ChatStore:
                 raise ChatsError(f"The conversations in {self._file} cannot be used: {error}.{hint}") from error
 
 
-def _storable(text: str) -> str:
-    """`text` without what SQLite cannot hold: NUL ends a text for it, and halves of characters are no UTF-8."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
-
-
 def _matching(query: str) -> tuple[str, list[str]]:
     """The SQL condition for conversations in which every word of `query` occurs, and its values."""
-    words = _storable(query).split()
+    words = storable(query).split()
     if not words:
         return "TRUE", []
     indexed = [word for word in words if len(word) >= INDEXED_LENGTH]
@@ -213,7 +250,14 @@ def _conversation(database: sqlite3.Connection, conversation_id: int) -> Convers
     ).fetchone()
     if row is None:
         raise ChatsError("This conversation has been deleted.")
-    return Conversation(*row)
+    return _head_data(row)
+
+
+def _head_data(row: tuple[Any, ...]) -> Conversation:
+    sampling = None
+    with contextlib.suppress(msgspec.MsgspecError):  # empty, or of another version
+        sampling = msgspec.json.decode(row[-1], type=Sampling)
+    return replace(Conversation(*row[:-1]), sampling=sampling)
 
 
 def _check_message(database: sqlite3.Connection, conversation_id: int, message_id: int) -> None:
@@ -222,6 +266,6 @@ def _check_message(database: sqlite3.Connection, conversation_id: int, message_i
         raise ChatsError("This message is not part of the conversation.")
 
 
-def _message(row: tuple[Any, ...]) -> Message:
+def _message(row: tuple[Any, ...], images: tuple[KeptImage, ...]) -> Message:
     usage = None if row[-1] is None else Usage(*row[-4:])
-    return Message(*(*row[:-4], usage))
+    return replace(Message(*row[:-4]), usage=usage, images=images)

@@ -9,53 +9,13 @@ import sqlite3
 import time
 from pathlib import Path
 
+from ominix_core.chats_schema import STEPS, VERSION
 from ominix_core.errors import OminixError
 
 logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0
 UNDO_SECONDS = 24 * 3600.0
-VERSION = 1
-
-SCHEMA = """
-CREATE TABLE conversations (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    title TEXT NOT NULL,
-    system_prompt TEXT NOT NULL,
-    model_id TEXT NOT NULL,
-    head INTEGER,
-    created REAL NOT NULL,
-    updated REAL NOT NULL,
-    deleted REAL
-);
-CREATE TABLE messages (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    conversation_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
-    parent INTEGER REFERENCES messages (id) ON DELETE CASCADE,
-    role TEXT NOT NULL,
-    content TEXT NOT NULL,
-    created REAL NOT NULL,
-    model_id TEXT NOT NULL,
-    reasoning TEXT NOT NULL,
-    ending TEXT NOT NULL,
-    prompt_tokens INTEGER,
-    completion_tokens INTEGER,
-    ttft REAL,
-    decode_tps REAL
-);
-CREATE INDEX conversations_by_age ON conversations (updated);
-CREATE INDEX messages_of_conversation ON messages (conversation_id);
-CREATE INDEX messages_of_parent ON messages (parent);
-CREATE VIRTUAL TABLE message_index USING fts5 (
-    content, content = 'messages', content_rowid = 'id', tokenize = 'trigram'
-);
-CREATE TRIGGER message_added AFTER INSERT ON messages BEGIN
-    INSERT INTO message_index (rowid, content) VALUES (new.id, new.content);
-END;
-CREATE TRIGGER message_removed AFTER DELETE ON messages BEGIN
-    INSERT INTO message_index (message_index, rowid, content) VALUES ('delete', old.id, old.content);
-END;
-"""
 
 
 class ChatsError(OminixError):
@@ -110,9 +70,29 @@ def _prepare_schema(connection: sqlite3.Connection, file: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
         raise ChatsError(f"The conversations in {file} were written by a newer Ominix. Update Ominix to use them.")
-    if version == 0:
-        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-    connection.execute("DELETE FROM conversations WHERE deleted < ?", (time.time() - UNDO_SECONDS,))
+    if version < VERSION:
+        # What deleted images took is given back to the disk; a file learns that only by being written anew.
+        connection.executescript("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;")
+    for number, step in enumerate(STEPS[version:], version + 1):
+        connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
+    _forget_deleted(connection)
+
+
+def _forget_deleted(connection: sqlite3.Connection) -> None:
+    """Delete for good what was deleted long ago."""
+    gone = "SELECT id FROM conversations WHERE deleted < ?"
+    before = (time.time() - UNDO_SECONDS,)
+    if connection.execute(gone, before).fetchone() is None:
+        return
+    # SQLite follows the messages from parent to child, but no deeper than a thousand.
+    connection.execute(f"UPDATE messages SET parent = NULL WHERE conversation_id IN ({gone})", before)
+    connection.execute("DELETE FROM conversations WHERE deleted < ?", before)
+    connection.executescript("PRAGMA incremental_vacuum")
+
+
+def storable(text: str) -> str:
+    """`text` without what SQLite cannot hold: NUL ends a text for it, and halves of characters are no UTF-8."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 class _Damaged(sqlite3.DatabaseError):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,12 @@ if TYPE_CHECKING:
 
 # Pillow can read far more; these are what cameras, browsers and scanners write, and none of them runs a program.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO")
+
+WEB_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+"""What every service that looks at images takes."""
+
+MAX_IMAGE_BYTES = 20_000_000
+"""The largest encoded image that is taken."""
 
 _SIGNATURES = {
     b"\x89PNG": "PNG",
@@ -43,6 +52,28 @@ class CheckedImage:
     height: int
 
 
+@dataclass(frozen=True, slots=True)
+class NamedImage:
+    """An encoded image that passed the check, with the name of its file."""
+
+    name: str
+    data: bytes
+    facts: CheckedImage
+
+
+def read_image(path: Path) -> NamedImage:
+    """Read and check an image file. Raises ImageError."""
+    try:
+        if not path.is_file():
+            raise ImageError("This is not a file.")
+        if path.stat().st_size > MAX_IMAGE_BYTES:
+            raise ImageError(f"This file is too large: an image may have {MAX_IMAGE_BYTES // 10**6} MB.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"This file cannot be read: {error.strerror}.") from error
+    return NamedImage(path.name, data, check_image(data))
+
+
 def check_image(data: bytes) -> CheckedImage:
     """Decode an image wholly, which takes tens of milliseconds for a photo, and tell what it is. Raises ImageError."""
     image, kind = _decode(data)
@@ -69,9 +100,33 @@ def shrink(data: bytes, side: int) -> bytes:
         return data
     picture = open_image(data)
     picture.thumbnail((side, side))
-    small = io.BytesIO()
-    picture.save(small, "PNG")
-    return small.getvalue()
+    return _encoded(picture, "PNG")
+
+
+def thumbnail(data: bytes, side: int) -> bytes:
+    """The picture as a JPEG with at most `side` pixels each way. Raises ImageError."""
+    image = open_image(data)
+    image.thumbnail((side, side))
+    return _encoded(image, "JPEG")
+
+
+def data_url(data: bytes, formats: Collection[str] = FORMATS) -> str:
+    """The image as a `data:` URL, changed into a PNG if its format is none of these. Raises ImageError."""
+    pillow = _pillow()
+    try:
+        with pillow.open(io.BytesIO(data), formats=FORMATS) as image:
+            kind = _kind(image)
+    except Exception as error:
+        raise ImageError(_why_unreadable(data)) from error
+    if kind not in formats:
+        kind, data = "PNG", _encoded(open_image(data), "PNG")
+    return f"data:{pillow.MIME[kind]};base64,{base64.b64encode(data).decode()}"
+
+
+def _encoded(image: Image, kind: str) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind)
+    return stream.getvalue()
 
 
 def _decode(data: bytes) -> tuple[Image, str]:
@@ -79,7 +134,7 @@ def _decode(data: bytes) -> tuple[Image, str]:
     pillow = _pillow()
     try:
         image: Image = pillow.open(io.BytesIO(data), formats=FORMATS)
-        kind = "JPEG" if image.format == "MPO" else image.format or ""  # MPO: a JPEG with more pictures behind it
+        kind = _kind(image)
         image.load()
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         limit = pillow.MAX_IMAGE_PIXELS // 10**6
@@ -87,6 +142,10 @@ def _decode(data: bytes) -> tuple[Image, str]:
     except Exception as error:  # Pillow's decoders raise whatever they stumble over
         raise ImageError(_why_unreadable(data)) from error
     return _upright(image), kind
+
+
+def _kind(image: Image) -> str:
+    return "JPEG" if image.format == "MPO" else image.format or ""  # MPO: a JPEG with more pictures behind it
 
 
 def _pillow() -> ModuleType:

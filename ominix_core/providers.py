@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ominix_core.errors import NotReadyError, RequestError
 from ominix_core.generation import ChatMessage, Failed, Finished, GenerationEvent, ReasoningDelta, TextDelta, Usage
+from ominix_core.images import WEB_FORMATS, data_url
 from ominix_core.stream import Generation
 
 if TYPE_CHECKING:
@@ -38,13 +39,22 @@ def generate(name: str, provider: Provider, model: str, messages: list[ChatMessa
     generation = Generation(uuid.uuid4().hex, lambda _: cancelled.set())
     body = {
         "model": model,
-        "messages": [{"role": message.role, "content": message.content} for message in messages],
+        "messages": [{"role": message.role, "content": _content(message)} for message in messages],
         "stream": True,
         "stream_options": {"include_usage": True},
     }
     exchange = _Exchange(name, provider.base_url.rstrip("/"), key, body, cancelled)
     threading.Thread(target=exchange.run, args=(generation,), name=f"provider-{name}", daemon=True).start()
     return generation
+
+
+def _content(message: ChatMessage) -> str | list[dict[str, Any]]:
+    """The text alone, or images and text in parts."""
+    if not message.images:
+        return message.content
+    urls = (data_url(image, WEB_FORMATS) for image in message.images)
+    parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return [*parts, {"type": "text", "text": message.content}]
 
 
 class _Exchange:

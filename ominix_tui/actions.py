@@ -13,7 +13,7 @@ from importlib import import_module
 from textual.binding import Binding
 
 SCOPES: dict[str, tuple[str, ...]] = {
-    "Everywhere": ("app:OminixApp", "screens.place:PlaceScreen"),
+    "Everywhere": ("navigation:NavigatingApp", "app:OminixApp", "screens.place:PlaceScreen"),
     "Lists": ("widgets.list_keys:Lines",),
     "Hub": (
         "screens.hub:HubScreen",
@@ -27,14 +27,17 @@ SCOPES: dict[str, tuple[str, ...]] = {
         "widgets.response:Response",
         "widgets.fold_line:FoldLine",
     ),
+    "Vision": ("panels.vlm_chat:VLMChatPanel", "widgets.attachments:Chip"),
     "Transcription": ("panels.asr_transcription:ASRTranscriptionPanel", "widgets.file_picker:_Files"),
     "Speech": ("panels.tts_synthesis:TTSSynthesisPanel", "widgets.voice_dialogs:VoicesDialog"),
     "Images": ("panels.image_generation:ImageGenerationPanel", "widgets.gallery:Gallery"),
     "Chat": (
         "screens.chat:ChatScreen",
         "widgets.titles:Titles",
+        "widgets.chat_prompt:ChatPrompt",
         "widgets.chat_pane:ChatPane",
         "widgets.chat_transcript:ChatTranscript",
+        "widgets.image_dialog:ImageDialog",
     ),
     "Downloads": ("widgets.download_queue:DownloadQueue", "widgets.stored_models:StoredModels"),
     "Server": ("screens.server:ServerScreen", "widgets.key_list:KeyList"),

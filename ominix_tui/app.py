@@ -10,12 +10,11 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
 from textual import work
-from textual.app import App, SystemCommand, get_system_commands_provider
+from textual.app import SystemCommand, get_system_commands_provider
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import reactive
@@ -27,10 +26,10 @@ from ominix_core.events import ConnectionChanged, HubEvent, ModelStateChanged
 from ominix_core.paths import Home
 from ominix_tui.clipboard import hand_over
 from ominix_tui.crash import report_crash
+from ominix_tui.driver_guard import guard
 from ominix_tui.endings import Ending, Endings
-from ominix_tui.input_guard import tolerate_stray_bytes
 from ominix_tui.keeper import KEEP_SECONDS, StateKeeper
-from ominix_tui.places import PLACES
+from ominix_tui.navigation import NavigatingApp
 from ominix_tui.screens.hub import HubScreen
 from ominix_tui.terminal import PlainText, speaks_unicode
 from ominix_tui.text import one_line
@@ -42,14 +41,13 @@ if TYPE_CHECKING:
     from textual.screen import Screen
     from textual.widgets import TextArea
 
+    from ominix_core.chat_tree import Exchange
     from ominix_core.facade import HubFacade
     from ominix_tui.handover import Handover
     from ominix_tui.screens.chat import ChatScreen
     from ominix_tui.widgets.prompt_area import PromptArea
 
 logger = logging.getLogger(__name__)
-
-SOON_SECONDS = 0.01
 
 
 def _action_commands() -> type[Provider]:
@@ -64,7 +62,7 @@ def _model_commands() -> type[Provider]:
     return ModelCommands
 
 
-class OminixApp(App[None]):
+class OminixApp(NavigatingApp):
     """The terminal hub.
 
     Args:
@@ -87,23 +85,9 @@ class OminixApp(App[None]):
     TITLE = "Ominix"
     # The screens' own sheets are read here too: a screen that brings a new one makes Textual parse every sheet again.
     CSS_PATH = ["app.tcss", "screens/hub.tcss", "screens/chat.tcss"]
-    MODES: ClassVar = {place.name: place.screen for place in PLACES} | {"hub": HubScreen}  # type: ignore[assignment]
-    DEFAULT_MODE = "hub"
     COMMANDS: ClassVar = {get_system_commands_provider, _action_commands, _model_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(
-                place.keys,
-                f"show('{place.name}')",
-                place.title,
-                place.name == "help",
-                id=f"app.{place.name}",
-                tooltip=place.tooltip,
-            )
-            for place in PLACES
-        ),
         Binding("ctrl+p", "command_palette", "Palette", id="app.palette", tooltip="Find any action or model"),
-        Binding("ctrl+l", "jump", "Jump", id="app.jump", tooltip="Go to any field by a letter", show=False),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave, or detach from a server", priority=True),
         Binding("q", "quit", "Quit", id="app.quit_outside_fields", tooltip="The same, where q is no text", show=False),
     ]
@@ -124,7 +108,7 @@ class OminixApp(App[None]):
         no_color = "NO_COLOR" in os.environ
         super().__init__(ansi_color=True if no_color else None)
         self.handover: Handover | None = None
-        tolerate_stray_bytes(self.driver_class)
+        guard(self.driver_class)
         self.home = Home.from_environment()
         self.opened_hub: HubFacade | None = None
         self.keymap: dict[str, str] = {}
@@ -138,7 +122,6 @@ class OminixApp(App[None]):
         self._opening: asyncio.Task[HubFacade] | None = None
         self._opened = asyncio.Event()
         self._endings = Endings()
-        self._former_place = "hub"
         self._plain_text = PlainText(enabled=not speaks_unicode(os.environ))
         if no_color or self.console.color_system == "standard":
             self.theme = "ansi-dark"  # blends of colours would come out as others, or as none
@@ -228,39 +211,7 @@ class OminixApp(App[None]):
         if place == "chat":
             self.open_chat(None)
         else:
-            self.show(place)
-
-    def action_show_hub(self) -> None:
-        self.show("hub")
-
-    @property
-    def former_title(self) -> str:
-        """The name of the screen before this one."""
-        return next(place.title for place in PLACES if place.name == self._former_place)
-
-    def go_back(self) -> None:
-        """Go to the screen before this one."""
-        self.show(self._former_place, back=True)
-
-    @work
-    async def show(self, place: str, *, back: bool = False) -> None:
-        """Go to a screen. Going `back` twice leads to the hub, not to and fro."""
-        from textual.command import CommandPalette
-
-        while isinstance(self.screen, CommandPalette):  # it closes while the action that was chosen in it runs
-            await asyncio.sleep(SOON_SECONDS)
-        if place == self.current_mode or len(self.screen_stack) > 1:  # a dialog wants its answer first
-            return
-        await asyncio.to_thread(import_module, f"ominix_tui.screens.{place}")
-        self._former_place = "hub" if back else self.current_mode
-        await self.switch_mode(place)
-
-    @work
-    async def action_jump(self) -> None:
-        from ominix_tui.screens.jump import JumpScreen
-
-        if len(self.screen_stack) == 1 and (widget := await self.push_screen_wait(JumpScreen(self.screen))):
-            widget.focus()
+            super().action_show(place)
 
     @work
     async def show_model(self, model_id: str) -> None:
@@ -268,21 +219,24 @@ class OminixApp(App[None]):
         await self.switch_mode("hub")
         await self._hub_screen.go_to(model_id)
 
+    def open_chat(self, model_id: str | None, exchange: Exchange | None = None) -> None:
+        """Go to the chat screen; with a model, begin a conversation with it, which goes on with this exchange."""
+        if self.opened_hub is not None:  # who must wait for that wants to quit with a key, perhaps
+            self.hold_keys()
+        self._open_chat(model_id, exchange, self.opened_hub is not None)
+
     @work
-    async def open_chat(self, model_id: str | None) -> None:
-        """Go to the chat screen; with a model, begin a conversation with it."""
-        hub = await self.hub()
-        await self.show("chat").wait()
-        if self.current_mode != "chat":
-            return
-        screen = cast("ChatScreen", self.screen)
+    async def _open_chat(self, model_id: str | None, exchange: Exchange | None, holds_keys: bool) -> None:
         try:
-            await screen.connect(hub)
+            hub = await self.hub()
+            await self.go_to("chat")
+            if self.current_mode == "chat":
+                await cast("ChatScreen", self.screen).arrive(hub, model_id, exchange)
         except OminixError as error:
             self.notify(str(error), severity="error", markup=False)
-            return
-        if model_id is not None:
-            await screen.begin_with(model_id)
+        finally:
+            if holds_keys:
+                await self.release_keys()
 
     def _show_connection(self, event: ConnectionChanged) -> None:
         self.place, self.line_is_down = event.place, event.lost
@@ -377,3 +331,4 @@ def _spare_the_loop() -> None:
     """Collect garbage seldom, and never look again at what start-up made: full collections took 70 to 230 ms."""
     gc.freeze()
     gc.set_threshold(2_000, 10, 100)
+    gc.enable()

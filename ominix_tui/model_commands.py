@@ -13,6 +13,7 @@ from textual.content import Content
 from ominix_core.errors import Cancelled, InsufficientMemoryError, OminixError
 from ominix_core.memory import gigabytes
 from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded, Paused
+from ominix_tui.memory_words import memory_lines
 from ominix_tui.text import file_size, one_line
 
 if TYPE_CHECKING:
@@ -20,13 +21,9 @@ if TYPE_CHECKING:
 
     from ominix_core.downloads.verification import Verification
     from ominix_core.facade import HubFacade
-    from ominix_core.memory import Verdict
     from ominix_core.registry.entry import RegistryEntry
-    from ominix_core.system import System
 
 MOST_FAULTS = 5
-LABEL_WIDTH = 15
-FAINT = "$foreground 60%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +161,7 @@ class ModelCommands:
         choices |= {"force": "Load anyway: the machine may slow down, or end the model", "": "Cancel"}
         lines = [Content(one_line(str(refusal))), Content()]
         if verdict is not None:
-            lines += _memory_lines(verdict, system, names)
+            lines += memory_lines(verdict, system, names, entry.category)
         text = Content("\n").join(lines)
         return await self._ask(f"Not enough memory for {one_line(entry.name)}", text, choices)
 
@@ -213,22 +210,6 @@ class ModelCommands:
 async def _end_of(future: Future[None]) -> None:
     """Wait for the end of the work, which goes on if nobody waits any longer."""
     await asyncio.shield(asyncio.wrap_future(future))
-
-
-def _memory_lines(verdict: Verdict, system: System, names: Mapping[str, str]) -> Iterator[Content]:
-    need, memory = verdict.need, system.memory
-    loaded = ", ".join(f"{name} {gigabytes(system.models[model_id])}" for model_id, name in names.items())
-    lines = {
-        "Weights": gigabytes(need.weights),
-        "KV cache": gigabytes(need.kv_cache),
-        "Activations": gigabytes(need.activations),
-        "Needs": gigabytes(need.total),
-        "Available": f"{gigabytes(verdict.available)} (memory guard: {verdict.level})",
-        "This machine": f"{gigabytes(memory.available)} free of {gigabytes(memory.total)}",
-        "Loaded models": loaded or "none",
-    }
-    for label, value in lines.items():
-        yield Content.styled(label.ljust(LABEL_WIDTH), FAINT) + value
 
 
 def _fault_lines(result: Verification) -> Iterator[Content]:

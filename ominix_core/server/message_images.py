@@ -13,7 +13,7 @@ from fastapi import Request
 
 from ominix_core.addresses import AddressError
 from ominix_core.hub import Hub
-from ominix_core.images import ImageError, check_image, shrink
+from ominix_core.images import MAX_IMAGE_BYTES, ImageError, check_image, shrink
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.errors import ApiError
 from ominix_core.server.live import while_connected
@@ -22,7 +22,6 @@ from ominix_core.server.schemas.images import ImageSource, PlacedImage
 if TYPE_CHECKING:
     import httpx
 
-MAX_IMAGE_BYTES = 20_000_000
 BASE64_PIECE = 1 << 18
 SMALL_SIDE = 512
 """Pixels of an image's longer side that `detail: low` leaves, as OpenAI says."""

@@ -17,7 +17,7 @@ from ominix_core.media import Abilities, TranscriptionRequest
 from ominix_core.states import Loaded, ModelState
 from ominix_core.transcript import SUFFIXES, Form, Transcript, render
 from ominix_tui.panels.base import ModelPanel, hint
-from ominix_tui.text import one_line, printable
+from ominix_tui.text import one_line
 from ominix_tui.widgets.file_picker import FilePicker
 from ominix_tui.widgets.path_field import AUDIO_SUFFIXES, PathField
 from ominix_tui.widgets.record_button import RecordButton
@@ -32,17 +32,11 @@ class ASRTranscriptionPanel(ModelPanel):
 
     DEFAULT_CSS = """
     ASRTranscriptionPanel {
-        #form { height: auto; }
-        #form Label.caption { width: 10; color: $text-muted; }
+        #form .caption { width: 10; }
         #file-row, #language-row, #keep { height: 1; }
         #path { width: 1fr; }
         #language { width: 1fr; max-width: 28; }
-        Input { background: $foreground 4%; }
-        Input:focus { background: $foreground 10%; background-tint: transparent; }
-        Horizontal:focus-within > .caption { color: $text-accent; }
         Button { min-width: 0; padding: 0 1; margin-left: 1; }
-        .spring { width: 1fr; }
-        #problem { display: none; width: 1fr; color: $text-error; }
         #transcript { height: 1fr; }
         #keep { padding: 0 1; }
         #keep Label { color: $text-muted; padding-left: 2; }
@@ -111,7 +105,7 @@ class ASRTranscriptionPanel(ModelPanel):
 
     @on(Input.Changed)
     def _on_edit(self) -> None:
-        self._show_problem(None)
+        self.show_problem(None)
 
     @on(Input.Submitted)
     def _on_submit(self) -> None:
@@ -153,13 +147,8 @@ class ASRTranscriptionPanel(ModelPanel):
 
     @on(RecordButton.Failed)
     def _on_record_failed(self, event: RecordButton.Failed) -> None:
-        self._show_problem(event.reason)
+        self.show_problem(event.reason)
         self.refresh_bindings()
-
-    def _show_problem(self, problem: str | None) -> None:
-        label = self.query_one("#problem", Label)
-        label.update(printable(problem or ""))
-        label.display = problem is not None
 
     # -- the transcript -----------------------------------------------------------------------------------------
 
@@ -182,7 +171,7 @@ class ASRTranscriptionPanel(ModelPanel):
             return
         path = self.query_one(PathField).path
         if path is None:
-            self._show_problem("Choose an audio file first.")
+            self.show_problem("Choose an audio file first.")
             self.query_one(PathField).focus()
             return
         chosen = cast("str", self.query_one("#language", Select).value)
@@ -190,9 +179,9 @@ class ASRTranscriptionPanel(ModelPanel):
         try:
             generation = self.hub.generate(self.entry.id, request)
         except OminixError as error:
-            self._show_problem(str(error))
+            self.show_problem(str(error))
             return
-        self._show_problem(None)
+        self.show_problem(None)
         self._source = path
         self._view.follow(generation)
         self._show_buttons()

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
+from textual.widgets import Label
 
 from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded
+from ominix_tui.text import printable
 
 if TYPE_CHECKING:
+    from ominix_core.chat_tree import Exchange
     from ominix_core.facade import HubFacade
     from ominix_core.registry.entry import RegistryEntry
 
@@ -21,6 +24,19 @@ class ModelPanel(Vertical):
         entry: The model.
     """
 
+    DEFAULT_CSS = """
+    ModelPanel {
+        #form { height: auto; }
+        #form .caption { width: 8; color: $text-muted; }
+        #form Horizontal:focus-within > .caption { color: $text-accent; }
+        Input, TextArea { background: $foreground 4%; }
+        Input:focus, TextArea:focus { background: $foreground 10%; background-tint: transparent; }
+        PromptArea { width: 1fr; height: auto; min-height: 2; max-height: 6; border: none; padding: 0; }
+        .spring { width: 1fr; }
+        #problem { display: none; width: 1fr; color: $text-error; }
+    }
+    """
+
     def __init__(self, hub: HubFacade, entry: RegistryEntry) -> None:
         super().__init__()
         self.hub = hub
@@ -31,8 +47,19 @@ class ModelPanel(Vertical):
         """Whether something of the user's would be lost with the panel. The screen drops only panels without."""
         return False
 
+    @property
+    def exchange(self) -> Exchange | None:
+        """What a conversation can go on with: the last question and its answer, once that has ended."""
+        return None
+
     def show_state(self, state: ModelState) -> None:
         """The model's state is now `state`. Called once after mounting, then with every change."""
+
+    def show_problem(self, problem: str | None) -> None:
+        """Say below the form what is wrong with it; None is nothing."""
+        label = self.query_one("#problem", Label)
+        label.update(printable(problem or ""))
+        label.display = problem is not None
 
     def focus_first(self) -> None:
         """Give the focus to the field where using the model begins."""

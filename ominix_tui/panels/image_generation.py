@@ -19,9 +19,8 @@ from ominix_core.media import Abilities, ImageRequest
 from ominix_core.paths import Home
 from ominix_core.states import Loaded, ModelState
 from ominix_tui.panels.base import ModelPanel, hint
-from ominix_tui.text import printable
+from ominix_tui.widgets.attachments import Attachments
 from ominix_tui.widgets.gallery import Gallery
-from ominix_tui.widgets.image_attachments import ImageAttachments
 from ominix_tui.widgets.image_stage import ImageStage, Take
 from ominix_tui.widgets.number_field import NumberField
 from ominix_tui.widgets.prompt_area import PromptArea
@@ -39,22 +38,16 @@ class ImageGenerationPanel(ModelPanel):
 
     DEFAULT_CSS = """
     ImageGenerationPanel {
-        #form { height: auto; }
-        #form Label.caption { width: 8; color: $text-muted; }
         #prompt-row { height: auto; }
         #negative-row, #options-row, #generate-row, #actions { height: 1; }
-        #prompt, #negative { width: 1fr; }
-        Input, TextArea { background: $foreground 4%; }
-        Input:focus, TextArea:focus { background: $foreground 10%; background-tint: transparent; }
-        #prompt { height: auto; min-height: 2; max-height: 4; border: none; padding: 0; }
-        Horizontal:focus-within > .caption { color: $text-accent; }
+        #negative { width: 1fr; }
+        #prompt { max-height: 4; }
         #options-row > * { margin-right: 1; }
         #size { width: 13; }
         #steps Input { width: 4; }
         #guidance Input { width: 5; }
         #seed Input { width: 11; }
         #note { width: 1fr; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
-        #problem { display: none; width: 1fr; color: $text-error; }
         Button { min-width: 0; padding: 0 1; margin-left: 1; }
         #stage { height: 1fr; min-height: 4; }
         #actions { padding: 0 1; }
@@ -80,7 +73,7 @@ class ImageGenerationPanel(ModelPanel):
             with Horizontal(id="negative-row"):
                 yield Label("Without", classes="caption")
                 yield Input(placeholder="What it shall not show, if you like", compact=True, id="negative")
-            yield ImageAttachments("From")
+            yield Attachments("From")
             with Horizontal(id="options-row"):
                 sizes = self.entry.defaults.get("sizes") or USUAL_SIZES
                 named = [(size.replace("x", "×"), size) for size in sizes]
@@ -102,7 +95,6 @@ class ImageGenerationPanel(ModelPanel):
             yield Button("Copy Prompt", compact=True, id="copy")
 
     def on_mount(self) -> None:
-        self.query_one(ImageAttachments).limit = 1
         self._show_abilities(None)
         self._show_buttons()
 
@@ -111,8 +103,8 @@ class ImageGenerationPanel(ModelPanel):
     @property
     def holds_work(self) -> bool:
         stage = self.query_one(ImageStage)
-        source = self.query_one(ImageAttachments).images
-        return bool(self.query_one(PromptArea).text or source or stage.running or stage.takes)
+        sources = self.query_one(Attachments).images
+        return bool(self.query_one(PromptArea).text or sources or stage.running or stage.takes)
 
     def show_state(self, state: ModelState) -> None:
         self.query_one(ImageStage).show_hint(hint(state, "The image appears here.", "type your prompt"))
@@ -132,8 +124,10 @@ class ImageGenerationPanel(ModelPanel):
         guidance = "guidance" in abilities.options if abilities else honours_all
         self.query_one("#negative-row").display = negative
         self.query_one("#guidance").display = guidance
-        edits = abilities is not None and "source" in abilities.options
-        self.query_one(ImageAttachments).display = self.query_one(PromptArea).takes_files = edits
+        sources = abilities.images if abilities is not None else 0
+        row = self.query_one(Attachments)
+        row.display = self.query_one(PromptArea).takes_files = sources > 0
+        row.limit = sources
         note = self.query_one("#note", Label)
         note.update("" if negative and guidance else "Distilled: no CFG, no negatives.")
         note.tooltip = None if negative and guidance else WHY_HIDDEN
@@ -144,15 +138,15 @@ class ImageGenerationPanel(ModelPanel):
         for field in self.query(NumberField):
             if field.has_class("-wrong"):
                 field.check()
-        self._show_problem(None)
+        self.show_problem(None)
 
     @on(PromptArea.FilesDropped)
     def _on_dropped(self, event: PromptArea.FilesDropped) -> None:
-        self.query_one(ImageAttachments).attach(event.paths[:1])
+        self.query_one(Attachments).attach(event.paths)
 
-    @on(ImageAttachments.Refused)
-    def _on_refused(self, event: ImageAttachments.Refused) -> None:
-        self._show_problem(event.problem)
+    @on(Attachments.Refused)
+    def _on_refused(self, event: Attachments.Refused) -> None:
+        self.show_problem(event.problem)
 
     @on(PromptArea.Submitted)
     @on(Input.Submitted)
@@ -172,11 +166,6 @@ class ImageGenerationPanel(ModelPanel):
                 self.action_regenerate()
             case "copy":
                 self.action_copy_prompt()
-
-    def _show_problem(self, problem: str | None) -> None:
-        label = self.query_one("#problem", Label)
-        label.update(printable(problem or ""))
-        label.display = problem is not None
 
     def _read_form(self) -> ImageRequest | None:
         """What the form asks for, or None after saying at the field what is wrong with it."""
@@ -200,12 +189,12 @@ class ImageGenerationPanel(ModelPanel):
             steps=int(steps.number or 0),
             guidance=guidance.number if guidance.display else None,
             seed=None if seed.number is None else int(seed.number),
-            source=next(iter(self.query_one(ImageAttachments).images), None),
+            sources=tuple(image.data for image in self.query_one(Attachments).images),
             previews=True,
         )
 
     def _refuse(self, problem: str, field: Input | TextArea) -> None:
-        self._show_problem(problem)
+        self.show_problem(problem)
         field.focus()
 
     # -- the image ----------------------------------------------------------------------------------------------
@@ -235,9 +224,9 @@ class ImageGenerationPanel(ModelPanel):
         try:
             generation = self.hub.generate(self.entry.id, request)
         except OminixError as error:
-            self._show_problem(str(error))
+            self.show_problem(str(error))
             return
-        self._show_problem(None)
+        self.show_problem(None)
         self.query_one(ImageStage).follow(generation, request)
         self._show_buttons()
 
@@ -265,7 +254,7 @@ class ImageGenerationPanel(ModelPanel):
     @on(ImageStage.Changed)
     def _on_stage_changed(self, event: ImageStage.Changed) -> None:
         if event.failure is not None:
-            self._show_problem(event.failure)
+            self.show_problem(event.failure)
         self._show_buttons()
 
     def _show_buttons(self) -> None:

@@ -10,11 +10,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.widgets import Button, Input, Label, Static, TextArea
 
+from ominix_core.chat_tree import Exchange
 from ominix_core.errors import OminixError
 from ominix_core.generation import ChatMessage, ChatRequest
+from ominix_core.images import NamedImage
 from ominix_core.states import Loaded, ModelState
 from ominix_tui.panels.base import ModelPanel, hint
-from ominix_tui.text import printable
 from ominix_tui.widgets.number_field import NumberField
 from ominix_tui.widgets.prompt_area import PromptArea
 from ominix_tui.widgets.response import Response
@@ -23,6 +24,7 @@ from ominix_tui.widgets.sampling_options import SamplingOptions, preset
 if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
     from ominix_core.registry.entry import RegistryEntry
+    from ominix_tui.app import OminixApp
 
 MAX_TOKENS = 512
 MOST_TOKENS = 1_000_000
@@ -33,25 +35,19 @@ HOTTEST = 2.0
 class LLMChatPanel(ModelPanel):
     """Try the model: Enter in the prompt generates, Escape stops."""
 
+    app: OminixApp
+
     DEFAULT_CSS = """
     LLMChatPanel {
-        #form { height: auto; }
-        #form Label.caption { width: 8; color: $text-muted; }
         #system-row, #prompt-row { height: auto; }
-        #system, #prompt { width: 1fr; }
-        Input, TextArea { background: $foreground 4%; }
-        Input:focus, TextArea:focus { background: $foreground 10%; background-tint: transparent; }
-        #prompt { height: auto; min-height: 2; max-height: 6; border: none; padding: 0; }
-        #system-row:focus-within > .caption, #prompt-row:focus-within > .caption { color: $text-accent; }
+        #system { width: 1fr; }
 
         #options-row { height: 1; }
         #options-row NumberField { margin-right: 1; }
         #max-tokens Input { width: 7; }
         #temperature Input { width: 5; }
-        .spring { width: 1fr; }
         #generate { min-width: 0; padding: 0 1; }
 
-        #problem { display: none; width: 1fr; color: $text-error; }
 
         #response { height: 1fr; }
         #answer-row { display: none; height: 1; padding: 0 1; }
@@ -62,6 +58,7 @@ class LLMChatPanel(ModelPanel):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+g", "generate", "Generate", id="llm.generate", tooltip="Answer the prompt"),
         Binding("ctrl+r", "regenerate", "Again", id="llm.again", tooltip="Ask the same once more"),
+        Binding("ctrl+o", "open_chat", "In Chat", id="llm.chat", tooltip="Go on with this in a conversation"),
         Binding("escape", "stop", "Stop", id="llm.stop", tooltip="Stop the answer; what is there stays"),
     ]
 
@@ -73,22 +70,7 @@ class LLMChatPanel(ModelPanel):
     def compose(self) -> ComposeResult:
         with Container(id="form", classes="box") as form:
             form.border_title = "Quick test"
-            with Horizontal(id="system-row"):
-                yield Label("System", classes="caption")
-                yield Input(
-                    self._system_preset,
-                    placeholder="How the model should behave, if you like",
-                    compact=True,
-                    id="system",
-                )
-            with Horizontal(id="prompt-row"):
-                yield Label("Prompt", classes="caption")
-                yield PromptArea(
-                    placeholder="Ask something",
-                    compact=True,
-                    highlight_cursor_line=False,
-                    id="prompt",
-                )
+            yield from self.compose_question()
             with Horizontal(id="options-row"):
                 most, defaults = self.entry.runtime.context or MOST_TOKENS, self.entry.defaults
                 max_tokens = preset(defaults, "max_tokens", 1, most) or min(MAX_TOKENS, most)
@@ -106,7 +88,22 @@ class LLMChatPanel(ModelPanel):
             yield Button("Again", compact=True, id="again")
             yield Button("Copy", compact=True, id="copy")
             yield Button("Save", compact=True, id="save")
-            yield Button("Open in Chat ▸", compact=True, action="screen.open_chat")
+            yield Button("Open in Chat ▸", compact=True, id="chat")
+
+    def compose_question(self) -> ComposeResult:
+        """What the model is asked."""
+        yield self.system_row()
+        yield self.prompt_row("Ask something")
+
+    def system_row(self) -> Horizontal:
+        field = Input(
+            self._system_preset, placeholder="How the model should behave, if you like", compact=True, id="system"
+        )
+        return Horizontal(Label("System", classes="caption"), field, id="system-row")
+
+    def prompt_row(self, placeholder: str) -> Horizontal:
+        area = PromptArea(placeholder=placeholder, compact=True, highlight_cursor_line=False, id="prompt")
+        return Horizontal(Label("Prompt", classes="caption"), area, id="prompt-row")
 
     # -- the protocol of panels ---------------------------------------------------------------------------------
 
@@ -115,6 +112,20 @@ class LLMChatPanel(ModelPanel):
         response = self.query_one(Response)
         typed = self.query_one("#system", Input).value != self._system_preset or self.query_one(PromptArea).text
         return bool(typed or response.running or response.answer)
+
+    @property
+    def exchange(self) -> Exchange | None:
+        response = self.query_one(Response)
+        answer = response.answer_so_far(self.entry.id)
+        if self._asked is None or response.running or not (answer.text or answer.reasoning):
+            return None
+        *before, asked = self._asked.messages
+        system = before[0].content if before else ""
+        return Exchange(asked.content, answer, system, self.images_of(asked), self._asked.sampling)
+
+    def images_of(self, asked: ChatMessage) -> tuple[NamedImage, ...]:
+        """The images of a question that was asked here."""
+        return ()
 
     def show_state(self, state: ModelState) -> None:
         self.query_one(Response).show_hint(hint(state, "The answer appears here.", "type your prompt"))
@@ -131,7 +142,7 @@ class LLMChatPanel(ModelPanel):
         for field in self.query(NumberField):
             if field.has_class("-wrong"):
                 field.check()
-        self._show_problem(None)
+        self.show_problem(None)
 
     @on(PromptArea.Submitted)
     @on(Input.Submitted)
@@ -153,20 +164,19 @@ class LLMChatPanel(ModelPanel):
     def _on_copy(self) -> None:
         self.query_one(Response).action_copy()
 
+    @on(Button.Pressed, "#chat")
+    def _on_chat(self) -> None:
+        self.action_open_chat()
+
     @on(Button.Pressed, "#save")
     def _on_save(self) -> None:
         self.query_one(Response).action_save()
-
-    def _show_problem(self, problem: str | None) -> None:
-        label = self.query_one("#problem", Label)
-        label.update(printable(problem or ""))
-        label.display = problem is not None
 
     def _read_form(self) -> ChatRequest | None:
         """What the form asks for, or None after saying at the field what is wrong with it."""
         prompt = self.query_one(PromptArea)
         if not prompt.text.strip():
-            self._show_problem("Type a prompt first.")
+            self.show_problem("Type a prompt first.")
             prompt.focus()
             return None
         options = self.query_one(SamplingOptions)
@@ -174,7 +184,7 @@ class LLMChatPanel(ModelPanel):
         for field in (*fields, *options.fields):
             if problem := field.check():
                 options.line.folded = options.line.folded and field not in options.fields
-                self._show_problem(problem)
+                self.show_problem(problem)
                 field.focus_input()
                 return None
         max_tokens, temperature = (field.number or 0.0 for field in fields)
@@ -189,6 +199,8 @@ class LLMChatPanel(ModelPanel):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("generate", "stop"):
             return self.query_one(Response).running == (action == "stop")
+        if action == "open_chat":
+            return self.exchange is not None
         return action != "regenerate" or (self._asked is not None and not self.query_one(Response).running)
 
     def action_generate(self) -> None:
@@ -200,14 +212,18 @@ class LLMChatPanel(ModelPanel):
         if self._asked is not None:
             self._ask(self._asked)
 
+    def action_open_chat(self) -> None:
+        """Go on in a conversation."""
+        self.app.open_chat(self.entry.id, self.exchange)
+
     def _ask(self, request: ChatRequest) -> None:
         try:
             generation = self.hub.generate(self.entry.id, request)
         except OminixError as error:
-            self._show_problem(str(error))
+            self.show_problem(str(error))
             return
         self._asked = request
-        self._show_problem(None)
+        self.show_problem(None)
         self.query_one(Response).follow(generation)
         self._show_running(True)
 

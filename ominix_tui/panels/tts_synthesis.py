@@ -19,7 +19,7 @@ from ominix_core.paths import Home
 from ominix_core.states import Loaded, ModelState
 from ominix_tui.panels.base import ModelPanel, hint
 from ominix_tui.speech_take import SpeechTake
-from ominix_tui.text import one_line, printable
+from ominix_tui.text import one_line
 from ominix_tui.widgets.number_field import NumberField
 from ominix_tui.widgets.prompt_area import PromptArea
 from ominix_tui.widgets.telling import telling
@@ -33,23 +33,16 @@ class TTSSynthesisPanel(ModelPanel):
 
     DEFAULT_CSS = """
     TTSSynthesisPanel {
-        #form { height: auto; }
-        #form Label.caption { width: 8; color: $text-muted; }
         #voice-row, #style-row, #speed-row, #buttons { height: 1; }
         #text-row { height: auto; }
         #voice { width: 1fr; max-width: 32; }
-        #style, #text { width: 1fr; }
-        Input, TextArea { background: $foreground 4%; }
-        Input:focus, TextArea:focus { background: $foreground 10%; background-tint: transparent; }
-        #text { height: auto; min-height: 3; max-height: 8; border: none; padding: 0; }
+        #style { width: 1fr; }
+        #text { min-height: 3; max-height: 8; }
         #speed-row NumberField { margin-right: 1; }
         #speed Label { width: 8; padding: 0; }
         #speed Input { width: 5; }
         #speed-range { color: $text-muted; }
-        Horizontal:focus-within > .caption { color: $text-accent; }
         Button { min-width: 0; padding: 0 1; margin-left: 1; }
-        .spring { width: 1fr; }
-        #problem { display: none; width: 1fr; color: $text-error; }
         #sound { height: 1fr; min-height: 3; }
         #hint { width: 1fr; color: $text-muted; }
         .waveform--played { color: $text-accent; }
@@ -146,7 +139,7 @@ class TTSSynthesisPanel(ModelPanel):
     @on(Input.Changed)
     def _on_edit(self) -> None:
         self.query_one(NumberField).check()
-        self._show_problem(None)
+        self.show_problem(None)
 
     @on(PromptArea.Submitted)
     @on(Input.Submitted)
@@ -170,11 +163,11 @@ class TTSSynthesisPanel(ModelPanel):
         """What the form asks for, or None after saying at the field what is wrong with it."""
         area, speed, style = self.query_one(PromptArea), self.query_one(NumberField), self.query_one("#style", Input)
         if not area.text.strip():
-            self._show_problem("Type what is to be said first.")
+            self.show_problem("Type what is to be said first.")
             area.focus()
             return None
         if speed.display and (problem := speed.check()):
-            self._show_problem(problem)
+            self.show_problem(problem)
             speed.focus_input()
             return None
         voice = self.query_one("#voice", Select).value
@@ -184,11 +177,6 @@ class TTSSynthesisPanel(ModelPanel):
             speed=(self.query_one("#speed-row").display and speed.number) or 1.0,
             instructions=(self.query_one("#style-row").display and style.value.strip()) or None,
         )
-
-    def _show_problem(self, problem: str | None) -> None:
-        label = self.query_one("#problem", Label)
-        label.update(printable(problem or ""))
-        label.display = problem is not None
 
     # -- the speech ---------------------------------------------------------------------------------------------
 
@@ -213,9 +201,9 @@ class TTSSynthesisPanel(ModelPanel):
         try:
             generation = self.hub.generate(self.entry.id, request)
         except OminixError as error:
-            self._show_problem(str(error))
+            self.show_problem(str(error))
             return
-        self._show_problem(None)
+        self.show_problem(None)
         self.query_one("#hint").display = False
         self.query_one(Waveform).clear()
         self._take = SpeechTake(generation)
@@ -256,7 +244,7 @@ class TTSSynthesisPanel(ModelPanel):
         waveform.show_played(take.played_share)
         self._show_status(take.describe(), take.figures())
         if isinstance(take.last, Failed):
-            self._show_problem(take.last.message)
+            self.show_problem(take.last.message)
         if not take.busy:
             self._timer.pause()
             self._show_buttons()
@@ -266,7 +254,7 @@ class TTSSynthesisPanel(ModelPanel):
         try:
             await asyncio.to_thread(take.open_playback)
         except OminixError as error:
-            self._show_problem(f"{error} (Ctrl+S)")
+            self.show_problem(f"{error} (Ctrl+S)")
 
     def _show_status(self, status: str, figures: str = "") -> None:
         box = self.query_one("#sound")

@@ -15,8 +15,9 @@ from textual.widgets import Label
 
 from ominix_core.chat_export import export, suggested_file
 from ominix_core.chat_models import ChatModels
-from ominix_core.chat_tree import Conversation
+from ominix_core.chat_tree import Conversation, Exchange
 from ominix_core.chats import ChatStore
+from ominix_core.chats_file import ChatsError
 from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_tui.screens.hub import WIDTHS
 from ominix_tui.text import one_line
@@ -38,6 +39,7 @@ class ChatScreen(Screen[None]):
 
     app: OminixApp
     CSS_PATH = ["hub.tcss", "chat.tcss"]
+    AUTO_FOCUS = "#prompt"
     HORIZONTAL_BREAKPOINTS = WIDTHS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop", "Stop", id="chat.stop", tooltip="Stop the answer; what is there is kept"),
@@ -46,7 +48,7 @@ class ChatScreen(Screen[None]):
         Binding("ctrl+o", "model", "Model", id="chat.model", tooltip="Choose the model that answers"),
         Binding("ctrl+s", "system", "System", id="chat.system", tooltip="Tell the model how it should behave"),
         Binding("u", "undo", "Undo", id="chat.undo", tooltip="Bring back the conversation that was just deleted"),
-        Binding("ctrl+t", "app.show_hub", "Hub", id="chat.hub", tooltip="Go to the list of models"),
+        Binding("ctrl+t", "app.show_hub", "Hub", id="chat.hub", tooltip="Go to the list of models", priority=True),
     ]
 
     def __init__(self) -> None:
@@ -71,24 +73,36 @@ class ChatScreen(Screen[None]):
     def on_mount(self) -> None:
         self.app.hub_events.subscribe(self, self._on_hub_event)
 
-    async def connect(self, hub: HubFacade) -> None:
-        """Open the kept conversations; a second call does nothing. Raises ChatsError."""
+    async def arrive(self, hub: HubFacade, model_id: str | None, exchange: Exchange | None) -> None:
+        """Be ready for the next question; with a model, of a new conversation that begins with this exchange.
+
+        Raises ChatsError.
+        """
+        self.set_focus(self.pane.prompt.area)
+        await self._connect(hub)
+        if model_id is not None:
+            if exchange is None:
+                await self.pane.begin(model_id)
+            else:
+                await self.pane.take_over(exchange, model_id)
+            self.pane.make_ready()
+
+    async def _connect(self, hub: HubFacade) -> None:
+        """Open the kept conversations; a second call does nothing."""
         if self._store is not None:
             return
-        self._models = ChatModels(hub)
-        self._store = await asyncio.to_thread(ChatStore, hub.home)
-        if self._store.notice:
-            self.notify(self._store.notice, severity="warning", timeout=30, markup=False)
-        self.pane.connect(self._store, self._models)
+        try:
+            store = await asyncio.to_thread(ChatStore, hub.home)
+        except ChatsError:
+            self.pane.disabled = True
+            raise
+        self._store, self._models = store, ChatModels(hub)
+        if store.notice:
+            self.notify(store.notice, severity="warning", timeout=30, markup=False)
+        self.pane.connect(store, self._models)
+        self.pane.disabled = False
         model = await asyncio.to_thread(self._models.default)
         await self.pane.begin(model.id if model else "")
-        self.pane.focus_prompt()
-
-    async def begin_with(self, model_id: str) -> None:
-        """Begin a conversation with this model, which is loaded if it has to be."""
-        await self.pane.begin(model_id)
-        self.pane.use_model(model_id)
-        self.pane.focus_prompt()
 
     async def on_unmount(self) -> None:
         if self._store is not None:
@@ -100,6 +114,7 @@ class ChatScreen(Screen[None]):
     def _on_hub_event(self, event: HubEvent) -> None:
         if self._store is not None and isinstance(event, ModelStateChanged) and event.model_id == self.pane.model_id:
             self._show_model()
+            self.pane.show_model()
 
     def _show_model(self) -> None:
         model = self._models.find(self.pane.model_id) if self.pane.model_id else None
@@ -124,16 +139,16 @@ class ChatScreen(Screen[None]):
     @telling
     async def _on_opened(self, event: ChatList.Opened) -> None:
         await self.pane.open(event.conversation_id)
-        self.pane.focus_prompt()
+        self.set_focus(self.pane.prompt.area)
 
     # -- actions ------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if self._store is None:
+            return action not in ("stop", "new", "model", "system", "undo")
         if action in ("stop", "leave"):
             return self.pane.answering == (action == "stop")
-        if action == "undo":
-            return self._deleted is not None
-        return self._store is not None or action not in ("new", "model", "system")
+        return action != "undo" or self._deleted is not None
 
     def action_stop(self) -> None:
         self.pane.stop()
@@ -150,7 +165,7 @@ class ChatScreen(Screen[None]):
     @work
     async def action_new(self) -> None:
         await self.pane.begin(self.pane.model_id)
-        self.pane.focus_prompt()
+        self.set_focus(self.pane.prompt.area)
 
     @work
     @telling
@@ -198,11 +213,10 @@ class ChatScreen(Screen[None]):
     @telling
     async def action_export(self) -> None:
         if (conversation := self.chats.highlighted) and self._store:
-            hint = "A name that ends with .json keeps every branch; any other is written as Markdown"
+            hint = "A name that ends with .json keeps every branch, and images in it; any other is written as Markdown"
             name = await self.app.push_screen_wait(TextDialog("Export to", suggested_file(conversation.title), hint))
             if name and name.strip():
-                chat = await asyncio.to_thread(self._store.load, conversation.id)
-                file = await asyncio.to_thread(export, chat, Path(name.strip()))
+                file = await asyncio.to_thread(export, self._store, conversation.id, Path(name.strip()))
                 self.notify(f"Written to {file}", markup=False)
 
     async def _refresh(self, conversation_id: int) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from ominix_tui.screens.hub import WIDTHS
+from ominix_tui.widgets.key_line import KeyLine
 from ominix_tui.widgets.top_line import TopLine
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class PlaceScreen(Screen[None]):
-    """A screen with the top line and the footer; subclasses give its `name` and compose its `body`."""
+    """A screen with the top line and the line of keys; subclasses give its `name` and compose its `body`."""
 
     app: OminixApp
     HORIZONTAL_BREAKPOINTS = WIDTHS
@@ -31,11 +32,11 @@ class PlaceScreen(Screen[None]):
         yield TopLine(self.PLACE)
         with Vertical(id="body"):
             yield from self.body()
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
+    @abstractmethod
     def body(self) -> ComposeResult:
-        """The widgets between the top line and the footer."""
-        raise NotImplementedError
+        """The widgets between the top line and the line of keys."""
 
     def action_back(self) -> None:
         self.app.go_back()

@@ -11,7 +11,9 @@ from textual.geometry import Size
 from textual.message import Message as TextualMessage
 
 from ominix_core.chat_tree import Chat, Message
+from ominix_tui import terminal_images
 from ominix_tui.text import one_line, printable
+from ominix_tui.widgets import thumbnails
 from ominix_tui.widgets.content_lines import ContentLines
 from ominix_tui.widgets.markdown_lines import render_markdown
 
@@ -45,6 +47,7 @@ class ChatHistory(ContentLines):
         self._name_of: Callable[[str], str] = str
         self._width = 0
         self._bodies: dict[tuple[int, int], list[Content]] = {}
+        self._pictures: dict[str, list[Content]] = {}
         self._unfolded: set[int] = set()
         self._blocks: list[Block] = []
         self._chosen: int | None = None
@@ -52,9 +55,16 @@ class ChatHistory(ContentLines):
     async def show(self, chat: Chat | None, name_of: Callable[[str], str]) -> None:
         """Show the conversation; `name_of` gives a model's name for its id. Nothing is chosen then."""
         if chat is None or self._chat is None or chat.conversation.id != self._chat.conversation.id:
-            self._bodies = {}
+            self._bodies, self._pictures = {}, {}
         self._chat, self._name_of, self._chosen = chat, name_of, None
         await self._draw()
+
+    def last(self, fits: Callable[[Message], bool]) -> Message | None:
+        """The chosen message, or else the last one, if it fits; otherwise the nearest one above that does."""
+        if self._chat is None:
+            return None
+        branch = self._chat.branch_to(self.chosen.id) if self.chosen else self._chat.branch
+        return next((message for message in reversed(branch) if fits(message)), None)
 
     @property
     def chosen(self) -> Message | None:
@@ -121,10 +131,24 @@ class ChatHistory(ContentLines):
                 self._bodies[key] = [GUTTER + line for line in body]
             start = len(lines)
             thoughts = self._thoughts(message, width) if message.id in self._unfolded else []
-            lines += [GUTTER + self._heading(message), *thoughts, *self._bodies[key]]
+            shown = self._shown_images(message, width)
+            lines += [GUTTER + self._heading(message), *shown, *thoughts, *self._bodies[key]]
             blocks.append(Block(message, start, len(lines)))
             lines.append(Content())
         return lines, blocks
+
+    def _shown_images(self, message: Message, width: int) -> list[Content]:
+        """The message's images, small, below their names."""
+        if not message.images:
+            return []
+        lines = [thumbnails.caption(message.images)]
+        if terminal_images.mode() != "off":
+            for image in message.images:
+                if image.digest not in self._pictures:
+                    self._pictures[image.digest] = thumbnails.picture(image)
+            pictures = [self._pictures[image.digest] for image in message.images]
+            lines += thumbnails.side_by_side(pictures, max(width - len(GUTTER), 1))
+        return [GUTTER + line for line in lines]
 
     def _thoughts(self, message: Message, width: int) -> list[Content]:
         """What the model thought before it answered, fainter than its answer."""

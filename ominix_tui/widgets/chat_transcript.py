@@ -29,6 +29,8 @@ class ChatTranscript(VerticalScroll):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "choose(-1)", "Message", id="chat.up", tooltip="Choose the message above", key_display="↑↓"),
         Binding("down,j", "choose(1)", "Below", id="chat.down", tooltip="Choose the message below", show=False),
+        Binding("c", "copy", "Copy", id="chat.copy", tooltip="Copy the chosen message, or the last one"),
+        Binding("t", "thoughts", "Thoughts", id="chat.thoughts", tooltip="Show or hide what the model thought first"),
     ]
 
     def __init__(self, *, id: str, classes: str) -> None:  # noqa: A002
@@ -47,6 +49,20 @@ class ChatTranscript(VerticalScroll):
 
     def action_choose(self, step: int) -> None:
         self._bring_into_view(self.history.choose(step))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "copy":
+            return self.history.last(lambda _: True) is not None
+        return action != "thoughts" or self.history.last(lambda message: bool(message.reasoning)) is not None
+
+    def action_copy(self) -> None:
+        if message := self.history.last(lambda _: True):
+            self.app.copy_to_clipboard(message.content)
+            self.notify("The message was copied.")
+
+    def action_thoughts(self) -> None:
+        if message := self.history.last(lambda message: bool(message.reasoning)):
+            self.history.toggle_thoughts(message)
 
     def _bring_into_view(self, block: Block | None) -> None:
         if block is not None:

@@ -20,6 +20,7 @@ from ominix_tui.dropped_files import dropped_files
 from ominix_tui.text import one_line, printable
 from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS
 from ominix_tui.widgets.image_view import ImageView
+from ominix_tui.widgets.list_keys import TREE_KEYS
 
 HINT = "Enter takes the file · Backspace goes one folder up · Escape cancels"
 
@@ -36,8 +37,7 @@ class _Files(DirectoryTree):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("backspace", "go_up", "Up", id="files.up", tooltip="Go to the folder above"),
-        Binding("j", "cursor_down", "Down", id="files.down", tooltip="The next file", show=False),
-        Binding("k", "cursor_up", "Up", id="files.previous", tooltip="The file before", show=False),
+        *TREE_KEYS,
     ]
 
     # Emoji are as wide as each terminal thinks.
@@ -45,7 +45,7 @@ class _Files(DirectoryTree):
     ICON_NODE_EXPANDED = "▾ "
     ICON_FILE = ""
 
-    def __init__(self, folder: Path, suffixes: frozenset[str]) -> None:
+    def __init__(self, folder: Path, suffixes: frozenset[str] | None) -> None:
         super().__init__(folder)
         self._suffixes = suffixes
 
@@ -56,7 +56,7 @@ class _Files(DirectoryTree):
         return [
             path
             for path in paths
-            if not path.name.startswith(".") and (path.suffix.lower() in self._suffixes or self._safe_is_dir(path))
+            if not path.name.startswith(".") and (_fits(path, self._suffixes) or self._safe_is_dir(path))
         ]
 
     def action_go_up(self) -> None:
@@ -68,7 +68,7 @@ class FilePicker(ModalScreen[Path | None]):
 
     Args:
         title: What is asked for.
-        suffixes: The files that are shown, such as {".png"}; a typed path may have any.
+        suffixes: The files that are shown, such as {".png"}, or None for all; a typed path may have any.
         folder: Where to begin.
         describe: Tells of a file what it is, in a line, and how it looks, if it is a picture; called on a thread.
     """
@@ -92,7 +92,11 @@ class FilePicker(ModalScreen[Path | None]):
     BINDINGS: ClassVar[list[BindingType]] = [CANCEL]
 
     def __init__(
-        self, title: str, suffixes: frozenset[str], folder: Path, describe: Callable[[Path], Description] = _no_words
+        self,
+        title: str,
+        suffixes: frozenset[str] | None,
+        folder: Path,
+        describe: Callable[[Path], Description] = _no_words,
     ) -> None:
         super().__init__()
         self._title = title
@@ -121,12 +125,14 @@ class FilePicker(ModalScreen[Path | None]):
 
     @work(exclusive=True)
     async def _show_facts(self, path: Path) -> None:
-        is_file = path.suffix.lower() in self._suffixes
-        facts, picture = await asyncio.to_thread(self._describe, path) if is_file else _no_words(path)
+        facts, picture = await asyncio.to_thread(self._facts_of, path)
         self._say(facts)
         view = self.query_one(ImageView)
         view.display = picture is not None
         view.show(picture)
+
+    def _facts_of(self, path: Path) -> Description:
+        return self._describe(path) if _fits(path, self._suffixes) and path.is_file() else _no_words(path)
 
     def _say(self, text: str, *, wrong: bool = False) -> None:
         label = self.query_one("#facts", Label)
@@ -149,3 +155,7 @@ class FilePicker(ModalScreen[Path | None]):
             self.dismiss(files[0])
         else:
             self._say(f"There is no file {typed or 'without a name'}.", wrong=True)
+
+
+def _fits(path: Path, suffixes: frozenset[str] | None) -> bool:
+    return suffixes is None or path.suffix.lower() in suffixes

@@ -25,7 +25,11 @@ _AS_CONTROL = ((ControlType.CURSOR_FORWARD, 0),)  # keeps the renderers from mea
 
 
 class ImageView(Widget):
-    """Shows one encoded image, as large as its box allows; decoding and scaling happen on a thread."""
+    """Shows one encoded image, as large as its box allows; decoding and scaling happen on a thread.
+
+    Attributes:
+        data: The image that is shown, or will be once it is painted.
+    """
 
     DEFAULT_CSS = """
     ImageView { width: 1fr; height: 1fr; color: $text-muted; }
@@ -33,7 +37,7 @@ class ImageView(Widget):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
-        self._data: bytes | None = None
+        self.data: bytes | None = None
         self._image: Image | None = None
         self._picture: Picture | None = None
         self._note = ""
@@ -45,7 +49,7 @@ class ImageView(Widget):
 
     def show(self, data: bytes | None) -> None:
         """Show this image, in any common format, instead of the last; None shows nothing."""
-        self._data, self._image, self._note = data, None, ""
+        self.data, self._image, self._note = data, None, ""
         if data is None:
             self._take(None, "")
         elif terminal_images.mode() == "off":
@@ -54,7 +58,7 @@ class ImageView(Widget):
             self._paint()
 
     def on_resize(self) -> None:
-        if self._data is not None and terminal_images.mode() != "off":
+        if self.data is not None and terminal_images.mode() != "off":
             self._paint()
 
     def on_unmount(self) -> None:
@@ -63,7 +67,7 @@ class ImageView(Widget):
     @work(exclusive=True)
     async def _paint(self) -> None:
         """Only the newest call counts."""
-        data, (columns, rows) = self._data, self.content_size
+        data, (columns, rows) = self.data, self.content_size
         if data is None or columns < 1 or rows < 1:
             return
         try:

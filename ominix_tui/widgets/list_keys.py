@@ -8,31 +8,34 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import ListView, OptionList
 
+_KEYS = {
+    "down": ("down,j,n", "The next line"),
+    "up": ("up,k,N", "The line before"),
+    "first": ("home,g", "The first line"),
+    "last": ("end,G", "The last line"),
+    "page_down": ("pagedown,ctrl+d", "A page further"),
+    "page_up": ("pageup,ctrl+u", "A page back"),
+}
 
-def _keys(**actions: tuple[str, str, str]) -> list[BindingType]:
-    return [
-        Binding(key, action, name.capitalize(), id=f"list.{name}", tooltip=tip, show=False)
-        for name, (key, action, tip) in actions.items()
-    ]
+
+def moving_keys(*actions: str, without: str = "") -> list[BindingType]:
+    """The bindings that move through a list.
+
+    Args:
+        actions: For down, up, first, last, page down and page up.
+        without: A key that the list has another use for.
+    """
+    bindings: list[BindingType] = []
+    for (name, (keys, meaning)), action in zip(_KEYS.items(), actions, strict=True):
+        free = ",".join(key for key in keys.split(",") if key != without)
+        bindings.append(Binding(free, action, name.capitalize(), id=f"list.{name}", tooltip=meaning, show=False))
+    return bindings
 
 
-LIST_KEYS = _keys(
-    down=("j,n", "cursor_down", "The next line"),
-    up=("k,N", "cursor_up", "The line before"),
-    first=("g,home", "first", "The first line"),
-    last=("G,end", "last", "The last line"),
-    page_down=("ctrl+d,pagedown", "page_down", "A page further"),
-    page_up=("ctrl+u,pageup", "page_up", "A page back"),
-)
-
-SCROLL_KEYS = _keys(
-    down=("j,n", "scroll_down", "A line down"),
-    up=("k,N", "scroll_up", "A line up"),
-    first=("g,home", "scroll_home", "To the top"),
-    last=("G,end", "scroll_end", "To the end"),
-    page_down=("ctrl+d,pagedown", "page_down", "A page further"),
-    page_up=("ctrl+u,pageup", "page_up", "A page back"),
-)
+LIST_KEYS = moving_keys("cursor_down", "cursor_up", "first", "last", "page_down", "page_up")
+SCROLL_KEYS = moving_keys("scroll_down", "scroll_up", "scroll_home", "scroll_end", "page_down", "page_up")
+TREE_ACTIONS = ("cursor_down", "cursor_up", "scroll_home", "scroll_end", "page_down", "page_up")
+TREE_KEYS = moving_keys(*TREE_ACTIONS)
 
 
 class Lines(OptionList):

@@ -15,12 +15,14 @@ from textual.widgets.tree import TreeNode
 
 from ominix_core.states import ModelState
 from ominix_tui.text import fitted, one_line, words_for
+from ominix_tui.widgets.list_keys import TREE_ACTIONS, moving_keys
 
 if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
 
 CATEGORY_ORDER = ("LLM", "VLM", "ASR", "TTS", "ImageGen")
 MOST_LINES = 200
+NEXT_KIND, KIND_BEFORE = "The kind of models below", "The kind of models above"
 
 
 class RegistryTree(Tree[str]):
@@ -35,11 +37,23 @@ class RegistryTree(Tree[str]):
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Open", id="tree.open", tooltip="Go to the panel of this model"),
-        Binding("j", "cursor_down", "Down", id="tree.down", tooltip="The next model", show=False),
-        Binding("k", "cursor_up", "Up", id="tree.up", tooltip="The previous model", show=False),
-        Binding("G,end", "scroll_end", "Last", id="tree.last", tooltip="The last line", show=False),
-        Binding("ctrl+d,pagedown", "page_down", "Page down", id="tree.page_down", tooltip="A page on", show=False),
-        Binding("ctrl+u,pageup", "page_up", "Page up", id="tree.page_up", tooltip="A page back", show=False),
+        *moving_keys(*TREE_ACTIONS, without="g"),  # which gets the model
+        Binding(
+            "right_curly_bracket",
+            "move_kind(1)",
+            "Next kind",
+            id="tree.next",
+            tooltip="The kind of models below",
+            show=False,
+        ),
+        Binding(
+            "left_curly_bracket",
+            "move_kind(-1)",
+            "Kind before",
+            id="tree.before",
+            tooltip="The kind of models above",
+            show=False,
+        ),
     ]
     ICON_NODE = ICON_NODE_EXPANDED = ""
 
@@ -147,6 +161,13 @@ class RegistryTree(Tree[str]):
     def on_tree_node_expanded(self, event: Tree.NodeExpanded[str]) -> None:
         if event.node.id in self._members:
             self._open(event.node)
+
+    def action_move_kind(self, step: int) -> None:
+        """Move the cursor to the line of a category, as vim moves to paragraphs."""
+        lines = [group.line for group in self.root.children]
+        beyond = [line for line in lines if (line - self.cursor_line) * step > 0]
+        if beyond:
+            self.cursor_line = min(beyond, key=lambda line: abs(line - self.cursor_line))
 
     def action_toggle_node(self) -> None:
         self._toggle()

@@ -13,6 +13,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Label
 
+from ominix_core.chat_tree import Answer, Ending
 from ominix_core.generation import Failed, Finished, GenerationEvent, PrefillProgress, ReasoningDelta, TextDelta, Usage
 from ominix_tui.text import percent, printable
 from ominix_tui.widgets.fold_line import FoldLine
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 DRAIN_SECONDS = 0.1
 ENDINGS = {"length": "cut at max tokens", "cancelled": "stopped"}
+KEPT_ENDINGS: dict[str, Ending] = {"length": "length", "cancelled": "cancelled"}
 
 
 class Response(VerticalScroll):
@@ -68,7 +70,7 @@ class Response(VerticalScroll):
         self._started = 0.0
         self._activity = ""
         self._thoughts = 0
-        self._usage: Usage | None = None
+        self._last: Finished | Failed | None = None
         self._views = {name: MarkdownView(id=name) for name in ("reasoning", "answer")}
         self._fold = FoldLine("", self._views["reasoning"], id="thoughts")
 
@@ -88,8 +90,8 @@ class Response(VerticalScroll):
         self.stop()
 
     def on_resize(self) -> None:
-        if self._usage is not None:
-            self.border_subtitle = self._summary(self._usage)
+        if isinstance(self._last, Finished):
+            self.border_subtitle = self._summary(self._last.usage)
 
     @property
     def running(self) -> bool:
@@ -106,6 +108,15 @@ class Response(VerticalScroll):
         """What the model has thought before it answered."""
         return self._views["reasoning"].source
 
+    def answer_so_far(self, model_id: str) -> Answer:
+        """What there is of the model's answer, to be kept; one that has not ended counts as stopped."""
+        last = self._last
+        usage = last.usage if isinstance(last, Finished) else None
+        ending: Ending = "failed" if isinstance(last, Failed) else "cancelled"
+        if isinstance(last, Finished):
+            ending = KEPT_ENDINGS.get(last.reason, "")
+        return Answer(self.answer, model_id, self.reasoning, ending, usage)
+
     def show_hint(self, text: str) -> None:
         """What to say as long as there is no answer."""
         self.query_one("#hint", Label).update(text)
@@ -115,7 +126,7 @@ class Response(VerticalScroll):
         self._generation = generation
         self._started = time.monotonic()
         self._activity = "waiting for the first token"
-        self._thoughts, self._usage = 0, None
+        self._thoughts, self._last = 0, None
         self.query_one("#hint").display = False
         self._show_failure("")
         for view in self._views.values():
@@ -174,9 +185,8 @@ class Response(VerticalScroll):
 
     def _end(self, last: Finished | Failed) -> None:
         self._timer.pause()
-        self._generation = None
+        self._generation, self._last = None, last
         if isinstance(last, Finished):
-            self._usage = last.usage
             self._count_thoughts(last.usage.reasoning_tokens or self._thoughts)
             self._show_status(self._summary(last.usage), ENDINGS.get(last.reason, ""))
         else:

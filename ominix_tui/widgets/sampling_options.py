@@ -109,6 +109,16 @@ class SamplingOptions(Vertical):
         self.line.title = one_line(" · ".join([TITLE, *words]))
 
 
+def sampling_words(sampling: Sampling) -> list[str]:
+    """What a sampling asks for: its temperature, and whatever is not the engines' own choice."""
+    words = [f"temperature {sampling.temperature:g}"]
+    for name, (label, *_) in FIELDS.items():
+        value = getattr(sampling, name)
+        if value != getattr(Sampling(), name):
+            words.append(f"{label.lower()} {value:g}")
+    return words
+
+
 def preset(defaults: Mapping[str, Any], name: str, least: float, most: float) -> float | None:
     """What the registry recommends, if it is a number that the field takes."""
     value = defaults.get(name)

@@ -16,6 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from ominix_tui.text import fitted
+from ominix_tui.widgets.list_keys import moving_keys
 
 
 class Titles(ScrollView, can_focus=True):
@@ -40,12 +41,7 @@ class Titles(ScrollView, can_focus=True):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", id="chats.open", tooltip="Show this conversation"),
-        Binding("down,j", "move(1)", "Down", id="chats.down", tooltip="The next conversation", show=False),
-        Binding("up,k", "move(-1)", "Up", id="chats.up", tooltip="The conversation above", show=False),
-        Binding("pagedown", "page(1)", "Page down", id="chats.page_down", tooltip="A page down", show=False),
-        Binding("pageup", "page(-1)", "Page up", id="chats.page_up", tooltip="A page up", show=False),
-        Binding("end,G", "move(999_999)", "Last", id="chats.last", tooltip="The last conversation", show=False),
-        Binding("home", "move(-999_999)", "First", id="chats.first", tooltip="The first conversation", show=False),
+        *moving_keys("move(1)", "move(-1)", "move(-999_999)", "move(999_999)", "page(1)", "page(-1)"),
         Binding("r", "screen.rename", "Rename", id="chats.rename", tooltip="Give the conversation another title"),
         Binding("d", "screen.delete", "Delete", id="chats.delete", tooltip="Delete the conversation; u brings it back"),
         Binding("x", "screen.export", "Export", id="chats.export", tooltip="Write it to a Markdown or JSON file"),

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
-from ominix_core.chat_models import ChatModels
-from ominix_core.errors import NotReadyError
+from ominix_core.chat_models import ChatModel, ChatModels
+from ominix_core.errors import NotReadyError, RequestError
 from ominix_core.generation import ChatMessage, Failed, Finished
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
 from ominix_core.settings import Provider, Settings
 from tests.server.conftest import api_server, running
 from tests.support.chat import collect
+from tests.support.tiny_vision_models import picture
 
 HELLO = [ChatMessage("user", "Hello")]
 
@@ -88,3 +92,46 @@ def test_an_unknown_model_and_a_dead_address_are_told(hub: Hub, url: str) -> Non
     _, last = collect(models_with(hub, Provider("http://127.0.0.1:9/v1")).generate("near/a", HELLO))
     assert isinstance(last, Failed)
     assert last.message.startswith("near cannot be reached at http://127.0.0.1:9/v1")
+
+
+@pytest.fixture
+def listener() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The address of a server that answers "Yes.", and what it was asked."""
+    asked: list[dict[str, Any]] = []
+
+    class Listen(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'data: {"choices": [{"delta": {"content": "Yes."}, "finish_reason": "stop"}]}\n\n')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listen) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1", asked
+        server.shutdown()
+
+
+def test_images_are_parts_of_the_message(hub: Hub, listener: tuple[str, list[dict[str, Any]]]) -> None:
+    url, asked = listener
+    red = picture("red")
+    messages = [ChatMessage("system", "Be brief."), ChatMessage("user", "A kite?", images=(red,))]
+    text, _ = collect(models_with(hub, Provider(url, models=("a",))).generate("near/a", messages))
+    assert text == "Yes."
+    system, user = asked[0]["messages"]
+    image, words = user["content"]
+    assert system == {"role": "system", "content": "Be brief."}
+    assert image["type"] == "image_url"
+    assert base64.b64decode(image["image_url"]["url"].removeprefix("data:image/png;base64,")) == red
+    assert words == {"type": "text", "text": "A kite?"}
+
+
+def test_more_images_than_a_model_looks_at_are_refused(hub: Hub) -> None:
+    with pytest.raises(RequestError, match="Tiny reads text only"):
+        ChatModels(hub).generate("tiny", [ChatMessage("user", "A kite?", images=(picture("red"),))])
+    one = ChatModel("seer", "Seer", images=1)
+    assert one.refusal(1) == ""
+    assert one.refusal(2).startswith("Seer looks at 1 image in one conversation; this one has 2.")

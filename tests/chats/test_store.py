@@ -169,13 +169,13 @@ class TestExport:
         assert document["messages"][2]["usage"]["completion_tokens"] == 34
 
     def test_a_file_is_never_overwritten(self, chats: ChatStore, tmp_path: Path) -> None:
-        chat = chats.load(chats.create("one").id)
-        file = export(chat, tmp_path / "chat.md")
+        conversation = chats.create("one")
+        file = export(chats, conversation.id, tmp_path / "chat.md")
         assert file.read_text("utf-8") == "# one\n"
         with pytest.raises(ChatsError, match="exists already"):
-            export(chat, file)
+            export(chats, conversation.id, file)
         with pytest.raises(ChatsError, match="No such file"):
-            export(chat, tmp_path / "none" / "chat.json")
+            export(chats, conversation.id, tmp_path / "none" / "chat.json")
 
 
 def test_a_title_is_one_short_line() -> None:

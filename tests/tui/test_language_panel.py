@@ -202,7 +202,7 @@ class TestOptions:
         app = self.recommend(catalogue_hub, temperature=0.6, top_p=0.95, top_k=20, max_tokens=2048, min_p="odd")
         async with app.run_test() as pilot:
             await until_connected(pilot)
-            assert "▸ More options · top p 0.95 · top k 20" in screen_text(pilot)
+            await until(pilot, lambda: "▸ More options · top p 0.95 · top k 20" in screen_text(pilot))
             await ask(pilot, "Hi")
             await until(pilot, lambda: answer_of(pilot) == "Fine.")
         assert asked[0].sampling == Sampling(temperature=0.6, top_p=0.95, top_k=20)
@@ -218,7 +218,7 @@ class TestOptions:
                 await pilot.press("tab", *value)
             await pilot.press("tab", *"END, \\n\\n", "enter")
             await until(pilot, lambda: answer_of(pilot) == "Fine.")
-            assert "▾ More options · top p 0.9 · top k 40 · min p 0.05" in screen_text(pilot)
+            await until(pilot, lambda: "▾ More options · top p 0.9 · top k 40 · min p 0.05" in screen_text(pilot))
         assert asked[0].sampling == Sampling(
             temperature=0.7,
             top_p=0.9,
@@ -288,7 +288,7 @@ class TestAnswer:
             generation.put(ReasoningDelta("Let me"))
             generation.put(ReasoningDelta(" see."))
             await until(pilot, lambda: figures(pilot).startswith("thinking"))
-            assert "▸ Thinking …" in screen_text(pilot)
+            await until(pilot, lambda: "▸ Thinking …" in screen_text(pilot))
             generation.put(TextDelta("Yes."))
             await until(pilot, lambda: "▸ Thought, 2 tokens" in screen_text(pilot))
             generation.put(DONE)

@@ -24,8 +24,8 @@ from ominix_core.system import System
 from ominix_tui.app import OminixApp
 from ominix_tui.dropped_files import dropped_files
 from ominix_tui.panels.vlm_chat import VLMChatPanel
+from ominix_tui.widgets.attachments import Attachments, Chip
 from ominix_tui.widgets.file_picker import FilePicker
-from ominix_tui.widgets.image_attachments import ImageAttachments, ImageChip
 from ominix_tui.widgets.image_view import ImageView
 from ominix_tui.widgets.prompt_area import PromptArea
 from tests.conftest import local_entry
@@ -64,7 +64,7 @@ def pictures(home: Home, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "broken.png").write_bytes(picture("blue")[:60])
     (folder / "notes.txt").write_text("no image")
     monkeypatch.setenv("HOME", str(folder.parent))
-    monkeypatch.setattr(ImageAttachments, "folder", folder)
+    monkeypatch.setattr(Attachments, "folder", folder)
     return folder
 
 
@@ -77,7 +77,7 @@ def panel(pilot: Pilot[None]) -> VLMChatPanel:
 
 
 def chips(pilot: Pilot[None]) -> list[str]:
-    return [str(chip.label) for chip in pilot.app.screen_stack[-1].query(ImageChip)]
+    return [str(chip.label) for chip in pilot.app.screen_stack[-1].query(Chip)]
 
 
 def problem(pilot: Pilot[None]) -> str:
@@ -126,7 +126,7 @@ class TestImages:
             await pilot.press("down", "enter")
             await until(pilot, lambda: chips(pilot) == ["red kite.png 80×64 ✕"])
             assert panel(pilot).holds_work
-            pilot.app.screen.query_one(ImageChip).press()
+            pilot.app.screen.query_one(Chip).press()
             await until(pilot, lambda: not chips(pilot))
 
     async def test_a_path_is_typed(self, vision_hub: Hub, pictures: Path) -> None:
@@ -166,7 +166,7 @@ class TestImages:
     async def test_a_model_of_one_image_takes_the_newest(self, vision_hub: Hub, pictures: Path) -> None:
         async with app_on(vision_hub).run_test() as pilot:
             await until_connected(pilot)
-            panel(pilot).query_one(ImageAttachments).limit = 1
+            panel(pilot).query_one(Attachments).limit = 1
             await drop(pilot, str(pictures / "blue.png"))
             await drop(pilot, str(pictures / "red kite.png"))
             await until(pilot, lambda: chips(pilot) == ["red kite.png 80×64 ✕"])
@@ -174,7 +174,7 @@ class TestImages:
     async def test_more_images_than_the_model_takes_are_refused(self, vision_hub: Hub, pictures: Path) -> None:
         async with app_on(vision_hub).run_test() as pilot:
             await until_connected(pilot)
-            panel(pilot).query_one(ImageAttachments).limit = 2
+            panel(pilot).query_one(Attachments).limit = 2
             for _ in range(3):
                 await drop(pilot, str(pictures / "blue.png"))
             await until(pilot, lambda: "takes 2 images" in problem(pilot))
@@ -201,7 +201,7 @@ class TestAnswers:
             await until_connected(pilot)
             await pilot.press("l")
             await until(pilot, lambda: isinstance(vision_hub.state("seer"), Loaded))
-            await until(pilot, lambda: panel(pilot).query_one(ImageAttachments).limit == 64)
+            await until(pilot, lambda: panel(pilot).query_one(Attachments).limit == 64)
             await drop(pilot, str(pictures / "red kite.png"))
             await until(pilot, lambda: chips(pilot))
             await type_prompt("What is this?")(pilot)

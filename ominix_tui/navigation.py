@@ -1,0 +1,117 @@
+"""Going from screen to screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from importlib import import_module
+from typing import ClassVar
+
+from textual import events, work
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from ominix_tui.places import PLACES
+from ominix_tui.screens.hub import HubScreen
+
+SOON_SECONDS = 0.01
+
+
+class NavigatingApp(App[None]):
+    """An app with places to go to. What is typed while one opens goes to that one, not to the one before."""
+
+    MODES: ClassVar = {place.name: place.screen for place in PLACES} | {"hub": HubScreen}  # type: ignore[assignment]
+    DEFAULT_MODE = "hub"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(
+                place.keys,
+                f"show('{place.name}')",
+                place.title,
+                place.name == "help",
+                id=f"app.{place.name}",
+                tooltip=place.tooltip,
+                priority=True,  # text fields have uses of their own for F6 and F7
+            )
+            for place in PLACES
+        ),
+        Binding("ctrl+l", "jump", "Jump", id="app.jump", tooltip="Go to any field by a letter", show=False),
+    ]
+
+    def __init__(self, *, ansi_color: bool | None) -> None:
+        super().__init__(ansi_color=ansi_color)
+        self._former_place = "hub"
+        self._opening_places = 0
+        self._typed: deque[events.Event] = deque()
+        self._passing_on = False
+
+    def action_show(self, place: str) -> None:
+        self.show(place)
+
+    def action_show_hub(self) -> None:
+        self.show("hub")
+
+    @property
+    def former_title(self) -> str:
+        """The name of the screen before this one."""
+        return next(place.title for place in PLACES if place.name == self._former_place)
+
+    def go_back(self) -> None:
+        """Go to the screen before this one."""
+        self.show(self._former_place, back=True)
+
+    def show(self, place: str, *, back: bool = False) -> None:
+        """Go to a screen. Going `back` twice leads to the hub, not to and fro."""
+        self.hold_keys()
+        self._show(place, back)
+
+    @work
+    async def _show(self, place: str, back: bool) -> None:
+        try:
+            await self.go_to(place, back=back)
+        finally:
+            await self.release_keys()
+
+    async def go_to(self, place: str, *, back: bool = False) -> None:
+        """The same as `show`, to its end; keys are not held."""
+        from textual.command import CommandPalette
+
+        while isinstance(self.screen, CommandPalette):  # it closes while the action that was chosen in it runs
+            await asyncio.sleep(SOON_SECONDS)
+        if place == self.current_mode or len(self.screen_stack) > 1:  # a dialog wants its answer first
+            return
+        await asyncio.to_thread(import_module, f"ominix_tui.screens.{place}")
+        self._former_place = "hub" if back else self.current_mode
+        await self.switch_mode(place)
+
+    @work
+    async def action_jump(self) -> None:
+        from ominix_tui.screens.jump import JumpScreen
+
+        if len(self.screen_stack) == 1 and (widget := await self.push_screen_wait(JumpScreen(self.screen))):
+            widget.focus()
+
+    # -- what is typed while a place opens -----------------------------------------------------------------------
+
+    def hold_keys(self) -> None:
+        """Keep what is typed from now on, until as many calls of `release_keys`."""
+        self._opening_places += 1
+
+    async def release_keys(self) -> None:
+        """Pass on what was typed meanwhile, in its order, to where the focus is now."""
+        self._opening_places -= 1
+        if self._passing_on:
+            return
+        self._passing_on = True
+        try:
+            while self._typed and not self._opening_places:
+                await super().on_event(self._typed.popleft())
+        finally:
+            self._passing_on = False
+
+    async def on_event(self, event: events.Event) -> None:
+        waits = self._opening_places or self._typed or self._passing_on
+        if waits and isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            self._typed.append(event)
+        else:
+            await super().on_event(event)
