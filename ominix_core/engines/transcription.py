@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import logging
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,8 @@ from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.heard import Heard
 from ominix_core.engines.languages import name_of
 from ominix_core.engines.listening import Listener, check_request
+from ominix_core.engines.loading import refuse_settings
+from ominix_core.engines.queued import QueuedEngine
 from ominix_core.engines.recognizer_loading import load_recognizer
 from ominix_core.errors import RequestError
 from ominix_core.generation import Failed, Finished, GenerationEvent, Request
@@ -53,22 +53,10 @@ class _Running:
     listening: Iterator[TranscriptPartial | Heard] = field(default_factory=lambda: iter(()))
 
 
-class TranscriptionEngine:
+class TranscriptionEngine(QueuedEngine[_Running]):
     """One model. Files take turns: after each chunk of one comes a chunk of the next."""
 
     _listener: Listener
-
-    def __init__(self) -> None:
-        self._queue: deque[_Running] = deque()
-        self._cancelled: list[str] = []
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._queue or self._cancelled)
-
-    @property
-    def running(self) -> int:
-        return len(self._queue)
 
     @property
     def abilities(self) -> Abilities:
@@ -76,6 +64,7 @@ class TranscriptionEngine:
 
     def load(self, folder: Path, options: LoadOptions, report: LoadReport) -> None:
         """Load the model in `folder`. Raises LoadError that names it."""
+        refuse_settings(folder, options, "draft_folder", "adapter_folder", "bits")
         self._listener = self._load(folder, options, report)
 
     def _load(self, folder: Path, options: LoadOptions, report: LoadReport) -> Listener:
@@ -92,15 +81,10 @@ class TranscriptionEngine:
         reader = ChunkReader(Path(request.path), listener.rate, listener.chunk.shortest, listener.chunk.longest)
         self._queue.append(_Running(request_id, request, reader))
 
-    def cancel(self, request_id: str) -> None:
-        for running in [running for running in self._queue if running.request_id == request_id]:
-            self._leave(running)
-            self._cancelled.append(request_id)
-
     def step(self) -> Iterator[tuple[str, GenerationEvent]]:
         """A piece of work on the chunk of the file whose turn it is."""
-        for request_id in self._cancelled:
-            yield request_id, Finished("cancelled")
+        for running in self._cancelled:
+            yield running.request_id, Finished("cancelled")
         self._cancelled.clear()
         if not self._queue:
             return
@@ -149,24 +133,8 @@ class TranscriptionEngine:
             case None:
                 self._queue.rotate(-1)
 
-    def _leave(self, running: _Running) -> None:
+    def _let_go(self, running: _Running) -> None:
         running.reader.close()
-        self._queue.remove(running)
-
-    def trim(self) -> None:
-        import mlx.core as mx
-
-        mx.clear_cache()
-
-    def close(self) -> None:
-        """Free the model."""
-        for running in self._queue:
-            running.reader.close()
-        self.__dict__.clear()
-        gc.collect()
-        import mlx.core as mx
-
-        mx.clear_cache()
 
 
 def _shifted(segments: list[TranscriptSegment], offset: float) -> Iterator[TranscriptSegment]:

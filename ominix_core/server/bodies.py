@@ -12,6 +12,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 LARGE_BYTES = 250_000
@@ -28,16 +29,23 @@ class BodyRoute(APIRoute):
             return handle
 
         async def handle_large(request: Request) -> Response:
-            return await handle(_LargeRequest(request, kind))
+            checked = _CheckedRequest(request, kind)
+            try:
+                return await handle(checked)
+            except HTTPException:
+                if checked.problem is not None:  # FastAPI knows no reason why reading a body could fail but its JSON
+                    raise checked.problem from None
+                raise
 
         return handle_large
 
 
-class _LargeRequest(Request):
-    """Hands FastAPI the model itself where it asks for the JSON of a large body."""
+class _CheckedRequest(Request):
+    """Hands FastAPI the model itself where it asks for the JSON of a large body; `problem` is what is wrong with it."""
 
     def __init__(self, request: Request, kind: type[BaseModel]) -> None:
         super().__init__(request.scope, request.receive)
+        self.problem: RequestValidationError | None = None
         self._kind = kind
         self._read: Any = None
 
@@ -53,11 +61,15 @@ class _LargeRequest(Request):
         body = await self.body()
         if len(body) < LARGE_BYTES:
             return json.loads(body)
-        return await asyncio.to_thread(_model_of, body, self._kind)
+        try:
+            return await asyncio.to_thread(_model_of, body, self._kind)
+        except RequestValidationError as problem:
+            self.problem = problem
+            raise
 
 
 def _model_of(body: bytearray, kind: type[BaseModel]) -> BaseModel:
-    """Raises JSONDecodeError, or RequestValidationError as FastAPI itself does."""
+    """Raises JSONDecodeError, or RequestValidationError as FastAPI itself would."""
     try:
         content = msgspec.json.decode(body)  # three times as fast, and nothing else runs while either does its work
     except (msgspec.DecodeError, UnicodeDecodeError):

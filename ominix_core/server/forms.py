@@ -23,11 +23,13 @@ MOST_FILES = 20
 LONGEST_NAME = 80
 
 
-async def read_form(request: Request, kind: type[F], file_field: str = "file") -> tuple[F, UploadFile]:
-    """The fields of a form, and its file, which must be closed.
+async def read_form(
+    request: Request, kind: type[F], file_field: str = "file", *, most_files: int = 1
+) -> tuple[F, list[UploadFile]]:
+    """The fields of a form, and its files, at least one, which must be closed.
 
     Raises:
-        ApiError: It is no form with one file.
+        ApiError: It is no form with so many files.
         RequestValidationError: A field is wrong or unknown.
     """
     if not is_form(request):
@@ -35,7 +37,7 @@ async def read_form(request: Request, kind: type[F], file_field: str = "file") -
         raise ApiError(400, message, code="invalid_body")
     form = await received_form(request)
     try:
-        return _fields(form, kind, file_field), only_file(form, file_field)
+        return _fields(form, kind, file_field), _files(form, file_field, most_files)
     except BaseException:
         await form.close()
         raise
@@ -58,14 +60,21 @@ async def received_form(request: Request) -> FormData:
 
 def only_file(form: FormData, field: str) -> UploadFile:
     """The form's file. Raises ApiError if there is none, or more than one."""
-    files = [*form.getlist(field), *form.getlist(f"{field}[]")]
-    if not files:
+    (file,) = _files(form, field, 1)
+    return file
+
+
+def _files(form: FormData, field: str, most: int) -> list[UploadFile]:
+    parts = [*form.getlist(field), *form.getlist(f"{field}[]")]
+    files = [part for part in parts if isinstance(part, UploadFile)]
+    if not parts:
         raise ApiError(400, f"'{field}' is required, as a file.", code="missing_required_parameter", param=field)
-    if len(files) > 1:
-        raise ApiError(400, f"Only one '{field}' can be taken at a time.", code="invalid_value", param=field)
-    if not isinstance(files[0], UploadFile):
+    if len(files) < len(parts):
         raise ApiError(400, f"'{field}' must be a file.", code="missing_required_parameter", param=field)
-    return files[0]
+    if len(files) > most:
+        allowed = "one" if most == 1 else str(most)
+        raise ApiError(400, f"Only {allowed} '{field}' can be taken at a time.", code="invalid_value", param=field)
+    return files
 
 
 def _fields(form: FormData, kind: type[F], file_field: str) -> F:
@@ -84,10 +93,11 @@ def _fields(form: FormData, kind: type[F], file_field: str) -> F:
         raise RequestValidationError(problems, body=body) from error
 
 
-def form_description(kind: type[ApiRequest], file_field: str = "file") -> dict[str, Any]:
-    """For the documentation of a route that takes such a form."""
+def form_description(kind: type[ApiRequest], file_field: str = "file", *, several: bool = False) -> dict[str, Any]:
+    """For the documentation of a route that takes such a form, with one file or several."""
     schema = kind.model_json_schema()
-    schema["properties"] = {file_field: {"type": "string", "format": "binary"}, **schema["properties"]}
+    file: dict[str, Any] = {"type": "string", "format": "binary"}
+    schema["properties"] = {file_field: {"type": "array", "items": file} if several else file, **schema["properties"]}
     schema["required"] = [file_field, *schema.get("required", ())]
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 

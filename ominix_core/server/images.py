@@ -26,6 +26,8 @@ from ominix_core.server.sse import KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, 
 router = APIRouter(tags=["images"], route_class=BodyRoute)
 
 Kind = Literal["image_generation", "image_edit"]
+# As OpenAI takes them; how many a model takes it tells itself.
+MOST_SOURCES = 16
 
 
 @router.post("/v1/images/generations", response_model=schema.ImageList, responses=MAY_STREAM)
@@ -42,19 +44,20 @@ async def create_images(
     "/v1/images/edits",
     response_model=schema.ImageList,
     responses=MAY_STREAM,
-    openapi_extra=form_description(schema.ImageEditRequest, "image"),
+    openapi_extra=form_description(schema.ImageEditRequest, "image", several=True),
 )
 async def edit_image(request: Request, hub: TheHub, live_requests: TheLiveRequests, kept: TheMadeImages) -> Response:
-    """Make images of a description and an image to start from, which comes in a form as `image`."""
-    body, file = await read_form(request, schema.ImageEditRequest, "image")
+    """Make images of a description and images to start from, which come in a form as `image` or `image[]`."""
+    body, files = await read_form(request, schema.ImageEditRequest, "image", most_files=MOST_SOURCES)
     try:
-        if (file.size or 0) > MAX_IMAGE_BYTES:
+        if any((file.size or 0) > MAX_IMAGE_BYTES for file in files):
             raise too_large("image")
-        image = await file.read()
+        images = tuple([await file.read() for file in files])
     finally:
-        await file.close()
+        for file in files:
+            await file.close()
     entry = await choose(hub, body.model, IMAGE)
-    asked = body.to_hub(entry, image, body.strength)
+    asked = body.to_hub(entry, images, body.strength)
     live = await live_requests.start(request, "img_", entry, asked)
     return await _answer(request, live, body, "image_edit", kept)
 

@@ -18,6 +18,7 @@ from typing import Protocol
 from ominix_core.errors import DownloadError
 from ominix_core.workers import inference
 from ominix_core.workers.protocol import Command, Convert, Done, Link, Quit, Refused, Report, pack
+from ominix_core.workers.threads import run_on_inference_thread
 
 logger = logging.getLogger(__name__)
 
@@ -150,8 +151,9 @@ class ThreadWorker:
         self._listener: Listener | None = None
         self._closing = threading.Event()
         self._inbox: inference.Inbox = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
-        self._thread.start()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        run_on_inference_thread(self._run)
 
     def listen(self, listener: Listener) -> None:
         self._listener = listener
@@ -160,6 +162,8 @@ class ThreadWorker:
         self._inbox.put(command)
 
     def _run(self) -> None:
+        self._thread = threading.current_thread()
+
         def send(report: Report) -> None:
             if self._closing.is_set():
                 raise inference.HubGone
@@ -172,12 +176,14 @@ class ThreadWorker:
             logger.exception("the worker thread failed")
             if self._listener is not None:
                 self._listener.on_death(f"The worker failed: {error!r}.")
+        finally:
+            self._ended.set()
 
     def close(self, patience: float = 0.0) -> None:
         self._closing.set()
         self._inbox.put(Quit())
         if threading.current_thread() is not self._thread:
-            self._thread.join()
+            self._ended.wait()
 
 
 def convert_in_worker(isolation: str, log: Path, command: Convert) -> None:

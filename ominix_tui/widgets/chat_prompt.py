@@ -47,14 +47,13 @@ class ChatPrompt(Container):
     class Changed(Message):
         """Other files go with the question."""
 
-    def compose(self) -> ComposeResult:
-        area = PromptArea(placeholder="Ask something", compact=True, highlight_cursor_line=False, id="prompt")
-        area.takes_files = True
-        yield area
+    def __init__(self, *, id: str, classes: str) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self.area = PromptArea(placeholder="Ask something", compact=True, highlight_cursor_line=False, id="prompt")
+        self.area.takes_files = True
 
-    @property
-    def area(self) -> PromptArea:
-        return self.query_one(PromptArea)
+    def compose(self) -> ComposeResult:
+        yield self.area
 
     @property
     def images(self) -> tuple[NamedImage, ...]:

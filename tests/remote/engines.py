@@ -74,10 +74,9 @@ def _events(request: Request) -> Iterable[GenerationEvent]:
             yield AudioChunk(samples.tobytes(), 24000)
         case ImageRequest():
             yield ImageStep(0, 1, 2, b"\x00preview\xff")
-            source = request.source or b""
             yield ImageMade(
                 index=0,
-                png=source[::-1],
+                png=b"".join(request.sources)[::-1],
                 width=64,
                 height=32,
                 steps=2,

@@ -92,7 +92,7 @@ def test_speech_in_a_voice(either: HubFacade, audio: Path) -> None:
 def test_an_image(either: HubFacade) -> None:
     either.load("echo").result(60)
     source = bytes(range(256)) * 1000
-    step, made, end = either.generate("echo", ImageRequest(prompt="a fox", source=source, seed=5))
+    step, made, end = either.generate("echo", ImageRequest(prompt="a fox", sources=(source[:9], source[9:]), seed=5))
     assert step == ImageStep(0, 1, 2, b"\x00preview\xff")
     assert isinstance(made, ImageMade)
     assert hashlib.sha256(made.png).digest() == hashlib.sha256(source[::-1]).digest()
