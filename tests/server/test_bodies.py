@@ -63,3 +63,18 @@ def test_what_is_no_object(shared_http: httpx.Client, text: str) -> None:
 def test_where_json_is_broken_is_told(shared_http: httpx.Client) -> None:
     error = post(shared_http, '{"messages": [}').json()["error"]
     assert error["message"] == "The body is not valid JSON at character 14: Expecting value."
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/v1/chat/completions", {"messages": HELLO * 10_001}, "messages"),
+        ("/v1/chat/completions", {"messages": [HELLO[0] | {"content": [{}] * 10_001}]}, "messages[0].content"),
+        ("/v1/messages", {"max_tokens": 1, "messages": HELLO * 10_001}, "messages"),
+        ("/v1/responses", {"input": HELLO * 10_001}, "input"),
+    ],
+)
+def test_more_turns_than_anybody_could_read(shared_http: httpx.Client, path: str, body: Any, param: str) -> None:
+    error = shared_http.post(path, json={"model": "tiny"} | body).json()["error"]
+    assert error["param"] == param
+    assert "at most 10000 items" in error["message"]

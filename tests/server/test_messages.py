@@ -157,6 +157,16 @@ def test_an_input_that_is_cut_short_is_passed_on_as_text(thinking_claude: anthro
     assert '{"city": "Rome"}'.startswith(written)
 
 
+def test_json_of_a_schema(claude: anthropic.Anthropic) -> None:
+    """The model writes noise: only the grammar makes it JSON."""
+    age = {"type": "integer", "minimum": 0, "maximum": 99}
+    schema = {"type": "object", "properties": {"age": age}, "required": ["age"], "additionalProperties": False}
+    config: Any = {"format": {"type": "json_schema", "schema": schema}, "effort": "low"}
+    message: Any = claude.messages.create(model="tiny", max_tokens=300, messages=HELLO, output_config=config)
+    assert list(json.loads(message.content[0].text)) == ["age"]
+    assert message.stop_reason == "end_turn"
+
+
 def test_one_call_alone(scripted_client: Callable[[str], openai.OpenAI]) -> None:
     second = '<tool_call>{ "name": "weather", "arguments": {"town": "Oslo"} }</tool_call>'
     url = str(scripted_client(THINKS_AND_CALLS + second).base_url).removesuffix("/v1/")
@@ -238,6 +248,8 @@ def test_a_stream_that_fails_on_the_way_says_so(http: httpx.Client, hub: Hub, lo
         ({"tool_choice": {"type": "tool", "name": "x"}}, "tool_choice"),
         ({"tool_choice": {"type": "some"}}, "tool_choice.type"),
         ({"mcp_servers": [{}]}, "mcp_servers"),
+        ({"output_config": {"effort": "huge"}}, "output_config.effort"),
+        ({"output_config": {"format": {"type": "yaml"}}}, "output_config.format.type"),
         ({"messages": [{"role": "system", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "messages[0].content[0].source"),
         ({"messages": [{"role": "user", "content": [{"type": "document"}]}]}, "messages[0].content[0].type"),

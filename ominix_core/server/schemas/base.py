@@ -43,6 +43,9 @@ Json = Annotated[dict[str, Any], AfterValidator(_fit_to_travel)]
 
 Count = Annotated[int, Field(ge=1, lt=INT64)]
 
+MOST_ITEMS = 10_000
+"""How many turns a conversation, and how many parts a turn may have: more than fit into any context."""
+
 Neutral = Mapping[str, tuple[Any, ...]]
 
 

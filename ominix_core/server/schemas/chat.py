@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from ominix_core.generation import ChatMessage, ChatRequest, Role, ToolCall
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.schemas.base import ApiRequest, Count, Json, Neutral, Text
+from ominix_core.server.schemas.base import MOST_ITEMS, ApiRequest, Count, Json, Neutral, Text
 from ominix_core.server.schemas.images import ImageUrl, PlacedImage
 from ominix_core.server.schemas.sampling import PenalizedRequest, ResponseFormat, grammar, repeated
 from ominix_core.server.schemas.tool_choice import Mode, ModeChoice, NamedFunction, ToolChoice, checked, spelled_out
@@ -37,7 +37,9 @@ def _as_parts(content: Any) -> Any:
 
 
 Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
-Content = Annotated[list[Part], Field(min_length=1), BeforeValidator(_as_parts, str | list[Part])]
+Content = Annotated[
+    list[Part], Field(min_length=1, max_length=MOST_ITEMS), BeforeValidator(_as_parts, str | list[Part])
+]
 
 
 class CalledFunction(ApiRequest):
@@ -186,7 +188,7 @@ class ChatCompletionRequest(PenalizedRequest):
         "web_search_options": (),
     }
 
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1, max_length=MOST_ITEMS)
     n: int = Field(1, ge=1, le=128)
     max_completion_tokens: Count | None = None
     max_tokens: Count | None = None

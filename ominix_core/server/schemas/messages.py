@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
+import msgspec
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from ominix_core.generation import ChatMessage, ChatRequest, ToolCall
+from ominix_core.generation import ChatMessage, ChatRequest, Grammar, ToolCall
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.schemas.base import ApiRequest, Count, Json, Neutral, Text
+from ominix_core.server.schemas.base import MOST_ITEMS, ApiRequest, Count, Json, Neutral, Text
 from ominix_core.server.schemas.images import Base64Source, PlacedImage, UrlSource
 from ominix_core.server.schemas.sampling import SampledRequest
 from ominix_core.server.schemas.tool_choice import Mode, ToolChoice, checked
@@ -78,7 +79,9 @@ class ThinkingBlock(ApiRequest):
 ContentBlock = Annotated[
     TextBlock | ImageBlock | ToolUseBlock | ToolResultBlock | ThinkingBlock, Field(discriminator="type")
 ]
-Content = Annotated[list[ContentBlock], BeforeValidator(_as_text_blocks, str | list[ContentBlock])]
+Content = Annotated[
+    list[ContentBlock], Field(max_length=MOST_ITEMS), BeforeValidator(_as_text_blocks, str | list[ContentBlock])
+]
 
 
 class MessageParam(ApiRequest):
@@ -192,22 +195,36 @@ class Thinking(ApiRequest):
         return self
 
 
+class JsonFormat(ApiRequest):
+    """JSON that keeps to a schema."""
+
+    type: Literal["json_schema"]
+    schema_: Json = Field(alias="schema")
+
+
+class OutputConfig(ApiRequest):
+    """The form of the answer's text, and how much a model that can think should think."""
+
+    format: JsonFormat | None = None
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+
+
 class CountTokensRequest(SampledRequest):
     """A conversation, as a model is shown it."""
 
     neutral: ClassVar[Neutral] = {
         "cache_control": (),
         "context_management": (),
-        "output_config": ({},),
         "output_format": (),
         "mcp_servers": ([],),
     }
 
-    messages: list[MessageParam] = Field(min_length=1)
+    messages: list[MessageParam] = Field(min_length=1, max_length=MOST_ITEMS)
     system: TextBlocks = Field(default=[])
     tools: list[ToolParam] = Field(default=[], max_length=128)
     tool_choice: Choice = KindChoice(type="auto")
     thinking: Thinking = Thinking(type="adaptive")
+    output_config: OutputConfig = OutputConfig()
 
     @field_validator("tool_choice")
     @classmethod
@@ -227,6 +244,7 @@ class CountTokensRequest(SampledRequest):
         system = [ChatMessage("system", _joined(self.system))] if self.system else []
         tools = [tool.to_hub() for tool in self.tools]
         asked = {"enabled": {"enable_thinking": True}, "disabled": {"enable_thinking": False}, "adaptive": {}}
+        effort, form = self.output_config.effort, self.output_config.format
         return ChatRequest(
             messages=[*system, *(turn for message in self.messages for turn in message.to_hub())],
             max_tokens=max_tokens,
@@ -236,7 +254,8 @@ class CountTokensRequest(SampledRequest):
             must_call=self.tool_choice.must_call(tools),
             parallel_calls=not self.tool_choice.disable_parallel_tool_use,
             thinking_budget=self.thinking.budget_tokens,
-            template_options=asked[self.thinking.type],
+            template_options=asked[self.thinking.type] | ({"reasoning_effort": effort} if effort else {}),
+            grammar=Grammar("json_schema", msgspec.json.encode(form.schema_).decode()) if form else None,
         )
 
 

@@ -9,7 +9,7 @@ import msgspec
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from ominix_core.generation import ChatMessage, Role, ToolCall
-from ominix_core.server.schemas.base import ApiRequest, Json, Neutral, Text
+from ominix_core.server.schemas.base import MOST_ITEMS, ApiRequest, Json, Neutral, Text
 from ominix_core.server.schemas.images import InputImage
 
 
@@ -30,7 +30,7 @@ def _as_texts(content: Any) -> Any:
 
 
 Texts = Annotated[list[MessageText], BeforeValidator(_as_texts, str | list[MessageText])]
-Parts = Annotated[list[Part], BeforeValidator(_as_texts, str | list[Part])]
+Parts = Annotated[list[Part], Field(max_length=MOST_ITEMS), BeforeValidator(_as_texts, str | list[Part])]
 
 
 class _Item(ApiRequest):

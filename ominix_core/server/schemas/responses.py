@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from ominix_core.generation import ChatMessage, ChatRequest, Grammar
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.schemas.base import ApiRequest, Count, Json, Neutral, Text
+from ominix_core.server.schemas.base import MOST_ITEMS, ApiRequest, Count, Json, Neutral, Text
 from ominix_core.server.schemas.chat import reasoning_options
 from ominix_core.server.schemas.images import InputImage, PlacedImage
 from ominix_core.server.schemas.response_items import InputItem, MessageItem
@@ -117,7 +117,9 @@ class ResponseInput(ApiRequest):
     }
 
     model: str = ""
-    input: Annotated[list[InputItem], Field(min_length=1), BeforeValidator(_as_items, str | list[InputItem])]
+    input: Annotated[
+        list[InputItem], Field(min_length=1, max_length=MOST_ITEMS), BeforeValidator(_as_items, str | list[InputItem])
+    ]
     instructions: Text | None = None
     text: TextOptions = TextOptions()
     reasoning: Reasoning = Reasoning()
