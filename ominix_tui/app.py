@@ -30,6 +30,7 @@ from ominix_tui.driver_guard import guard
 from ominix_tui.endings import Ending, Endings
 from ominix_tui.keeper import KEEP_SECONDS, StateKeeper
 from ominix_tui.navigation import NavigatingApp
+from ominix_tui.places import PLACES
 from ominix_tui.screens.hub import HubScreen
 from ominix_tui.terminal import PlainText, speaks_unicode
 from ominix_tui.text import one_line
@@ -84,7 +85,7 @@ class OminixApp(NavigatingApp):
 
     TITLE = "Ominix"
     # The screens' own sheets are read here too: a screen that brings a new one makes Textual parse every sheet again.
-    CSS_PATH = ["app.tcss", "screens/hub.tcss", "screens/chat.tcss"]
+    CSS_PATH = ["app.tcss", *(f"screens/{place.name}.tcss" for place in PLACES)]
     COMMANDS: ClassVar = {get_system_commands_provider, _action_commands, _model_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+p", "command_palette", "Palette", id="app.palette", tooltip="Find any action or model"),

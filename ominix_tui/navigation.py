@@ -12,7 +12,6 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from ominix_tui.places import PLACES
-from ominix_tui.screens.hub import HubScreen
 
 SOON_SECONDS = 0.01
 
@@ -20,7 +19,7 @@ SOON_SECONDS = 0.01
 class NavigatingApp(App[None]):
     """An app with places to go to. What is typed while one opens goes to that one, not to the one before."""
 
-    MODES: ClassVar = {place.name: place.screen for place in PLACES} | {"hub": HubScreen}  # type: ignore[assignment]
+    MODES: ClassVar = {place.name: place.screen for place in PLACES}  # type: ignore[assignment]
     DEFAULT_MODE = "hub"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(

@@ -27,7 +27,10 @@ class Place:
     def screen(self) -> Screen[None]:
         """Make the screen; its module is imported only now, so that it does not delay the first paint."""
         module = import_module(f"ominix_tui.screens.{self.name}")
-        return cast("Screen[None]", getattr(module, f"{self.name.capitalize()}Screen")())
+        screen = cast("Screen[None]", getattr(module, f"{self.name.capitalize()}Screen")())
+        # Otherwise Textual takes the screen for one from before a change of theme and parses every sheet again, twice.
+        screen._css_update_count = screen.app._css_update_count
+        return screen
 
 
 PLACES = (

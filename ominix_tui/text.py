@@ -60,6 +60,11 @@ def time_left(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something: "1 model", "1,200 models"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def percent(fraction: float) -> str:
     return f"{int(fraction * 100)} %"
 

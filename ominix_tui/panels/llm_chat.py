@@ -58,7 +58,7 @@ class LLMChatPanel(ModelPanel):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+g", "generate", "Generate", id="llm.generate", tooltip="Answer the prompt"),
         Binding("ctrl+r", "regenerate", "Again", id="llm.again", tooltip="Ask the same once more"),
-        Binding("ctrl+o", "open_chat", "In Chat", id="llm.chat", tooltip="Go on with this in a conversation"),
+        Binding("ctrl+o", "go_on_in_chat", "In Chat", id="llm.chat", tooltip="Go on with this in a conversation"),
         Binding("escape", "stop", "Stop", id="llm.stop", tooltip="Stop the answer; what is there stays"),
     ]
 
@@ -166,7 +166,7 @@ class LLMChatPanel(ModelPanel):
 
     @on(Button.Pressed, "#chat")
     def _on_chat(self) -> None:
-        self.action_open_chat()
+        self.action_go_on_in_chat()
 
     @on(Button.Pressed, "#save")
     def _on_save(self) -> None:
@@ -199,7 +199,7 @@ class LLMChatPanel(ModelPanel):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("generate", "stop"):
             return self.query_one(Response).running == (action == "stop")
-        if action == "open_chat":
+        if action == "go_on_in_chat":
             return self.exchange is not None
         return action != "regenerate" or (self._asked is not None and not self.query_one(Response).running)
 
@@ -212,7 +212,7 @@ class LLMChatPanel(ModelPanel):
         if self._asked is not None:
             self._ask(self._asked)
 
-    def action_open_chat(self) -> None:
+    def action_go_on_in_chat(self) -> None:
         """Go on in a conversation."""
         self.app.open_chat(self.entry.id, self.exchange)
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
 from textual.widgets import Label, ListView, OptionList
 
 from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.states import Downloaded, Downloading, Error, NotDownloaded, Paused
 from ominix_tui.screens.place import PlaceScreen
-from ominix_tui.text import file_size, one_line, percent
+from ominix_tui.text import counted, file_size, one_line, percent
 from ominix_tui.widgets.dialogs import ConfirmDialog
 from ominix_tui.widgets.download_queue import DownloadQueue, Unfinished, unfinished
 from ominix_tui.widgets.stored_models import Stored, StoredModels
@@ -95,7 +96,8 @@ class DownloadsScreen(PlaceScreen):
         disk_free = (await asyncio.to_thread(hub.system)).disk_free
         taken = file_size(sum(each.bytes for each in stored))
         box = self.query_one("#stored-box")
-        box.border_subtitle = f"{taken} in {len(stored)} models · {file_size(disk_free)} free"
+        held = f"{taken} in {counted(len(stored), 'model')} · " if stored else ""
+        box.border_subtitle = f"{held}{file_size(disk_free)} free"
 
     # -- the queue ----------------------------------------------------------------------------------------------
 
@@ -180,7 +182,7 @@ class DownloadsScreen(PlaceScreen):
 
         def report(state: Downloading) -> None:
             title = f"On this machine · verifying {name}, {percent(state.progress)}"
-            self.app.call_later(setattr, box, "border_title", title)
+            self.app.call_later(setattr, box, "border_title", Content(title))
 
         try:
             verification = await asyncio.to_thread(self._hub.verify, chosen.model_id, report)

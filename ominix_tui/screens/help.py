@@ -19,6 +19,7 @@ from ominix_tui.widgets.list_keys import Reading
 
 KEY_CELLS = 9
 NAME_CELLS = 14
+MEANING_CELLS = 63
 ABOUT = (
     "Everything works by keyboard; the mouse works too. Tab goes from field to field, ^l jumps to one by its letter, "
     "^p finds any action or model. Your own keys: [keys] in config.toml, by the ids that a wide window shows."
@@ -67,7 +68,7 @@ class HelpScreen(PlaceScreen):
     def _line(self, action: Action, wide: bool) -> Content:
         keys = " ".join(self._display(key) for key in self.app.keymap.get(action.id, action.keys).split(","))
         own = "*" if action.id in self.app.keymap else ""
-        meaning = f"{action.meaning:60} " if wide else action.meaning
+        meaning = f"{action.meaning:{MEANING_CELLS}} " if wide else action.meaning
         return Content.assemble(
             (f"{keys + own:{KEY_CELLS}}", "$text-accent bold"),
             f"{action.name:{NAME_CELLS}} ",

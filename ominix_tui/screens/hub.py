@@ -19,13 +19,13 @@ from ominix_core.states import Downloaded, Downloading, Loaded, Loading, ModelSt
 from ominix_tui.first_run import Offer, is_empty, offer, offer_offline
 from ominix_tui.model_commands import COMMANDS, ModelCommands
 from ominix_tui.model_filter import VIEWS
-from ominix_tui.text import change_words
+from ominix_tui.text import change_words, counted
 from ominix_tui.widgets.brand import Brand
 from ominix_tui.widgets.key_line import KeyLine
 from ominix_tui.widgets.model_header import ModelHeader
 from ominix_tui.widgets.model_view import ModelView
 from ominix_tui.widgets.registry_tree import RegistryTree
-from ominix_tui.widgets.sidebar import Sidebar
+from ominix_tui.widgets.sidebar import SearchField, Sidebar
 from ominix_tui.widgets.system_line import SystemLine
 
 if TYPE_CHECKING:
@@ -183,7 +183,8 @@ class HubScreen(Screen[None]):
     def _show_tally(self) -> None:
         kinds = Counter(type(state) for state in self._states.values())
         here = kinds[Loaded] + kinds[Loading] + kinds[Downloaded]
-        self.query_one("#tally", Label).update(f"{kinds[Loaded]} loaded · {here} on disk · {kinds.total()} models")
+        known = counted(kinds.total(), "model")
+        self.query_one("#tally", Label).update(f"{kinds[Loaded]} loaded · {here} on disk · {known}")
 
     def _show_check(self, model_id: str, progress: Downloading | None) -> None:
         """How far the check of a model's files is; called on any thread."""
@@ -231,7 +232,10 @@ class HubScreen(Screen[None]):
         self.query_one(Sidebar).next_kind()
 
     def action_focus_models(self) -> None:
-        self.query_one(RegistryTree).focus()
+        tree = self.query_one(RegistryTree)
+        if isinstance(self.focused, SearchField):
+            tree.choose_first()
+        tree.focus()
 
     @work(exclusive=True, group="update")
     async def action_update_registry(self) -> None:

@@ -98,6 +98,7 @@ class ServerScreen(PlaceScreen):
 
     def _show(self) -> None:
         status = self._status
+        self.refresh_bindings()
         self.state.show(status, self._would_listen, self._doing)
         self.at_work.show(status)
         if status is None:
@@ -105,6 +106,9 @@ class ServerScreen(PlaceScreen):
         else:
             speed = sum(model.tokens_per_second or 0 for model in status.models)
             self.note(f"{len(status.requests)} running" + (f" · {speed:.1f} tokens/s" if speed else ""))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "copy_address" or self._status is not None
 
     # -- starting and stopping --------------------------------------------------------------------------------------
 

@@ -179,7 +179,10 @@ class Attachments(Horizontal):
     @on(Button.Pressed, "Chip")
     async def _on_chip(self, event: Button.Pressed) -> None:
         event.stop()
-        self.query_one("#choose").focus()
+        chips = list(self.query(Chip))
+        place = chips.index(event.button)
+        others = [*chips[place + 1 :], *reversed(chips[:place]), self.query_one("#choose")]
+        self.screen.set_focus(others[0])
         await event.button.remove()
         self._changed()
 

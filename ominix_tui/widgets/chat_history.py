@@ -12,7 +12,7 @@ from textual.message import Message as TextualMessage
 
 from ominix_core.chat_tree import Chat, Message
 from ominix_tui import terminal_images
-from ominix_tui.text import one_line, printable
+from ominix_tui.text import counted, one_line, printable
 from ominix_tui.widgets import thumbnails
 from ominix_tui.widgets.content_lines import ContentLines
 from ominix_tui.widgets.markdown_lines import render_markdown
@@ -165,8 +165,8 @@ class ChatHistory(ContentLines):
         if len(alternatives) > 1:
             notes.append(f"‹ {alternatives.index(message) + 1}/{len(alternatives)} ›")
         if message.reasoning:
-            words = len(message.reasoning.split())
-            notes.append(f"{'▾' if message.id in self._unfolded else '▸'} thought, {words:,} word{'s' * (words != 1)}")
+            arrow = "▾" if message.id in self._unfolded else "▸"
+            notes.append(f"{arrow} thought, {counted(len(message.reasoning.split()), 'word')}")
         if message.ending:
             notes.append(ENDINGS.get(message.ending, message.ending))
         return heading + Content.styled("".join(f"  {note}" for note in notes), FAINT)

@@ -127,7 +127,7 @@ class ChatPane(Vertical):
         await self._follow(await self._talk.ask(self.chat, self.model_id, question))
 
     async def _follow(self, generation: Generation) -> None:
-        self.transcript.response.follow(generation)
+        await self.transcript.follow(generation)
         if asked := self._talk.asked:
             await self.open(asked.conversation_id)
 

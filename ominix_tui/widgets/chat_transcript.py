@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,6 +11,9 @@ from textual.containers import Vertical, VerticalScroll
 
 from ominix_tui.widgets.chat_history import Block, ChatHistory
 from ominix_tui.widgets.response import Response
+
+if TYPE_CHECKING:
+    from ominix_core.stream import Generation
 
 
 class ChatTranscript(VerticalScroll):
@@ -41,7 +44,12 @@ class ChatTranscript(VerticalScroll):
     def compose(self) -> ComposeResult:
         with Vertical(id="said"):
             yield self.history
-            yield self.response
+
+    async def follow(self, generation: Generation) -> None:
+        """Show this answer while it is being written. Its many widgets are made when the first one comes."""
+        if not self.response.is_attached:
+            await self.query_one("#said").mount(self.response)
+        self.response.follow(generation)
 
     def choose(self, message_id: int) -> None:
         """Choose a message and bring it into view."""

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
-from ominix_tui.text import printable
+from ominix_tui.text import one_line, printable
 from ominix_tui.widgets.prompt_area import PromptArea
 
 DIALOG_CSS = """
@@ -63,7 +63,7 @@ class ConfirmDialog(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Container() as box:
-            box.border_title = printable(self._title)
+            box.border_title = Content(one_line(self._title))
             yield Label(printable(self._question), markup=False)
             with Horizontal():
                 yield Button("No (n)", compact=True, action="screen.answer(False)")
@@ -93,7 +93,7 @@ class TextDialog(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Container() as box:
-            box.border_title = self._title
+            box.border_title = Content(one_line(self._title))
             yield PromptArea(self._text, compact=True, highlight_cursor_line=False)
             yield Label(self._hint, markup=False)
 
@@ -149,7 +149,7 @@ class ChoiceDialog(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Container() as box:
-            box.border_title = self._title
+            box.border_title = Content(one_line(self._title))
             if self._text:
                 with VerticalScroll(can_focus=not self._choices):
                     yield Static(self._text)

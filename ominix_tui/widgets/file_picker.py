@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text, TextType
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
@@ -22,7 +22,7 @@ from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS
 from ominix_tui.widgets.image_view import ImageView
 from ominix_tui.widgets.list_keys import TREE_KEYS
 
-HINT = "Enter takes the file · Backspace goes one folder up · Escape cancels"
+HINT = "Enter takes it · / types a path · Backspace goes up · Escape cancels"
 
 
 Description = tuple[str, bytes | None]
@@ -107,7 +107,8 @@ class FilePicker(ModalScreen[Path | None]):
     def compose(self) -> ComposeResult:
         with Container() as box:
             box.border_title = self._title
-            yield Input(placeholder="Type or paste a path, or choose below", compact=True)
+            placeholder = "Type or paste a path, or choose below"
+            yield Input(placeholder=placeholder, compact=True, select_on_focus=False)
             with Horizontal():
                 yield _Files(self._folder, self._suffixes)
                 yield ImageView()
@@ -116,6 +117,13 @@ class FilePicker(ModalScreen[Path | None]):
 
     def on_mount(self) -> None:
         self.query_one(_Files).focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """A path that is begun in the tree is meant for the line above it."""
+        if event.character in ("/", "~") and self.query_one(_Files).has_focus:
+            line = self.query_one(Input)
+            line.value, line.cursor_position = event.character, 1
+            line.focus()
 
     @on(DirectoryTree.NodeHighlighted)
     def _on_highlighted(self, event: DirectoryTree.NodeHighlighted[DirEntry]) -> None:

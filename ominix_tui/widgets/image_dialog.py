@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Label
 
@@ -53,7 +54,7 @@ class ImageDialog(ModalScreen[None]):
     def _show(self) -> None:
         image, data = self._images[self._index]
         box = self.query_one(Container)
-        box.border_title = one_line(image.name)
+        box.border_title = Content(one_line(image.name))
         place = f" · {self._index + 1} of {len(self._images)}" if len(self._images) > 1 else ""
         box.border_subtitle = f"{image.format} · {image.width} × {image.height} pixels{place}"
         self.query_one(ImageView).show(data)

@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
@@ -81,7 +82,7 @@ class SecretDialog(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Container() as box:
-            box.border_title = self._title
+            box.border_title = Content(self._title)
             yield Label(self._secret, id="secret", markup=False)
             yield Label("Keep it: nothing can show it again.", classes="hint")
             yield Label("c copies it · Enter closes", classes="hint", id="told")

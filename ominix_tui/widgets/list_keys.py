@@ -28,7 +28,8 @@ def moving_keys(*actions: str, without: str = "") -> list[BindingType]:
     bindings: list[BindingType] = []
     for (name, (keys, meaning)), action in zip(_KEYS.items(), actions, strict=True):
         free = ",".join(key for key in keys.split(",") if key != without)
-        bindings.append(Binding(free, action, name.capitalize(), id=f"list.{name}", tooltip=meaning, show=False))
+        title = name.replace("_", " ").capitalize()
+        bindings.append(Binding(free, action, title, id=f"list.{name}", tooltip=meaning, show=False))
     return bindings
 
 

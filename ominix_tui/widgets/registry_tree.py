@@ -119,6 +119,11 @@ class RegistryTree(Tree[str]):
             self.get_node_at_line(0)  # numbers the lines, which a tree that was just filled leaves to its next paint
             self.move_cursor(node)
 
+    def choose_first(self) -> None:
+        """Move the cursor to the first model, unless it stands somewhere."""
+        if self.cursor_line < 0 and self._model_nodes:
+            self.choose(next(iter(self._model_nodes)))
+
     def refresh_model(self, model_id: str) -> None:
         """Draw the model's line again."""
         if node := self._model_nodes.get(model_id):

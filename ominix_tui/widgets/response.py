@@ -15,7 +15,7 @@ from textual.widgets import Label
 
 from ominix_core.chat_tree import Answer, Ending
 from ominix_core.generation import Failed, Finished, GenerationEvent, PrefillProgress, ReasoningDelta, TextDelta, Usage
-from ominix_tui.text import percent, printable
+from ominix_tui.text import counted, percent, printable
 from ominix_tui.widgets.fold_line import FoldLine
 from ominix_tui.widgets.markdown_view import MarkdownView
 from ominix_tui.widgets.telling import telling
@@ -169,7 +169,7 @@ class Response(VerticalScroll):
             self._views["answer"].append(text)
 
     def _count_thoughts(self, tokens: int) -> None:
-        self._fold.title = f"Thought, {tokens:,} token{'s' * (tokens != 1)}"
+        self._fold.title = f"Thought, {counted(tokens, 'token')}"
 
     def _show_activity(self, last: GenerationEvent | None) -> None:
         if self._activity != "stopping":

@@ -52,6 +52,7 @@ class Sidebar(Vertical):
     def __init__(self, *, id: str, classes: str) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self.border_title = "Models"
+        self._tree = RegistryTree(id="models")
         self._hub: HubFacade | None = None
         self._states: Mapping[str, ModelState] = {}
         self._current: str | None = None
@@ -62,7 +63,7 @@ class Sidebar(Vertical):
         yield ChoiceRow(VIEWS.items(), id="view")
         yield ChoiceRow(KINDS.items(), id="kind")
         yield Label(id="none", markup=False)
-        yield RegistryTree(id="models")
+        yield self._tree
 
     @property
     def filter(self) -> ModelFilter:
@@ -78,11 +79,11 @@ class Sidebar(Vertical):
     def choose(self, model_id: str) -> None:
         """Move the cursor to a model, now and whenever the list is filled again."""
         self._current = model_id
-        self.query_one(RegistryTree).choose(model_id)
+        self._tree.choose(model_id)
 
     def show_state(self, model_id: str, new_kind: bool) -> None:
         """A model's state has changed; `new_kind` if it is another one, not only its progress."""
-        self.query_one(RegistryTree).refresh_model(model_id)
+        self._tree.refresh_model(model_id)
         if new_kind and self.filter.depends_on_states:
             self._apply_soon()
 
@@ -117,14 +118,13 @@ class Sidebar(Vertical):
         entries = await asyncio.to_thread(wanted.apply, self._hub, self._states)
         if asked != self._last_asked:  # a later question is on its way; an older answer must not come after its own
             return
-        tree = self.query_one(RegistryTree)
-        tree.fill(entries, self._states, by_rank=bool(wanted.text.strip()))
+        self._tree.fill(entries, self._states, by_rank=bool(wanted.text.strip()))
         none = self.query_one("#none", Label)
         none.display = not entries
         none.update(_nothing_found(wanted))
         self.border_subtitle = _count(len(entries), len(self._hub.registry.entries))
         if self._current is not None:
-            tree.choose(self._current)
+            self._tree.choose(self._current)
 
 
 def _count(shown: int, total: int) -> str:

@@ -1,4 +1,4 @@
-"""Makes tests/transcription/golden/paraformer.npz with FunASR, from the tiny random models of tiny_paraformer.py.
+"""Makes tests/transcription/golden with FunASR and PyTorch, from the tiny random models of tiny_paraformer.py.
 
 python -m venv /tmp/golden && /tmp/golden/bin/pip install torch kaldi-native-fbank "mlx[cpu]" funasr-mlx msgspec soxr \
     omegaconf hydra-core kaldiio tensorboardX librosa torch_complex sentencepiece jieba rapidfuzz six jaconv jamo
@@ -168,11 +168,30 @@ def texts() -> Outputs:
     return {"texts": np.array(json.dumps([sentence_postprocess(list(tokens))[0] for tokens in SENTENCES]))}
 
 
+def torch_files(folder: Path) -> Outputs:
+    """Writes files in both of PyTorch's formats; returns what is in them."""
+    numbers = torch.arange(12.0)
+    state = {
+        "whole": numbers.reshape(3, 4),
+        "turned": numbers.reshape(3, 4).t(),
+        "every_third": numbers[1::3],
+        "half": (numbers / 8).half(),
+        "brain": (numbers / 8).bfloat16(),
+        "long": torch.arange(5),
+        "parameter": torch.nn.Parameter(-numbers),
+        "empty": torch.zeros(0, 3),
+        "single": torch.tensor(3.5),
+    }
+    torch.save(state, folder / "torch.pt")
+    torch.save({"epoch": 1, "state_dict": state}, folder / "torch-before-1.6.pt", _use_new_zipfile_serialization=False)
+    return {f"torch_{name}": tensor.detach().float().numpy() for name, tensor in state.items()}
+
+
 @torch.no_grad()
 def main() -> None:
     target = Path(__file__).parents[1] / "transcription" / "golden" / "paraformer.npz"
     target.parent.mkdir(exist_ok=True)
-    parts = (acoustic(), seaco(), times(), detector(), punctuation(), texts())
+    parts = (acoustic(), seaco(), times(), detector(), punctuation(), texts(), torch_files(target.parent))
     arrays = {name: array for part in parts for name, array in part.items()}
     np.savez_compressed(target, **arrays)
     for name, array in arrays.items():

@@ -52,6 +52,16 @@ class TestReading:
         for name, array in arrays.items():
             np.testing.assert_array_equal(found[name], array, strict=True)
 
+    @pytest.mark.parametrize("name", ["torch.pt", "torch-before-1.6.pt"])
+    def test_what_pytorch_itself_has_written(self, name: str) -> None:
+        golden = Path(__file__).parent / "golden"
+        found = read_tensors(golden / name)
+        with np.load(golden / "paraformer.npz") as arrays:
+            expected = {key.removeprefix("torch_"): arrays[key] for key in arrays.files if key.startswith("torch_")}
+        assert found.keys() == expected.keys()
+        for key, array in expected.items():
+            np.testing.assert_array_equal(found[key].astype(np.float32), array, strict=True)
+
     def test_bfloat16_becomes_float32(self, path: Path) -> None:
         bits = (np.array([1.5, -0.25], np.float32).view(np.uint32) >> 16).astype(np.uint16)
         found = read_tensors(write_torch_file(path, {"w": bits}))["w"]

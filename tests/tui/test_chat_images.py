@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from textual import events
 from textual.pilot import Pilot
-from textual.widgets import DirectoryTree
+from textual.widgets import DirectoryTree, Input
 
 from ominix_core.chat_tree import Answer
 from ominix_core.chats import ChatStore
@@ -113,9 +113,26 @@ class TestAttaching:
             await pilot.press("G", "k", "enter")
             await until(pilot, lambda: chips(pilot) == ["red kite.png 80×64 ✕"])
             assert chat_screen(pilot).pane.prompt.area.has_focus
+            await drop(pilot, files / "sea.png", files / "notes.py")
             await pilot.press("shift+tab", "backspace")
+            await until(pilot, lambda: len(chips(pilot)) == 2)
+            await pilot.press("backspace")
+            await until(pilot, lambda: chips(pilot) == ["red kite.png 80×64 ✕"])
+            await pilot.press("backspace")
             await until(pilot, lambda: not chips(pilot))
             await until(pilot, lambda: chat_screen(pilot).pane.prompt.area.has_focus)
+
+    async def test_a_path_is_typed_in_the_tree(self, catalogue_hub: Hub, files: Path, asked: list[ChatRequest]) -> None:
+        async with app_on(catalogue_hub).run_test(size=BIG) as pilot:
+            await open_chat(pilot)
+            await pilot.press("ctrl+f")
+            await until(pilot, lambda: isinstance(pilot.app.screen, FilePicker))
+            await until(pilot, lambda: pilot.app.screen.query_one(DirectoryTree).has_focus)
+            await pilot.press("/")
+            line = pilot.app.screen.query_one(Input)
+            await until(pilot, lambda: line.has_focus and line.value == "/")
+            await pilot.press(*str(files / "sea.png")[1:], "enter")
+            await until(pilot, lambda: chips(pilot) == ["sea.png 640×480 ✕"])
 
     async def test_what_is_neither_image_nor_text_is_refused(
         self, catalogue_hub: Hub, files: Path, asked: list[ChatRequest]

@@ -110,6 +110,15 @@ class TestTalking:
             "hello there", "**HELLO THERE**", "and again", "**AND AGAIN**"
         ]  # fmt: skip
 
+    async def test_a_title_that_looks_like_markup_is_text(self, app: OminixApp) -> None:
+        async with app.run_test(size=BIG, notifications=True) as pilot:
+            await open_chat(pilot)
+            await ask(pilot, "what does [/INST] or [red] mean?")
+            await shows(pilot, "─ what does [/INST] or [red] mean? ─")
+            await until_idle(pilot)
+            await pilot.press("escape", "escape", "r")
+            await shows(pilot, "─ Rename ─")
+
     async def test_a_model_on_this_machine_is_loaded_first(self, hub: Hub) -> None:
         app = OminixApp(lambda: hub, "tiny", load_initial=False)
         async with app.run_test(size=BIG, notifications=True) as pilot:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from textual.pilot import Pilot
@@ -18,6 +18,7 @@ from ominix_core.registry.update import Update
 from ominix_core.states import Loaded
 from ominix_core.system import System
 from ominix_tui.app import OminixApp
+from ominix_tui.screens.hub import HubScreen
 from ominix_tui.widgets.registry_tree import MOST_LINES, RegistryTree
 from ominix_tui.widgets.sidebar import Sidebar
 from tests.support.catalogue import many_models
@@ -54,6 +55,24 @@ class TestSearch:
             assert pilot.app.screen.query_one(RegistryTree).has_focus
             await pilot.press("down", "down")
             await until(pilot, lambda: "Qwen3 235B A22B" in str(pilot.app.screen.query_one("#name").render()))
+
+    async def test_enter_goes_to_the_first_hit(self, catalogue_app: OminixApp) -> None:
+        async with catalogue_app.run_test() as pilot:
+            await until_connected(pilot)
+            await pilot.press("slash", *"klein")
+            await until(pilot, lambda: "Qwen3 235B" not in screen_text(pilot))
+            await pilot.press("enter")
+            await until(pilot, lambda: cast("HubScreen", pilot.app.screen).selected == "flux-klein")
+
+    async def test_braces_lead_from_kind_to_kind(self, catalogue_app: OminixApp) -> None:
+        async with catalogue_app.run_test() as pilot:
+            await until_connected(pilot)
+            tree = pilot.app.screen.query_one(RegistryTree)
+            await until(pilot, lambda: tree.cursor_line == 1)
+            await pilot.press("right_curly_bracket", "j")
+            await until(pilot, lambda: cast("HubScreen", pilot.app.screen).selected == "moxin-7b-vlm")
+            await pilot.press("left_curly_bracket", "left_curly_bracket")
+            await until(pilot, lambda: tree.cursor_line == 0)
 
     async def test_escape_forgets_the_search_then_leaves_it(self, catalogue_app: OminixApp) -> None:
         async with catalogue_app.run_test() as pilot:
