@@ -256,22 +256,18 @@ class OminixApp(NavigatingApp):
 
     @work
     async def use_own_keys(self) -> None:
-        """Read the keys of `config.toml`; those that cannot be used are told."""
-        from ominix_core.settings import Settings
+        """Use the keys of `config.toml`; those that cannot be used are told."""
+        from ominix_tui.keymap import own_keys
 
         try:
-            settings = await asyncio.to_thread(Settings.load, self.home)
+            checked = await asyncio.to_thread(own_keys, self.home)
         except OminixError as error:
             self.notify(str(error), severity="error", markup=False)
             return
-        if settings.keys:
-            from ominix_tui.keymap import check_keys
-
-            checked = await asyncio.to_thread(check_keys, settings.keys)
-            self.keymap = checked.keymap
-            self.set_keymap(checked.keymap)
-            for problem in checked.problems:
-                self.notify(problem, severity="warning", timeout=20, markup=False)
+        self.keymap = checked.keymap
+        self.set_keymap(checked.keymap)
+        for problem in checked.problems:
+            self.notify(problem, severity="warning", timeout=20, markup=False)
 
     def on_prompt_area_ready(self, event: PromptArea.Ready) -> None:
         self.kept.restore_draft(event.area)
@@ -293,7 +289,7 @@ class OminixApp(NavigatingApp):
 
     async def action_quit(self) -> None:
         """Leave; models that would leave the memory with the program are asked about first."""
-        from ominix_tui.handover import models_in_memory
+        from ominix_tui.handover import ask_before_quitting, models_in_memory
         from ominix_tui.widgets.quit_dialog import QuitDialog
 
         if isinstance(self.screen, QuitDialog):
@@ -304,23 +300,7 @@ class OminixApp(NavigatingApp):
         if hub is None or not models:
             self.exit()
         else:
-            self._ask_before_quitting(hub, [entry.name for entry in models])
-
-    @work
-    async def _ask_before_quitting(self, hub: HubFacade, names: list[str]) -> None:
-        from ominix_tui.handover import prepare
-        from ominix_tui.widgets.quit_dialog import QuitDialog
-
-        ending = await self.push_screen_wait(QuitDialog(names))
-        if ending == "serve":
-            self.notify("Starting a server in the background …", markup=False)
-            try:
-                self.handover = await asyncio.to_thread(prepare, hub)
-            except OminixError as error:
-                self.notify(str(error), severity="error", timeout=20, markup=False)
-                return
-        if ending != "stay":
-            self.exit()
+            self.run_worker(ask_before_quitting(self, hub, [entry.name for entry in models]))
 
     def _fatal_error(self) -> None:
         """Textual would print a traceback with every local variable, prompts and keys among them."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
 
+from ominix_core.errors import OminixError
 from ominix_core.states import Loaded, Loading
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from ominix_core.paths import Home
     from ominix_core.registry.entry import RegistryEntry
     from ominix_core.remote.hub import RemoteHub
+    from ominix_tui.app import OminixApp
 
 
 @dataclass
@@ -61,3 +64,19 @@ def _start_server(home: Home) -> RemoteHub:
 
     local_server.start(home)
     return RemoteHub(lambda: server_here(home), home)
+
+
+async def ask_before_quitting(app: OminixApp, hub: HubFacade, names: list[str]) -> None:
+    """Ask what becomes of the models in memory, and end the program as the user likes it, or not. Runs in a worker."""
+    from ominix_tui.widgets.quit_dialog import QuitDialog
+
+    ending = await app.push_screen_wait(QuitDialog(names))
+    if ending == "serve":
+        app.notify("Starting a server in the background …", markup=False)
+        try:
+            app.handover = await asyncio.to_thread(prepare, hub)
+        except OminixError as error:
+            app.notify(str(error), severity="error", timeout=20, markup=False)
+            return
+    if ending != "stay":
+        app.exit()

@@ -5,10 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.keys import Keys
 
 from ominix_tui.actions import action_ids
+
+if TYPE_CHECKING:
+    from ominix_core.paths import Home
 
 _MODIFIERS = {"ctrl", "shift", "alt", "super", "hyper", "meta"}
 _NAMED = {key.value for key in Keys} | {
@@ -24,6 +28,14 @@ class CheckedKeys:
 
     keymap: dict[str, str]
     problems: tuple[str, ...]
+
+
+def own_keys(home: Home) -> CheckedKeys:
+    """The keys of `config.toml`; as slow as `check_keys`. Raises SettingsError."""
+    from ominix_core.settings import Settings
+
+    keys = Settings.load(home).keys
+    return check_keys(keys) if keys else CheckedKeys({}, ())
 
 
 def check_keys(keys: Mapping[str, str]) -> CheckedKeys:

@@ -19,7 +19,7 @@ SOON_SECONDS = 0.01
 class NavigatingApp(App[None]):
     """An app with places to go to. What is typed while one opens goes to that one, not to the one before."""
 
-    MODES: ClassVar = {place.name: place.screen for place in PLACES}  # type: ignore[assignment]
+    MODES: ClassVar = {place.name: place.screen for place in PLACES}
     DEFAULT_MODE = "hub"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
@@ -75,11 +75,11 @@ class NavigatingApp(App[None]):
         """The same as `show`, to its end; keys are not held."""
         from textual.command import CommandPalette
 
+        await asyncio.to_thread(import_module, f"ominix_tui.screens.{place}")
         while isinstance(self.screen, CommandPalette):  # it closes while the action that was chosen in it runs
             await asyncio.sleep(SOON_SECONDS)
         if place == self.current_mode or len(self.screen_stack) > 1:  # a dialog wants its answer first
             return
-        await asyncio.to_thread(import_module, f"ominix_tui.screens.{place}")
         self._former_place = "hub" if back else self.current_mode
         await self.switch_mode(place)
 
@@ -109,7 +109,7 @@ class NavigatingApp(App[None]):
             self._passing_on = False
 
     async def on_event(self, event: events.Event) -> None:
-        waits = self._opening_places or self._typed or self._passing_on
+        waits = (self._opening_places or self._typed or self._passing_on) and len(self.screen_stack) == 1
         if waits and isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
             self._typed.append(event)
         else:

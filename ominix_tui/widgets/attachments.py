@@ -179,7 +179,7 @@ class Attachments(Horizontal):
     @on(Button.Pressed, "Chip")
     async def _on_chip(self, event: Button.Pressed) -> None:
         event.stop()
-        chips = list(self.query(Chip))
+        chips: list[Button] = list(self.query(Chip))
         place = chips.index(event.button)
         others = [*chips[place + 1 :], *reversed(chips[:place]), self.query_one("#choose")]
         self.screen.set_focus(others[0])
