@@ -61,6 +61,7 @@ class _CheckedRequest(Request):
         body = await self.body()
         if len(body) < LARGE_BYTES:
             return json.loads(body)
+        self._read = b""  # or it would be kept for as long as the answer takes
         try:
             return await asyncio.to_thread(_model_of, body, self._kind)
         except RequestValidationError as problem:

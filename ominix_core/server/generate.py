@@ -79,7 +79,9 @@ async def _received(request: Request) -> Uploads:
     if not is_form(request):
         content_type = request.headers.get("content-type", "")
         decode = _decode_messagepack if content_type.startswith(wire.MESSAGEPACK) else _decode_json
-        body = b"".join([part async for part in request.stream()])
+        body = bytearray()
+        async for part in request.stream():
+            body += part
         return Uploads((await asyncio.to_thread(_decoded, decode, body)).request, None)
     form = await received_form(request)
     try:
@@ -92,7 +94,7 @@ async def _received(request: Request) -> Uploads:
         await form.close()
 
 
-def _decoded(decode: Callable[[bytes], T], body: bytes, root: str = "") -> T:
+def _decoded(decode: Callable[[bytes | bytearray], T], body: bytes | bytearray, root: str = "") -> T:
     try:
         return decode(body)
     except msgspec.ValidationError as error:

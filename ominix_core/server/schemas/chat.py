@@ -11,7 +11,15 @@ from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.schemas.base import MOST_ITEMS, ApiRequest, Count, Json, Neutral, Text
 from ominix_core.server.schemas.images import ImageUrl, PlacedImage
 from ominix_core.server.schemas.sampling import PenalizedRequest, ResponseFormat, grammar, repeated
-from ominix_core.server.schemas.tool_choice import Mode, ModeChoice, NamedFunction, ToolChoice, checked, spelled_out
+from ominix_core.server.schemas.tool_choice import (
+    Mode,
+    ModeChoice,
+    NamedFunction,
+    SomeTools,
+    ToolChoice,
+    checked,
+    spelled_out,
+)
 
 
 class TextPart(ApiRequest):
@@ -140,8 +148,8 @@ class AllowedTools(ApiRequest):
     tools: list[NamedTool] = Field(min_length=1)
 
 
-class AllowedChoice(ToolChoice):
-    """Only some of the request's tools may be called; the model is shown no others."""
+class AllowedChoice(SomeTools):
+    """Some of the request's tools."""
 
     type: Literal["allowed_tools"]
     allowed_tools: AllowedTools

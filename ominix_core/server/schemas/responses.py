@@ -14,7 +14,15 @@ from ominix_core.server.schemas.chat import reasoning_options
 from ominix_core.server.schemas.images import InputImage, PlacedImage
 from ominix_core.server.schemas.response_items import InputItem, MessageItem
 from ominix_core.server.schemas.sampling import JsonObjectFormat, JsonSchema, SampledRequest, TextFormat, grammar
-from ominix_core.server.schemas.tool_choice import Mode, ModeChoice, NamedFunction, ToolChoice, checked, spelled_out
+from ominix_core.server.schemas.tool_choice import (
+    Mode,
+    ModeChoice,
+    NamedFunction,
+    SomeTools,
+    ToolChoice,
+    checked,
+    spelled_out,
+)
 
 
 def _as_items(value: Any) -> Any:
@@ -84,8 +92,8 @@ class FunctionChoice(ToolChoice):
         return (self.name,)
 
 
-class AllowedChoice(ToolChoice):
-    """Only some of the request's tools may be called; the model is shown no others."""
+class AllowedChoice(SomeTools):
+    """Some of the request's tools."""
 
     type: Literal["allowed_tools"]
     mode_: Literal["auto", "required"] = Field(alias="mode")

@@ -26,13 +26,13 @@ class ToolChoice(ApiRequest):
 
     def offered(self, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Those of the tools, as OpenAI describes them, that the model is shown."""
-        if self.mode == "none":
-            return []
-        return [tool for tool in tools if self.only is None or tool["function"]["name"] in self.only]
+        return [] if self.mode == "none" else tools
 
     def must_call(self, tools: list[dict[str, Any]]) -> tuple[str, ...]:
         """Names of the functions of which the answer must call one."""
-        return tuple(tool["function"]["name"] for tool in self.offered(tools)) if self.mode == "required" else ()
+        if self.mode != "required":
+            return ()
+        return self.only or tuple(tool["function"]["name"] for tool in tools)
 
 
 class ModeChoice(ToolChoice):
@@ -43,6 +43,13 @@ class ModeChoice(ToolChoice):
     @property
     def mode(self) -> Mode:
         return self.type
+
+
+class SomeTools(ToolChoice):
+    """Only some of the request's tools may be called; the model is shown no others."""
+
+    def offered(self, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [tool for tool in tools if tool["function"]["name"] in (self.only or ())]
 
 
 class NamedFunction(ApiRequest):
