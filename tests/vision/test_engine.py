@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,23 @@ Drive = Callable[..., Driver]
 Vlms = Callable[[str], Path]
 
 
+@pytest.fixture(scope="module")
+def shared(tiny_vlms: Vlms) -> Iterator[Callable[[str], Driver]]:
+    """A driver for each family, for tests that do not mind what was asked before."""
+    drivers: dict[str, Driver] = {}
+
+    def driver(family: str) -> Driver:
+        if family not in drivers:
+            engine = VisionEngine()
+            engine.load(tiny_vlms(family), LoadOptions(), lambda *_: None)
+            drivers[family] = Driver(engine)
+        return drivers[family]
+
+    yield driver
+    for each in drivers.values():
+        each.close()
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(
     "messages",
@@ -39,17 +56,17 @@ Vlms = Callable[[str], Path]
 def test_greedy_tokens_are_those_of_mlx_vlm(
     family: str,
     messages: tuple[ChatMessage, ...],
-    drive: Drive,
+    shared: Callable[[str], Driver],
     tiny_vlms: Vlms,
     straight_from_mlx_vlm: Callable[..., list[bytes]],
 ) -> None:
-    told = drive(family).ask(asking(*messages))
+    told = shared(family).ask(asking(*messages))
     assert decoded(told) == straight_from_mlx_vlm(tiny_vlms(family), *messages)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_the_image_shows_changes_the_answer(family: str, drive: Drive) -> None:
-    driver = drive(family)
+def test_what_the_image_shows_changes_the_answer(family: str, shared: Callable[[str], Driver]) -> None:
+    driver = shared(family)
     red, blue = (driver.ask(asking(turn("What is this?", image))).tokens for image in (RED, picture("blue")))
     assert red != blue
     assert driver.ask(asking(turn("What is this?", RED))).tokens == red
