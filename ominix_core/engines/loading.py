@@ -78,6 +78,8 @@ def load_language_model(folder: Path, options: LoadOptions, report: LoadReport) 
     text = text_config(config)
     kv_cache = kv_cache_of(config, 4 if on_cpu else 2)
     group = kv_group(text, folder, options)
+    if options.kv_bits:
+        _refuse_windows(model, folder)
     return LanguageModel(model, tokenizer, text.get("max_position_embeddings"), kv_cache, group, draft)
 
 
@@ -100,6 +102,17 @@ def kv_group(text: dict[str, Any], folder: Path, options: LoadOptions) -> int:
             "Set kv_bits = 0 in config.toml."
         )
     return group
+
+
+def _refuse_windows(model: Any, folder: Path) -> None:
+    """Raises LoadError for a model whose KV cache mlx-lm cannot quantize; it would only say so in the first answer."""
+    from mlx_lm.models.cache import RotatingKVCache, make_prompt_cache
+
+    if any(isinstance(part, RotatingKVCache) for part in make_prompt_cache(model)):
+        raise LoadError(
+            f"The KV cache of {folder.name} cannot be quantized: some of its layers see a sliding window only. "
+            "Set kv_bits = 0 in config.toml."
+        )
 
 
 def refuse_settings(folder: Path, options: LoadOptions, *refused: str) -> None:

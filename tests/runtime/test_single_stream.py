@@ -26,6 +26,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "big": make_tiny_llm(root / "big", head_dim=32),
         "small": make_tiny_llm(root / "small", num_hidden_layers=1, head_dim=32, seed=5),
         "narrow": make_tiny_llm(root / "narrow", head_dim=16),
+        "windowed": make_tiny_llm(
+            root / "windowed",
+            "llama",
+            head_dim=32,
+            layer_types=["sliding_attention", "full_attention"],
+            sliding_window=16,
+        ),
     }
 
 
@@ -98,10 +105,14 @@ def test_a_quantized_kv_cache_answers_and_is_reused(make_hub: Callable[..., Hub]
     assert again == first
 
 
-def test_a_head_dimension_that_cannot_be_quantized_is_said(make_hub: Callable[..., Hub]) -> None:
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [("narrow", "its head dimension is 16"), ("windowed", "some of its layers see a sliding window only")],
+)
+def test_a_kv_cache_that_cannot_be_quantized_is_said(make_hub: Callable[..., Hub], model: str, reason: str) -> None:
     hub = make_hub(kv_bits=4)
-    with pytest.raises(LoadError, match="narrow cannot be quantized: its head dimension is 16"):
-        hub.load("narrow").result(60)
+    with pytest.raises(LoadError, match=f"{model} cannot be quantized: {reason}"):
+        hub.load(model).result(60)
 
 
 def test_a_lora_adapter_changes_the_answer(
