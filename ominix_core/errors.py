@@ -39,6 +39,12 @@ class DownloadError(OminixError):
     code = "download_failed"
 
 
+class ForeignFilesError(DownloadError):
+    """A model's files are not Ominix's own, so they are left alone."""
+
+    code = "foreign_files"
+
+
 class LoadError(OminixError):
     """A model could not be loaded."""
 
@@ -100,8 +106,8 @@ class AccessError(OminixError):
 _BY_CODE: Mapping[str, type[OminixError]] = {
     kind.code: kind
     for kind in (
-        *(RegistryError, DownloadError, LoadError, InsufficientMemoryError, NotReadyError, BusyError, Cancelled),
-        *(SettingsError, HubConnectionError, AccessError),
+        *(RegistryError, DownloadError, ForeignFilesError, LoadError, InsufficientMemoryError, NotReadyError),
+        *(BusyError, Cancelled, SettingsError, HubConnectionError, AccessError),
     )
 } | {"invalid_api_key": AccessError, "insufficient_scope": AccessError}
 

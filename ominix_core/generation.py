@@ -94,6 +94,7 @@ class ChatRequest(GenerationRequest, frozen=True, tag="chat", omit_defaults=True
     Attributes:
         tools: Functions that the model may call, as OpenAI describes them; `strict` holds arguments to their schema.
         must_call: Names of those of which the answer must be a call of one; with none the model decides.
+        parallel_calls: Whether an answer may call more than once; else it ends with its first call.
         thinking_budget: How many tokens the model may think; None lets it decide.
         template_options: Extra arguments of the chat template, such as `enable_thinking`.
     """
@@ -101,6 +102,7 @@ class ChatRequest(GenerationRequest, frozen=True, tag="chat", omit_defaults=True
     messages: list[ChatMessage]
     tools: list[dict[str, Any]] = []
     must_call: tuple[str, ...] = ()
+    parallel_calls: bool = True
     thinking_budget: int | None = None
     template_options: dict[str, Any] = {}
 
@@ -154,8 +156,23 @@ class ReasoningDelta(msgspec.Struct, frozen=True, tag="reasoning"):
     text: str
 
 
+class ToolCallStarted(msgspec.Struct, frozen=True, tag="tool_started"):
+    """The model calls a function, whose arguments follow; `index` counts the calls of this answer."""
+
+    index: int
+    id: str
+    name: str
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True, tag="tool_delta"):
+    """More of a call's arguments, which are JSON text."""
+
+    index: int
+    arguments: str
+
+
 class ToolCalled(msgspec.Struct, frozen=True, tag="tool"):
-    """The model has finished writing a call; `index` counts the calls of this answer."""
+    """The call is complete. Models may write arguments that are no JSON, or be cut short in them."""
 
     index: int
     call: ToolCall
@@ -200,5 +217,5 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     code: str = "request_failed"
 
 
-TextEvent = PrefillProgress | TextDelta | ReasoningDelta | ToolCalled
+TextEvent = PrefillProgress | TextDelta | ReasoningDelta | ToolCallStarted | ToolCallDelta | ToolCalled
 GenerationEvent = TextEvent | Embeddings | MediaEvent | Finished | Failed

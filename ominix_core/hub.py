@@ -169,9 +169,11 @@ class Hub:
     def remove(self, model_id: str) -> int:
         """Free a model's memory, delete its files under `OMINIX_HOME`, and return the bytes that the disk got back.
 
-        Raises DownloadError if its files are not Ominix's own, or another program is downloading them.
+        Raises ForeignFilesError if its files are not Ominix's own, and DownloadError if another program is downloading
+        them.
         """
         entry = self.resolve(model_id)
+        self._downloads.library.check_own(entry)  # before its memory is freed for nothing
         self._runtime.unload(entry.id)
         return self._downloads.remove(entry)
 

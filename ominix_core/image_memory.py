@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,20 +56,22 @@ class ImageMemory:
         encoder = int(_loaded_bytes(folder / "text_encoder", bits, dense_float32))
         return cls(width, heads, 4 if dense_float32 else 2, encoder, channels)
 
-    def bytes_for(self, width: int, height: int, *, edits: bool = False, tiled: bool = False) -> int:
+    def bytes_for(self, width: int, height: int, *, sources: Sequence[int] = (), tiled: bool = False) -> int:
         """What one image of this size takes at the worst moment.
 
         Args:
-            edits: It reads a source image of the same size.
+            sources: The pixels of each image that it starts from.
             tiled: It is decoded in pieces.
         """
-        tokens = width * height // _TOKEN_PIXELS * (2 if edits else 1) + _PROMPT_TOKENS
+        tokens = (width * height + sum(sources)) // _TOKEN_PIXELS + _PROMPT_TOKENS
         denoising = tokens * self.width * self.number_bytes * _VECTORS_PER_TOKEN
         decoded = min(width, _TILE) * min(height, _TILE) if tiled else width * height
-        decoding = decoded * self.decoder_channels * _DECODING_BYTES[self.number_bytes]
+        # The VAE's encoder is half as wide as its decoder.
+        coded = max(decoded, max(sources, default=0) // 2)
+        coding = coded * self.decoder_channels * _DECODING_BYTES[self.number_bytes]
         if self.number_bytes == _FLOAT32:  # a CPU writes the scores of attention out
             denoising += 2 * self.heads * tokens * tokens * _FLOAT32
-        return max(denoising, decoding)
+        return max(denoising, coding)
 
     def largest_square(self, room: int) -> int:
         """The side of the largest usual square image that fits into `room`; 0 if none does."""

@@ -93,6 +93,16 @@ def open_image(data: bytes) -> Image:
     return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
 
 
+def shrink(data: bytes, side: int) -> bytes:
+    """The image as PNG with neither side longer than `side` pixels; as it is if it is so small. Raises ImageError."""
+    kind = check_image(data)
+    if max(kind.width, kind.height) <= side:
+        return data
+    picture = open_image(data)
+    picture.thumbnail((side, side))
+    return _encoded(picture, "PNG")
+
+
 def thumbnail(data: bytes, side: int) -> bytes:
     """The picture as a JPEG with at most `side` pixels each way. Raises ImageError."""
     image = open_image(data)

@@ -15,7 +15,7 @@ class Abilities(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         options: The optional fields of a request that the model honours; an engine refuses the others.
-        images: How many images one conversation may hold; 0 is none.
+        images: How many images one conversation may hold, or one image be made of; 0 is none.
         voices: Names for `SpeechRequest.voice`; empty if the model has none to choose from.
         languages: Names or codes for `language`; empty if the model does not take one.
         at_once: How many requests are answered side by side; the engine keeps further ones waiting.
@@ -132,8 +132,8 @@ class ImageRequest(msgspec.Struct, frozen=True, kw_only=True, tag="image_request
         guidance: How strictly to follow the prompt.
         seed: Of the first image; the next ones count up from it.
         count: How many images.
-        source: An encoded image to start from.
-        strength: How far to leave `source`, in 0..1.
+        sources: Encoded images to start from.
+        strength: How far to leave the source, in 0..1.
         previews: Whether steps bring a small picture of what there is so far.
     """
 
@@ -145,7 +145,7 @@ class ImageRequest(msgspec.Struct, frozen=True, kw_only=True, tag="image_request
     guidance: float | None = None
     seed: int | None = None
     count: int = 1
-    source: bytes | None = None
+    sources: tuple[bytes, ...] = ()
     strength: float | None = None
     previews: bool = False
 

@@ -200,12 +200,13 @@ def text_config(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def weight_bytes(folder: Path) -> int:
-    """The size of the weights on disk: the files that the index names, or every safetensors or NumPy file."""
+    """The size of the weights on disk: the files that the index names, or all of the first kind that there is."""
     try:
         index = json.loads((folder / "model.safetensors.index.json").read_bytes())
         names = {folder / name for name in index["weight_map"].values()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        names = set(folder.rglob("*.safetensors")) or set(folder.rglob("*.npz"))
+        kinds = (set(folder.rglob(f"*.{kind}")) for kind in ("safetensors", "npz", "pt"))
+        names = next((files for files in kinds if files), set())
     return sum(path.stat().st_size for path in names if path.is_file())
 
 

@@ -121,15 +121,14 @@ class SystemFrame(msgspec.Struct, frozen=True, tag="system"):
 Frame = Snapshot | ModelFrame | ActivityFrame | RegistryFrame | QueueFrame | SystemFrame
 
 
-class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A request for a model.
+class Asked(msgspec.Struct, frozen=True):
+    """A request for a model, as JSON or MessagePack.
 
-    Attributes:
-        files: What the request's paths name: the path of a transcription or of a voice is a key of this, never a path.
+    A request that names a file comes as a form instead: `request` as JSON text, and the file as `file`. What the
+    request calls a path is the file's name in the form, never a path.
     """
 
     request: Request
-    files: dict[str, bytes] = {}
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -145,4 +144,5 @@ class ErrorBody(msgspec.Struct, frozen=True):
 
 encode = msgspec.json.Encoder().encode
 decode_frame = msgspec.json.Decoder(Frame).decode
+decode_request = msgspec.json.Decoder(Request).decode
 decode_generation_event = msgspec.json.Decoder(GenerationEvent).decode

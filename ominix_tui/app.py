@@ -26,8 +26,8 @@ from ominix_core.events import ConnectionChanged, HubEvent, ModelStateChanged
 from ominix_core.paths import Home
 from ominix_tui.clipboard import hand_over
 from ominix_tui.crash import report_crash
+from ominix_tui.driver_guard import guard
 from ominix_tui.endings import Ending, Endings
-from ominix_tui.input_guard import tolerate_stray_bytes
 from ominix_tui.keeper import KEEP_SECONDS, StateKeeper
 from ominix_tui.navigation import NavigatingApp
 from ominix_tui.places import PLACES
@@ -109,7 +109,7 @@ class OminixApp(NavigatingApp):
         no_color = "NO_COLOR" in os.environ
         super().__init__(ansi_color=True if no_color else None)
         self.handover: Handover | None = None
-        tolerate_stray_bytes(self.driver_class)
+        guard(self.driver_class)
         self.home = Home.from_environment()
         self.opened_hub: HubFacade | None = None
         self.keymap: dict[str, str] = {}
@@ -312,3 +312,4 @@ def _spare_the_loop() -> None:
     """Collect garbage seldom, and never look again at what start-up made: full collections took 70 to 230 ms."""
     gc.freeze()
     gc.set_threshold(2_000, 10, 100)
+    gc.enable()

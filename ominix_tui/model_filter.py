@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 VIEWS = {"all": "All", "here": "Here", "loaded": "Loaded", "fits": "Fits"}
 KINDS = {"": "Any", "LLM": "LLM", "VLM": "VLM", "ASR": "ASR", "TTS": "TTS", "ImageGen": "Img"}
-MOST_HITS = 200
+MOST_HITS = 100
 
 _VIEW_STATES: Mapping[str, tuple[type[ModelState], ...]] = {
     "here": (Downloaded, Downloading, Loading, Loaded),

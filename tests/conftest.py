@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 
 from ominix_core.hub import Hub
+from ominix_core.mlx_setup import prepare
 from ominix_core.paths import Home
 from ominix_core.settings import Settings
 from tests.support.tiny_models import make_endless_llm, make_tiny_llm
 from tests.support.tiny_speech import make_tiny_kokoro, make_tiny_qwen3_tts
 
+prepare()  # before any test's module imports mlx
 # The same examples in every run, at the pace of any machine.
 settings.register_profile("ominix", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ominix")
+for phase in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, phase, 60.0)  # httpx's five seconds are not many where the machine is busy
 
 
 @pytest.fixture(autouse=True)

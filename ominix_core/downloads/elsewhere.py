@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ominix_core.registry.entry import HuggingFaceSource, ModelScopeSource, RegistryEntry
 
-CONFIGS = ("config.json", "model_index.json")
+CONFIGS = ("config.json", "model_index.json", "config.yaml")
 UNFINISHED = (".incomplete", ".part", ".partial", ".download", ".tmp", ".aria2")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from ominix_core.downloads import elsewhere, store, verification
 from ominix_core.downloads.store import ModelFolder
 from ominix_core.downloads.tickets import Tickets
-from ominix_core.errors import DownloadError
+from ominix_core.errors import ForeignFilesError
 from ominix_core.paths import Home
 from ominix_core.registry.entry import LocalSource, RegistryEntry
 from ominix_core.states import Downloaded, Error, ModelState, NotDownloaded, Paused
@@ -57,12 +57,16 @@ class Library:
         """Delete a model under `OMINIX_HOME/models` and return the bytes that the disk got back.
 
         Raises:
-            DownloadError: If the model lies elsewhere.
+            ForeignFilesError: If the model lies elsewhere.
         """
+        self.check_own(entry)
+        return store.remove(self._home.models, entry.id)
+
+    def check_own(self, entry: RegistryEntry) -> None:
+        """Raises ForeignFilesError if the model lies elsewhere than under `OMINIX_HOME/models`."""
         folder = self.folder_of(entry)
         if folder != self._home.model(entry.id):
-            raise DownloadError(f"{entry.name} lies in {folder}, which is not Ominix's own. It was left alone.")
-        return store.remove(self._home.models, entry.id)
+            raise ForeignFilesError(f"{entry.name} lies in {folder}, which is not Ominix's own. It was left alone.")
 
     def _is_whole(self, folder: Path, entry: RegistryEntry) -> bool:
         manifest = ModelFolder(folder).manifest()

@@ -47,23 +47,23 @@ class DownloadManager:
         self._convert = convert
         self._options = options or Options()
         self._tickets = Tickets(home.downloads)
-        self._library = Library(home, self._tickets)
+        self.library = Library(home, self._tickets)
         self._lock = threading.RLock()
         self._downloads: dict[str, Download] = {}
         self._threads: set[threading.Thread] = set()
         self._closed = threading.Event()
-        self._watcher = Watcher(self._tickets, self._library, board)
+        self._watcher = Watcher(self._tickets, self.library, board)
         self._watcher.start()
 
     # -- what there is ------------------------------------------------------------------------------------------
 
     def folder_of(self, entry: RegistryEntry) -> Path:
         """Where the model's files are, or will be: another program's folder if the whole model lies there."""
-        return self._library.folder_of(entry)
+        return self.library.folder_of(entry)
 
     def state_on_disk(self, entry: RegistryEntry) -> ModelState:
         """Downloaded, Downloading (by another program), Paused, NotDownloaded, or Error for files that went missing."""
-        return self._library.state_of(entry)
+        return self.library.state_of(entry)
 
     def queue(self) -> tuple[QueueItem, ...]:
         """The downloads that were asked for in this program and have not ended, in their order."""
@@ -191,7 +191,7 @@ class DownloadManager:
             self.cancel(entry.id)
             concurrent.futures.wait([download.future], REMOVE_SECONDS)
         with exclusive(self._home, entry.id):
-            freed = self._library.remove(entry)
+            freed = self.library.remove(entry)
         self._tickets.end(entry.id)
         self._board.set(entry.id, self.state_on_disk(entry))
         return freed
@@ -212,7 +212,7 @@ class DownloadManager:
                 return download.future
             download.stage = Stage.WAITING
             self._tickets.ask(entry.id)
-            before = self._library.unfinished_state(entry.id)
+            before = self.library.unfinished_state(entry.id)
             done, total = (
                 (before.done_bytes, before.total_bytes) if isinstance(before, Paused) else (0, entry.size_bytes or 0)
             )

@@ -20,6 +20,7 @@ ENGINES = {
     "flux2": "ominix_core.engines.image:Flux2Engine",
     "z-image": "ominix_core.engines.image:ZImageEngine",
     "mlx-audio": "ominix_core.engines.transcription:TranscriptionEngine",
+    "paraformer": "ominix_core.engines.paraformer:ParaformerEngine",
 }
 """Where each engine is. Other packages add theirs through the entry-point group `ominix.engines`."""
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgspec
-
+from ominix_core.engines.tool_calls import CallReader
 from ominix_core.generation import (
     ChatRequest,
     GenerationEvent,
@@ -16,11 +13,7 @@ from ominix_core.generation import (
     TextDelta,
     TextRequest,
     TokenLogprob,
-    ToolCall,
-    ToolCalled,
 )
-
-logger = logging.getLogger(__name__)
 
 
 class Answer:
@@ -28,7 +21,6 @@ class Answer:
 
     Attributes:
         stop: The stop string that was reached; what follows it is not part of the answer.
-        tool_calls: How many calls the model has made.
         reasoning_tokens: How many tokens went into reasoning.
     """
 
@@ -36,11 +28,10 @@ class Answer:
         from mlx_lm.generate import TextStateMachine, make_text_state_machine
 
         self.stop: str | None = None
-        self.tool_calls = 0
         self.reasoning_tokens = 0
         self._tokenizer = tokenizer
         self._detokenizer = tokenizer.detokenizer
-        self._tools = request.tools if isinstance(request, ChatRequest) else []
+        self._calls = CallReader(tokenizer, request)
         # Raw completions show whatever the model writes; conversations are split into sections.
         sections = make_text_state_machine(tokenizer) if isinstance(request, ChatRequest) else TextStateMachine()
         initial = "reasoning" if opens_reasoning else "normal"
@@ -48,8 +39,17 @@ class Answer:
         stops: dict[Any, Any] = {("stop", text): [] for text in request.stop}
         stops["normal"] = [(text, ("stop", text)) for text in request.stop]
         self._stops = TextStateMachine(stops).make_state()
-        self._tool_text = ""
         self._pending_logprobs: list[TokenLogprob] = []
+
+    @property
+    def tool_calls(self) -> int:
+        """How many calls the model has made."""
+        return self._calls.made
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing more may follow, although the model has not ended its turn."""
+        return self.stop is not None or self._calls.full
 
     def add(self, token: int, logprob: TokenLogprob | None = None) -> Iterator[GenerationEvent]:
         """The events that this token completes."""
@@ -68,7 +68,7 @@ class Answer:
         yield from self._read(self._detokenizer.last_segment)
         self._section, held, name = TextStateMachine.flush(self._section)
         yield from self._write(name, held)
-        yield from self._close_tool_call()
+        yield from self._close_calls("")
         if self.stop is None:
             self._stops, held, _ = TextStateMachine.flush(self._stops)
             yield from self._emit(held)
@@ -78,23 +78,23 @@ class Answer:
     def _read(self, text: str) -> Iterator[GenerationEvent]:
         from mlx_lm.generate import TextStateMachine
 
-        if not text or self.stop is not None:
+        if not text or self.complete:
             return
         self._section, parts = TextStateMachine.split(self._section, text)
         for index, (name, part) in enumerate(parts):
             if index:
-                yield from self._close_tool_call()
+                yield from self._close_calls(self._tokenizer.tool_call_end or "")
             yield from self._write(name, part)
 
     def _write(self, section: str, text: str) -> Iterable[GenerationEvent]:
         from mlx_lm.generate import TextStateMachine
 
-        if not text or self.stop is not None:
+        if not text or self.complete:
             return
         if section == "reasoning":
             yield ReasoningDelta(text)
         elif section == "tool":
-            self._tool_text += text
+            yield from self._calls.add(text)
         else:
             self._stops, parts = TextStateMachine.split(self._stops, text)
             if parts[-1][0] != "normal":
@@ -109,31 +109,8 @@ class Answer:
         logprobs, self._pending_logprobs = tuple(self._pending_logprobs), []
         return TextDelta(text, logprobs)
 
-    def _close_tool_call(self) -> Iterator[GenerationEvent]:
-        text, self._tool_text = self._tool_text, ""
-        if not text:
-            return
-        calls = self._parse(text) if self._tools else None
-        if calls is None:  # nothing is lost: what is no call is text
-            tokenizer = self._tokenizer
-            yield self._text(f"{tokenizer.tool_call_start}{text}{tokenizer.tool_call_end or ''}")
-            return
-        for call in calls:
-            yield ToolCalled(self.tool_calls, call)
-            self.tool_calls += 1
-
-    def _parse(self, text: str) -> list[ToolCall] | None:
+    def _close_calls(self, mark: str) -> Iterator[GenerationEvent]:
         try:
-            parsed = self._tokenizer.tool_parser(text, self._tools)
-            calls = parsed if isinstance(parsed, list) else [parsed]
-            return [
-                ToolCall(
-                    call.get("id") or f"call_{uuid.uuid4().hex[:24]}",
-                    call["name"],
-                    msgspec.json.encode(call.get("arguments") or {}).decode(),
-                )
-                for call in calls
-            ]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            logger.warning("a tool call could not be read (%s): %r", error, text)
-            return None
+            yield from self._calls.close()
+        except ValueError as no_call:  # nothing is lost: what is no call is text
+            yield self._text(f"{self._tokenizer.tool_call_start}{no_call}{mark}")

@@ -102,11 +102,15 @@ class ChatEngine:
         self._model, self._tokenizer, self._context = loaded.model, loaded.tokenizer, loaded.context
         self._kv_cache, self._kv_group = loaded.kv_cache, loaded.kv_group
         self._draft = loaded.draft
+        self._get_ready(PrefixCache(sys.maxsize if options.room is None else options.room))
+
+    def _get_ready(self, prefixes: PrefixCache) -> None:
+        """Set up what answering takes beside the model and its tokenizer."""
         self._constraints = ConstraintFactory(self._tokenizer)
         self._token_texts = TokenTexts(self._tokenizer)
-        self._prefixes = PrefixCache(sys.maxsize if options.room is None else options.room)
-        if options.cache_folder:
-            self._prefixes.restore(Path(options.cache_folder))
+        self._prefixes = prefixes
+        if self._options.cache_folder:
+            self._prefixes.restore(Path(self._options.cache_folder))
         self._reset_batch()
 
     def _reset_batch(self) -> None:
@@ -254,7 +258,7 @@ class ChatEngine:
             if response.all_tokens and response.prompt_cache:
                 self._prefixes.put(response.all_tokens, response.prompt_cache, running.images)
             del self._running[response.uid]
-        elif running.answer.stop is not None:
+        elif running.answer.complete:
             finish = "stop"
             self._leave(response.uid)
         if finish is None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ominix_core.engines.base import LoadOptions, LoadReport
-from ominix_core.engines.loading import LanguageModel, load_language_model
+from ominix_core.engines.loading import LanguageModel, load_language_model, refuse_settings
+from ominix_core.engines.queued import QueuedEngine
 from ominix_core.errors import RequestError
 from ominix_core.generation import EmbeddingRequest, Embeddings, Failed, Finished, GenerationEvent, Request, Usage
 from ominix_core.media import Abilities
@@ -42,28 +43,21 @@ class _Running:
         return Usage(tokens, 0, ttft=time.perf_counter() - self.started, decode_tps=0.0)
 
 
-class EmbeddingEngine:
+class EmbeddingEngine(QueuedEngine[_Running]):
     """One embedding model; texts of about the same length are read together."""
 
     abilities = Abilities()
     _loaded: LanguageModel
 
     def __init__(self) -> None:
-        self._queue: deque[_Running] = deque()
-        self._cancelled: list[_Running] = []
+        super().__init__()
         self._mean_pooling = False
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._queue or self._cancelled)
-
-    @property
-    def running(self) -> int:
-        return len(self._queue)
 
     def load(self, folder: Path, options: LoadOptions, report: LoadReport) -> None:
         """Load the model in `folder`. Raises LoadError that names it."""
-        self._loaded = load_language_model(folder, options, report)
+        refuse_settings(folder, options, "draft_folder")
+        without_cache = msgspec.structs.replace(options, kv_bits=0)  # it reads a text once
+        self._loaded = load_language_model(folder, without_cache, report)
         self._mean_pooling = _pools_by_mean(folder)
 
     def submit(self, request_id: str, request: Request) -> None:
@@ -87,11 +81,6 @@ class EmbeddingEngine:
                 "context_length_exceeded",
             )
         return tokens
-
-    def cancel(self, request_id: str) -> None:
-        for running in [running for running in self._queue if running.request_id == request_id]:
-            self._queue.remove(running)
-            self._cancelled.append(running)
 
     def step(self) -> Iterator[tuple[str, GenerationEvent]]:
         """Read the next texts of the oldest request."""
@@ -141,19 +130,6 @@ class EmbeddingEngine:
         vectors: mx.array = pooled.astype(mx.float32)
         mx.eval(vectors)
         return vectors
-
-    def trim(self) -> None:
-        import mlx.core as mx
-
-        mx.clear_cache()
-
-    def close(self) -> None:
-        """Free the model."""
-        self.__dict__.clear()
-        gc.collect()
-        import mlx.core as mx
-
-        mx.clear_cache()
 
 
 def _as_bytes(vector: mx.array, dimensions: int | None) -> bytes:

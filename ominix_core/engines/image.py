@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ominix_core.engines.base import LoadOptions, LoadReport
-from ominix_core.engines.diffusion.family import ImageModel, Plan, Step, Work
+from ominix_core.engines.diffusion.family import Plan, Step, Work
+from ominix_core.engines.diffusion.model import ImageModel
 from ominix_core.engines.diffusion.plans import plan_for
+from ominix_core.engines.loading import refuse_settings
+from ominix_core.engines.queued import QueuedEngine
 from ominix_core.errors import LoadError, RequestError
 from ominix_core.generation import Failed, Finished, GenerationEvent, Request
 from ominix_core.image_memory import ImageMemory
@@ -43,14 +44,13 @@ class _Running:
     work: Work | None = field(default=None, repr=False)
 
 
-class ImageEngine(ABC):
+class ImageEngine(QueuedEngine[_Running], ABC):
     """Requests take turns after each image, so that one for ten images does not keep the others waiting."""
 
     _model: ImageModel
 
     def __init__(self) -> None:
-        self._queue: deque[_Running] = deque()
-        self._cancelled: list[_Running] = []
+        super().__init__()
         self._room: int | None = None
         self._name = ""
         self._memory = ImageMemory()
@@ -61,18 +61,12 @@ class ImageEngine(ABC):
 
     @property
     def abilities(self) -> Abilities:
-        return Abilities(options=self._model.limits.options)
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._queue or self._cancelled)
-
-    @property
-    def running(self) -> int:
-        return len(self._queue)
+        limits = self._model.limits
+        return Abilities(options=limits.options, images=limits.sources)
 
     def load(self, folder: Path, options: LoadOptions, report: LoadReport) -> None:
         """Load the model in `folder`, in float32 on a CPU. Raises LoadError that names it."""
+        refuse_settings(folder, options, "draft_folder", "adapter_folder")
         prepare()
         import mlx.core as mx
 
@@ -104,10 +98,10 @@ class ImageEngine(ABC):
         """The plan with what is only for speed left out where memory is short. Raises RequestError if it cannot fit."""
         if self._room is None:
             return plan
-        edits = plan.source is not None
+        sources = [source.width * source.height for source in plan.sources]
         for keep_encoder, tiled in ((True, False), (False, False), (False, True)):
             room = self._room + (0 if keep_encoder else self._memory.encoder)
-            need = self._memory.bytes_for(plan.width, plan.height, edits=edits, tiled=tiled)
+            need = self._memory.bytes_for(plan.width, plan.height, sources=sources, tiled=tiled)
             if need <= room:
                 return replace(plan, keep_encoder=keep_encoder, tiled=tiled)
         fits = self._memory.largest_square(room)
@@ -118,15 +112,9 @@ class ImageEngine(ABC):
             "image_too_large",
         )
 
-    def cancel(self, request_id: str) -> None:
-        for running in [running for running in self._queue if running.request_id == request_id]:
-            self._queue.remove(running)
-            self._cancelled.append(running)
-
     def step(self) -> Iterator[tuple[str, GenerationEvent]]:
         """Do the next step of the request whose turn it is."""
         for running in self._cancelled:
-            running.work = None
             yield running.request_id, Finished("cancelled")
         self._cancelled.clear()
         if not self._queue:
@@ -185,13 +173,8 @@ class ImageEngine(ABC):
     def trim(self) -> None:
         self._model.trim()
 
-    def close(self) -> None:
-        """Free the model."""
-        self.__dict__.clear()
-        gc.collect()
-        import mlx.core as mx
-
-        mx.clear_cache()
+    def _let_go(self, running: _Running) -> None:
+        running.work = None
 
 
 def _step_event(index: int, step: Step) -> ImageStep:

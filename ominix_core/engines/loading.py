@@ -19,6 +19,9 @@ from ominix_core.mlx_setup import open_file_limit_kept, prepare
 
 logger = logging.getLogger(__name__)
 
+# The settings that single out a model, by the load option that each becomes.
+_SETTINGS = {"draft_folder": "draft_models", "adapter_folder": "adapters", "bits": "quantize"}
+
 CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
 """The files of a checkpoint that may name Python code for transformers to run."""
 
@@ -45,6 +48,7 @@ class LanguageModel:
 def load_language_model(folder: Path, options: LoadOptions, report: LoadReport) -> LanguageModel:
     """Load and evaluate the model in `folder`, in float32 on a CPU. Raises LoadError that names the folder."""
     refuse_code(folder, options)
+    refuse_settings(folder, options, "bits")
     prepare()
     import mlx.core as mx
 
@@ -73,8 +77,8 @@ def load_language_model(folder: Path, options: LoadOptions, report: LoadReport) 
     mx.eval([each(mx.array([[0]])) for each in models])
     text = text_config(config)
     kv_cache = kv_cache_of(config, 4 if on_cpu else 2)
-    kv_group = _kv_group(text, folder, options)
-    return LanguageModel(model, tokenizer, text.get("max_position_embeddings"), kv_cache, kv_group, draft)
+    group = kv_group(text, folder, options)
+    return LanguageModel(model, tokenizer, text.get("max_position_embeddings"), kv_cache, group, draft)
 
 
 def _load_draft(folder: Path, tokenizer: Any) -> Any:
@@ -86,12 +90,31 @@ def _load_draft(folder: Path, tokenizer: Any) -> Any:
     return draft
 
 
-def _kv_group(text: dict[str, Any], folder: Path, options: LoadOptions) -> int:
+def kv_group(text: dict[str, Any], folder: Path, options: LoadOptions) -> int:
+    """With which group size the KV cache can be quantized. Raises LoadError if it shall be, but cannot."""
     head_dim = text.get("head_dim") or text.get("hidden_size", 0) // max(1, text.get("num_attention_heads", 1))
     group = next((size for size in (64, 32) if head_dim % size == 0), 0)
     if options.kv_bits and not group:
-        raise LoadError(f"The KV cache of {folder.name} cannot be quantized: its head dimension is {head_dim}.")
+        raise LoadError(
+            f"The KV cache of {folder.name} cannot be quantized: its head dimension is {head_dim}. "
+            "Set kv_bits = 0 in config.toml."
+        )
     return group
+
+
+def refuse_settings(folder: Path, options: LoadOptions, *refused: str) -> None:
+    """Raises LoadError if the settings ask of this model what its kind cannot do, rather than ignore them.
+
+    Args:
+        refused: The load options that this kind of model cannot honour.
+    """
+    for option in refused:
+        if getattr(options, option):
+            setting = _SETTINGS[option]
+            raise LoadError(
+                f"The setting '{setting}' cannot be used with {folder.name}, which is of another kind. "
+                f"Take it out of '{setting}' in config.toml."
+            )
 
 
 def refuse_code(folder: Path, options: LoadOptions) -> None:

@@ -7,15 +7,15 @@ import logging
 from pathlib import Path
 
 from ominix_core.engines.base import LoadOptions, LoadReport
-from ominix_core.engines.loading import refuse_code
+from ominix_core.engines.loading import kv_group, refuse_code, refuse_settings
 from ominix_core.engines.prompt import Prompt, encode
 from ominix_core.engines.vision import VisionEngine
-from ominix_core.engines.vision_loading import VisionModel, refuse_extras, remember_images, warm_up
+from ominix_core.engines.vision_loading import VisionModel, remember_images, warm_up
 from ominix_core.engines.vision_prompt import images_of
 from ominix_core.errors import LoadError, RequestError
 from ominix_core.generation import ChatRequest, TextRequest
 from ominix_core.images import open_image
-from ominix_core.memory import kv_cache_of, read_config
+from ominix_core.memory import kv_cache_of, read_config, text_config
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class MoxinEngine(VisionEngine):
 
     def _read_files(self, folder: Path, options: LoadOptions, report: LoadReport) -> VisionModel:
         refuse_code(folder, options)
-        refuse_extras(folder, options)
+        refuse_settings(folder, options, "draft_folder", "adapter_folder", "bits")
         prepare()
         import mlx.core as mx
 
@@ -48,8 +48,10 @@ class MoxinEngine(VisionEngine):
         warm_up(model, report)
         remember_images(model)
         self._side, self._image_token = loading.image_size(folder), loading.image_token(folder)
-        kv_cache = kv_cache_of(read_config(folder), 2 if mx.metal.is_available() else 4)
-        return VisionModel(model, None, tokenizer, loading.longest_context(folder), kv_cache)
+        config = read_config(folder)
+        kv_cache = kv_cache_of(config, 2 if mx.metal.is_available() else 4)
+        group = kv_group(text_config(config), folder, options)
+        return VisionModel(model, None, tokenizer, loading.longest_context(folder), kv_cache, group)
 
     def _most_images(self) -> int:
         return 1
@@ -59,6 +61,12 @@ class MoxinEngine(VisionEngine):
             return encode(self._tokenizer, request)
         if request.tools:
             raise RequestError("This model cannot call tools: it was not taught to.", "no_tool_calling")
+        # Those of reasoning efforts are for models that think; others ignore them.
+        if unknown := sorted(request.template_options.keys() - {"enable_thinking", "reasoning_effort"}):
+            raise RequestError(
+                f"This model has no chat template: 'chat_template_kwargs' cannot set '{unknown[0]}'.",
+                "invalid_template_option",
+            )
         from ominix_core.models.moxin_vlm.prompt import lay_out, prepare_image
 
         images = images_of(request, self.abilities.images)

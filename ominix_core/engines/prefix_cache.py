@@ -68,28 +68,43 @@ class PrefixCache:
         """Let go of the oldest prefixes until the rest fits."""
         self._cache.trim_to(n_bytes=budget)
 
-    def _newest_first(self) -> Iterator[tuple[list[int], list[Any]]]:
+    def _newest_first(self) -> Iterator[tuple[_Images, list[int], list[Any]]]:
         # mlx-lm keeps the order and the values but has no way to walk through them
         for order in self._cache._lru._lrus.values():
             for images, tokens in reversed(order):
-                yield tokens, self._cache._trie.get(images, tokens).prompt_cache
+                yield images, tokens, self._cache._trie.get(images, tokens).prompt_cache
+
+    def _can_write(self, cache: list[Any]) -> bool:
+        return True
+
+    def _write(self, path: Path, cache: list[Any], metadata: dict[str, str]) -> None:
+        from mlx_lm.models.cache import save_prompt_cache
+
+        save_prompt_cache(str(path), cache, metadata)
+
+    def _read(self, path: Path) -> tuple[list[Any], dict[str, str]]:
+        from mlx_lm.models.cache import load_prompt_cache
+
+        cache, metadata = load_prompt_cache(str(path), return_metadata=True)
+        return cache, metadata
 
     def save(self, folder: Path, disk_bytes: int) -> None:
         """Write the newest prefixes to `folder` until `disk_bytes` are used, in place of what was there."""
-        from mlx_lm.models.cache import save_prompt_cache
-
         folder.mkdir(parents=True, exist_ok=True)
         kept, used = set(), 0
-        for tokens, cache in self._newest_first():
+        for images, tokens, cache in self._newest_first():
+            if not self._can_write(cache):
+                continue
             size = sum(part.nbytes for part in cache)
             if used + size > disk_bytes:
                 break
-            name = hashlib.sha256(json.dumps(tokens).encode()).hexdigest()[:32] + ".safetensors"
+            metadata = {"tokens": json.dumps(tokens), "images": json.dumps(images)}
+            name = hashlib.sha256("\n".join(metadata.values()).encode()).hexdigest()[:32] + ".safetensors"
             kept.add(name)
             used += size
             if not (folder / name).exists():
                 draft = folder / f".{name}"
-                save_prompt_cache(str(draft), cache, {"tokens": json.dumps(tokens)})
+                self._write(draft, cache, metadata)
                 draft.rename(folder / name)
         for path in folder.iterdir():
             if path.name not in kept:
@@ -97,12 +112,10 @@ class PrefixCache:
 
     def restore(self, folder: Path) -> None:
         """Read what `save` has written; a file that cannot be read is skipped and removed."""
-        from mlx_lm.models.cache import load_prompt_cache
-
         for path in sorted(folder.glob("[!.]*.safetensors"), key=lambda path: path.stat().st_mtime):
             try:
-                cache, metadata = load_prompt_cache(str(path), return_metadata=True)
-                self.put(json.loads(metadata["tokens"]), cache)
+                cache, metadata = self._read(path)
+                self.put(json.loads(metadata["tokens"]), cache, tuple(json.loads(metadata["images"])))
             except Exception:  # whatever is wrong with it, a cache is only a cache
                 logger.warning("dropping the unreadable prompt cache %s", path.name, exc_info=True)
                 path.unlink(missing_ok=True)

@@ -9,16 +9,14 @@ from typing import Any
 
 from ominix_core.audio.sources import Samples
 from ominix_core.engines.heard import Heard, heard_in, language_name, one_segment
-from ominix_core.engines.languages import all_names, check_language, code_of, name_of
-from ominix_core.errors import RequestError
+from ominix_core.engines.languages import all_names, code_of, name_of
+from ominix_core.engines.listening import FILES_AT_ONCE, ChunkLength
 from ominix_core.media import Abilities, TranscriptionRequest, TranscriptPartial
 
 # Nobody speaks faster than this, in tokens; a model that has lost itself in a loop stops here.
 TOKENS_PER_SECOND = 24
 # Models trip over clips of a few milliseconds; these are lengthened with silence.
 SHORTEST_CLIP_SECONDS = 1.0
-# Files that take turns, so that a long one does not keep a short one waiting to its end.
-FILES_AT_ONCE = 4
 _PROMPT_ARGUMENTS = ("initial_prompt", "hotwords", "context")
 _LANGUAGE_ARGUMENTS = ("language", "source_lang")
 
@@ -113,29 +111,15 @@ class Recognizer:
             return tuple(name_of(language) for language in listed)
         return self.family.languages or all_names()
 
-    def check(self, request: TranscriptionRequest) -> None:
-        """Raises RequestError if the model cannot do what is asked."""
-        asked = {
-            "language": request.language is not None,
-            "prompt": bool(request.prompt),
-            "word_times": request.word_times,
-            "temperature": request.temperature > 0,
-            "task": request.task == "translate",
-        }
-        for option, wanted in asked.items():
-            if wanted and option not in self.abilities.options:
-                raise RequestError(_REFUSALS[option], "unsupported_option")
-        if request.language is not None:
-            check_language(request.language, self.abilities.languages)
+    @property
+    def chunk(self) -> ChunkLength:
+        """How long a piece it listens to at a time."""
+        return ChunkLength(self.family.shortest, self.family.longest)
 
     def listen(
         self, samples: Samples, request: TranscriptionRequest, spoken: str | None
     ) -> Iterator[TranscriptPartial | Heard]:
-        """Recognise one chunk; each `next` is one bounded piece of work, and the last one brings what was heard.
-
-        Args:
-            spoken: The language that was heard in former chunks, if the model told.
-        """
+        """See Listener."""
         import mlx.core as mx
         import numpy as np
 
@@ -189,15 +173,6 @@ class Recognizer:
         if self._family_name == "whisper":
             return {"fp16": False}
         return {"dtype": mx.float32} if "dtype" in self._arguments else {}
-
-
-_REFUSALS = {
-    "language": "This model takes no language: leave it out, and it writes what it hears.",
-    "prompt": "This model takes no prompt.",
-    "word_times": "This model does not time single words. A Whisper or Parakeet model does.",
-    "temperature": "This model takes no temperature.",
-    "task": "This model does not translate. A multilingual Whisper model does.",
-}
 
 
 def _sample_rate(model: Any) -> int:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import logging
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.joiner import Joiner, mono
-from ominix_core.engines.loading import evaluate, refuse_code, to_float32
+from ominix_core.engines.loading import evaluate, refuse_code, refuse_settings, to_float32
+from ominix_core.engines.queued import QueuedEngine
 from ominix_core.engines.sentences import LONGEST_WEIGHT, pieces
 from ominix_core.engines.speakers import Speaker, Spoken, checked, speaker_for
 from ominix_core.errors import LoadError, OminixError, RequestError
@@ -53,24 +52,15 @@ class _Running:
         return Usage(completion_tokens=self.tokens, ttft=max(0.0, self.first_audio - self.started))
 
 
-class SynthesisEngine:
+class SynthesisEngine(QueuedEngine[_Running]):
     """One speech model. Requests take turns, one sentence each; a step is one part of a sentence."""
 
     _model: Any
     _speaker: Speaker
 
     def __init__(self) -> None:
-        self._queue: deque[_Running] = deque()
-        self._cancelled: list[_Running] = []
+        super().__init__()
         self._longest = LONGEST_WEIGHT
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._queue or self._cancelled)
-
-    @property
-    def running(self) -> int:
-        return len(self._queue)
 
     @property
     def abilities(self) -> Abilities:
@@ -79,6 +69,7 @@ class SynthesisEngine:
     def load(self, folder: Path, options: LoadOptions, report: LoadReport) -> None:
         """Load the model in `folder`. Raises LoadError that names it."""
         refuse_code(folder, options)
+        refuse_settings(folder, options, "draft_folder", "adapter_folder", "bits")
         prepare()
         import mlx.core as mx
 
@@ -109,15 +100,9 @@ class SynthesisEngine:
             raise RequestError("There is nothing to speak in this text.", "invalid_input")
         self._queue.append(_Running(request_id, request, itertools.chain([first], text), time.perf_counter()))
 
-    def cancel(self, request_id: str) -> None:
-        for running in [running for running in self._queue if running.request_id == request_id]:
-            self._queue.remove(running)
-            self._cancelled.append(running)
-
     def step(self) -> Events:
         """Speak the next part of the sentence that is in work."""
         for running in self._cancelled:
-            _close(running)
             yield running.request_id, Finished("cancelled", running.usage)
         self._cancelled.clear()
         if not self._queue:
@@ -157,20 +142,9 @@ class SynthesisEngine:
             samples = running.joiner.end_piece()
         yield from _chunk(running, samples)
 
-    def trim(self) -> None:
-        import mlx.core as mx
-
-        mx.clear_cache()
-
-    def close(self) -> None:
-        """Free the model."""
-        for running in self._queue:
-            _close(running)
-        self.__dict__.clear()
-        gc.collect()
-        import mlx.core as mx
-
-        mx.clear_cache()
+    def _let_go(self, running: _Running) -> None:
+        if running.piece is not None:
+            running.piece.close()  # type: ignore[attr-defined]  # every speaker's is a generator
 
 
 def _seed(running: _Running) -> None:
@@ -193,11 +167,6 @@ def _end(running: _Running) -> Finished | Failed:
     if not running.first_audio:
         return Failed("The model made no sound of this text.", "no_audio")
     return Finished("stop", running.usage)
-
-
-def _close(running: _Running) -> None:
-    if running.piece is not None:
-        running.piece.close()  # type: ignore[attr-defined]  # every speaker's is a generator
 
 
 def _reason(error: Exception) -> str:

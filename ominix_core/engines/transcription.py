@@ -1,10 +1,8 @@
-"""The transcription engine: audio files of any length, chunk by chunk, through the speech models of mlx-audio."""
+"""The transcription engine: audio files of any length, chunk by chunk; its models are those of mlx-audio."""
 
 from __future__ import annotations
 
-import gc
 import logging
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +14,9 @@ from ominix_core.audio.reader import ChunkReader, End
 from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.heard import Heard
 from ominix_core.engines.languages import name_of
-from ominix_core.engines.recognition import Recognizer
+from ominix_core.engines.listening import Listener, check_request
+from ominix_core.engines.loading import refuse_settings
+from ominix_core.engines.queued import QueuedEngine
 from ominix_core.engines.recognizer_loading import load_recognizer
 from ominix_core.errors import RequestError
 from ominix_core.generation import Failed, Finished, GenerationEvent, Request
@@ -53,52 +53,38 @@ class _Running:
     listening: Iterator[TranscriptPartial | Heard] = field(default_factory=lambda: iter(()))
 
 
-class TranscriptionEngine:
+class TranscriptionEngine(QueuedEngine[_Running]):
     """One model. Files take turns: after each chunk of one comes a chunk of the next."""
 
-    _recognizer: Recognizer
-
-    def __init__(self) -> None:
-        self._queue: deque[_Running] = deque()
-        self._cancelled: list[str] = []
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._queue or self._cancelled)
-
-    @property
-    def running(self) -> int:
-        return len(self._queue)
+    _listener: Listener
 
     @property
     def abilities(self) -> Abilities:
-        return self._recognizer.abilities
+        return self._listener.abilities
 
     def load(self, folder: Path, options: LoadOptions, report: LoadReport) -> None:
         """Load the model in `folder`. Raises LoadError that names it."""
-        self._recognizer = load_recognizer(folder, options, report)
+        refuse_settings(folder, options, "draft_folder", "adapter_folder", "bits")
+        self._listener = self._load(folder, options, report)
+
+    def _load(self, folder: Path, options: LoadOptions, report: LoadReport) -> Listener:
+        return load_recognizer(folder, options, report)
 
     def submit(self, request_id: str, request: Request) -> None:
         """Begin to decode a file. Raises RequestError if the model cannot do what is asked."""
         if not isinstance(request, TranscriptionRequest):
             raise RequestError("This model writes down speech; it does nothing else.", "wrong_kind_of_model")
-        recognizer = self._recognizer
+        listener = self._listener
         if (request.language or "").lower() in ("", "auto"):
             request = msgspec.structs.replace(request, language=None)
-        recognizer.check(request)
-        family = recognizer.family
-        reader = ChunkReader(Path(request.path), recognizer.rate, family.shortest, family.longest)
+        check_request(request, listener.abilities)
+        reader = ChunkReader(Path(request.path), listener.rate, listener.chunk.shortest, listener.chunk.longest)
         self._queue.append(_Running(request_id, request, reader))
-
-    def cancel(self, request_id: str) -> None:
-        for running in [running for running in self._queue if running.request_id == request_id]:
-            self._leave(running)
-            self._cancelled.append(request_id)
 
     def step(self) -> Iterator[tuple[str, GenerationEvent]]:
         """A piece of work on the chunk of the file whose turn it is."""
-        for request_id in self._cancelled:
-            yield request_id, Finished("cancelled")
+        for running in self._cancelled:
+            yield running.request_id, Finished("cancelled")
         self._cancelled.clear()
         if not self._queue:
             return
@@ -126,7 +112,7 @@ class TranscriptionEngine:
         yield from _shifted(result.segments, running.chunk.start)
         if result.segments:
             running.spoken = running.spoken or result.language
-        end = running.chunk.start + len(running.chunk.samples) / self._recognizer.rate
+        end = running.chunk.start + len(running.chunk.samples) / self._listener.rate
         yield AudioProgress(end, running.reader.seconds)
         running.chunk = None
         self._queue.rotate(-1)
@@ -137,7 +123,7 @@ class TranscriptionEngine:
         match result:
             case Chunk():
                 running.chunk = result
-                running.listening = self._recognizer.listen(result.samples, running.request, running.spoken)
+                running.listening = self._listener.listen(result.samples, running.request, running.spoken)
             case End():
                 self._leave(running)
                 yield AudioProgress(result.seconds, result.seconds)
@@ -147,24 +133,8 @@ class TranscriptionEngine:
             case None:
                 self._queue.rotate(-1)
 
-    def _leave(self, running: _Running) -> None:
+    def _let_go(self, running: _Running) -> None:
         running.reader.close()
-        self._queue.remove(running)
-
-    def trim(self) -> None:
-        import mlx.core as mx
-
-        mx.clear_cache()
-
-    def close(self) -> None:
-        """Free the model."""
-        for running in self._queue:
-            running.reader.close()
-        self.__dict__.clear()
-        gc.collect()
-        import mlx.core as mx
-
-        mx.clear_cache()
 
 
 def _shifted(segments: list[TranscriptSegment], offset: float) -> Iterator[TranscriptSegment]:

@@ -7,16 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.batch import AT_ONCE
 from ominix_core.engines.chat import ChatEngine, Events
-from ominix_core.engines.constraint import ConstraintFactory
-from ominix_core.engines.prefix_cache import CachedPrefix, PrefixCache
+from ominix_core.engines.prefix_cache import CachedPrefix
 from ominix_core.engines.prompt import Prompt
-from ominix_core.engines.tokens import TokenTexts
 from ominix_core.engines.vision_batch import VisionBatch
+from ominix_core.engines.vision_caches import KVQuantization, VisionPrefixCache
 from ominix_core.engines.vision_loading import RememberingTower, VisionModel, load_vision_model
 from ominix_core.engines.vision_prompt import encode_with_images, most_images
 from ominix_core.generation import Failed, TextRequest
@@ -24,12 +21,10 @@ from ominix_core.media import Abilities
 
 
 class VisionEngine(ChatEngine):
-    """One model that sees, and the batch of requests that it is answering.
-
-    Prompt caches end with the worker: what an image looked like is not kept on disk.
-    """
+    """One model that sees, and the batch of requests that it is answering."""
 
     _loaded: VisionModel
+    _quantization: KVQuantization
     _batch: VisionBatch  # type: ignore[assignment]
     _wired: ExitStack
 
@@ -37,15 +32,14 @@ class VisionEngine(ChatEngine):
         """Load the model in `folder`. Raises LoadError that names it."""
         loaded = self._read_files(folder, options, report)
         self._loaded = loaded
-        self._options = msgspec.structs.replace(options, cache_folder=None)
+        self._options = options
         self._model, self._tokenizer = loaded.model, loaded.tokenizer
         self._context, self._kv_cache = loaded.context, loaded.kv_cache
-        self._constraints = ConstraintFactory(self._tokenizer)
-        self._token_texts = TokenTexts(self._tokenizer)
-        self._prefixes = PrefixCache(sys.maxsize if options.room is None else options.room)
+        self._quantization = KVQuantization(options.kv_bits, loaded.kv_group)
+        self._quantization.check(loaded.model.language_model, folder.name)
         self._wired = _wired(loaded.model)
         self.abilities = Abilities(images=self._most_images(), at_once=AT_ONCE)
-        self._reset_batch()
+        self._get_ready(VisionPrefixCache(sys.maxsize if options.room is None else options.room))
 
     def _read_files(self, folder: Path, options: LoadOptions, report: LoadReport) -> VisionModel:
         return load_vision_model(folder, options, report)
@@ -55,7 +49,7 @@ class VisionEngine(ChatEngine):
 
     def _reset_batch(self) -> None:
         self._running.clear()
-        self._batch = VisionBatch(self._model, frozenset(self._tokenizer.eos_token_ids))
+        self._batch = VisionBatch(self._model, frozenset(self._tokenizer.eos_token_ids), self._quantization)
 
     def _encode(self, request: TextRequest) -> Prompt:
         return encode_with_images(self._loaded, request, self.abilities.images)

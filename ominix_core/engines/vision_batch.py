@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ominix_core.engines.decoding import Decoded, Prefilled, StepStats
+from ominix_core.engines.vision_caches import KVQuantization
 from ominix_core.engines.vision_reading import Reader, Sequence
 from ominix_core.generation import FinishReason
 
@@ -53,12 +54,15 @@ class VisionBatch:
     Args:
         model: With `get_input_embeddings` and `language_model`, as mlx-vlm's models are.
         stop_tokens: Ids that end an answer.
+        quantization: Of the KV caches; quantized ones are decoded one by one, in turns.
     """
 
-    def __init__(self, model: Any, stop_tokens: frozenset[int]) -> None:
+    def __init__(
+        self, model: Any, stop_tokens: frozenset[int], quantization: KVQuantization = KVQuantization()
+    ) -> None:
         self.prefill_step_size = 512
         self._model = model
-        self._reader = Reader(model)
+        self._reader = Reader(model, quantization)
         self._stop_tokens = stop_tokens
         self._reading: deque[Sequence] = deque()
         self._decoding: dict[int, Sequence] = {}

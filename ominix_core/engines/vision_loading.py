@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ominix_core.engines.base import LoadOptions, LoadReport
-from ominix_core.engines.loading import evaluate, refuse_code
+from ominix_core.engines.loading import evaluate, kv_group, refuse_code, refuse_settings
 from ominix_core.errors import LoadError
 from ominix_core.memory import KVCache, kv_cache_of, read_config, text_config
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
@@ -31,6 +32,7 @@ class VisionModel:
         processor: Turns text and images into what the model takes.
         tokenizer: mlx-lm's wrapper.
         context: In tokens; None if unlimited.
+        kv_group: The group size with which its KV cache can be quantized.
     """
 
     model: Any
@@ -38,12 +40,13 @@ class VisionModel:
     tokenizer: Any
     context: int | None
     kv_cache: KVCache
+    kv_group: int
 
 
 def load_vision_model(folder: Path, options: LoadOptions, report: LoadReport) -> VisionModel:
     """Load and evaluate the model in `folder`, in float32 on a CPU. Raises LoadError that names the folder."""
     refuse_code(folder, options)
-    refuse_extras(folder, options)
+    refuse_settings(folder, options, "draft_folder", "adapter_folder", "bits")
     prepare()
     import mlx.core as mx
 
@@ -52,33 +55,29 @@ def load_vision_model(folder: Path, options: LoadOptions, report: LoadReport) ->
         from mlx_vlm.utils import get_model_type, load_image_processor, load_model, load_processor
 
     config = read_config(folder)
+    text = text_config(config)
+    group = kv_group(text, folder, options)
     if (kind := get_model_type(config)) in _OTHER_KINDS:
         raise LoadError(f"{folder.name} is of the family {kind}, which this version of Ominix cannot run.")
     report("reading")
     try:
-        model = load_model(folder, lazy=True, trust_remote_code=options.allow_code)
-        ends = _ends(model.config)
-        processor = load_processor(folder, eos_token_ids=ends, trust_remote_code=options.allow_code)
-        image_processor = load_image_processor(folder)
-        if image_processor is not None:
-            processor.image_processor = image_processor
-        tokenizer = load_tokenizer(folder, {"trust_remote_code": options.allow_code}, eos_token_ids=ends or None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they are for whoever writes models
+            model = load_model(folder, lazy=True, trust_remote_code=options.allow_code)
+            ends = _ends(model.config)
+            processor = load_processor(folder, eos_token_ids=ends, trust_remote_code=options.allow_code)
+            image_processor = load_image_processor(folder)
+            if image_processor is not None:
+                processor.image_processor = image_processor
+            tokenizer = load_tokenizer(folder, {"trust_remote_code": options.allow_code}, eos_token_ids=ends or None)
     except Exception as error:
         logger.exception("reading %s failed", folder)
-        raise LoadError(f"The files of {folder.name} cannot be read: {error}. Get the model again.") from error
+        reason = str(error).strip().rstrip(".")
+        raise LoadError(f"The files of {folder.name} cannot be read: {reason}. Get the model again.") from error
     warm_up(model, report)
     remember_images(model)
     kv_cache = kv_cache_of(config, 2 if mx.metal.is_available() else 4)
-    return VisionModel(model, processor, tokenizer, text_config(config).get("max_position_embeddings"), kv_cache)
-
-
-def refuse_extras(folder: Path, options: LoadOptions) -> None:
-    """Raises LoadError for what the settings add to language models alone."""
-    for name, wanted in (("A draft model", options.draft_folder), ("An adapter", options.adapter_folder)):
-        if wanted:
-            raise LoadError(
-                f"{name} cannot be used with {folder.name}, which looks at images. Take it out of config.toml."
-            )
+    return VisionModel(model, processor, tokenizer, text.get("max_position_embeddings"), kv_cache, group)
 
 
 def _ends(config: Any) -> list[int]:

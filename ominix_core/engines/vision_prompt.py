@@ -88,7 +88,7 @@ def _apply_template(loaded: VisionModel, request: ChatRequest) -> str:
             return_messages=True,
         )
         if isinstance(messages[-1], str):  # a family that answers a bare prompt
-            return str(messages[-1])
+            return _only(messages)
         for templated in (processor, getattr(processor, "tokenizer", None)):
             if getattr(templated, "chat_template", None):
                 return str(
@@ -97,6 +97,16 @@ def _apply_template(loaded: VisionModel, request: ChatRequest) -> str:
         return str(get_chat_template(processor, messages, add_generation_prompt=True))
     except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
         raise refused_by_template(error) from error
+
+
+def _only(prompts: list[str]) -> str:
+    if len(prompts) > 1:
+        raise RequestError(
+            "This model answers single questions: it takes no instructions, and nothing that was said before. "
+            "Start a new conversation.",
+            "invalid_conversation",
+        )
+    return prompts[0]
 
 
 def _with_images(message: ChatMessage) -> dict[str, Any]:
@@ -121,5 +131,5 @@ def _process(loaded: VisionModel, text: str, images: list[Any]) -> dict[str, Any
             )
         )
     except Exception as error:  # processors raise whatever they stumble over, such as an image that is far too narrow
-        what = "image" if len(images) == 1 else "images" if images else "conversation"
-        raise RequestError(f"The model cannot take this {what}: {error}", "invalid_image") from error
+        what = "this conversation" if not images else "this image" if len(images) == 1 else "these images"
+        raise RequestError(f"The model cannot take {what}: {str(error).strip()}", "invalid_image") from error

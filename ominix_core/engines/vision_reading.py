@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ominix_core.engines.vision_caches import KVQuantization
+
 # Where language models keep the positions of the prompt that they read last.
 _POSITIONS = ("_position_ids", "_rope_deltas")
 
@@ -48,8 +50,9 @@ class Sequence:
 class Reader:
     """Reads prompts for one model, which has `get_input_embeddings` and `language_model` as mlx-vlm's models have."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, quantization: KVQuantization) -> None:
         self._model = model
+        self._quantization = quantization
 
     def new_cache(self) -> list[Any]:
         from mlx_vlm.models.cache import make_prompt_cache
@@ -97,6 +100,7 @@ class Reader:
             **sequence.extras,
             **extras,
         )
+        self._quantization.apply(sequence.cache)
         mx.eval([part.state for part in sequence.cache])
         self._keep_positions(sequence)
         sequence.tokens = sequence.tokens + piece

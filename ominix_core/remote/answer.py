@@ -6,8 +6,9 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Mapping
-from contextlib import aclosing, suppress
+from contextlib import ExitStack, aclosing, suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -48,12 +49,12 @@ class RemoteAnswer:
             raise
 
     async def _follow(self) -> None:
-        body = await asyncio.to_thread(_body, self._request)
-        headers = {"content-type": wire.MESSAGEPACK}
-        answer = self._connection.stream("POST", self._path, on_head=self._begin, content=body, headers=headers)
-        async with aclosing(answer) as events:
-            async for data in events:
-                self.generation.put(wire.decode_generation_event(data))
+        with ExitStack() as files:
+            body = await asyncio.to_thread(_body, self._request, files)
+            answer = self._connection.stream("POST", self._path, on_head=self._begin, **body)
+            async with aclosing(answer) as events:
+                async for data in events:
+                    self.generation.put(wire.decode_generation_event(data))
 
     def _begin(self, headers: Mapping[str, str]) -> None:
         self._id = headers[wire.REQUEST_ID]
@@ -71,22 +72,23 @@ class RemoteAnswer:
                 await self._connection.call("DELETE", f"/v1/requests/{self._id}", msgspec.Raw)
 
 
-def _body(request: Request) -> bytes:
-    """The request with the files that it names. Raises OminixError if one cannot be read."""
-    files: dict[str, bytes] = {}
-
-    def packed(path: str) -> str:
-        name = f"file{Path(path).suffix}"
-        try:
-            files[name] = Path(path).read_bytes()
-        except OSError as error:
-            raise OminixError(f"{path} cannot be read: {error.strerror}") from error
-        return name
-
+def _body(request: Request, files: ExitStack) -> dict[str, Any]:
+    """The request as httpx takes it, with the file that it names; `files` closes that. Raises OminixError."""
     match request:
         case TranscriptionRequest():
-            request = msgspec.structs.replace(request, path=packed(request.path))
+            name, file = _opened(request.path, files)
+            request = msgspec.structs.replace(request, path=name)
         case SpeechRequest(reference=reference) if reference is not None:
-            reference = msgspec.structs.replace(reference, path=packed(reference.path))
-            request = msgspec.structs.replace(request, reference=reference)
-    return msgspec.msgpack.encode(wire.Asked(request, files))
+            name, file = _opened(reference.path, files)
+            request = msgspec.structs.replace(request, reference=msgspec.structs.replace(reference, path=name))
+        case _:
+            packed = msgspec.msgpack.encode(wire.Asked(request))
+            return {"content": packed, "headers": {"content-type": wire.MESSAGEPACK}}
+    return {"data": {"request": wire.encode(request).decode()}, "files": {"file": (name, file)}}
+
+
+def _opened(path: str, files: ExitStack) -> tuple[str, BinaryIO]:
+    try:
+        return f"file{Path(path).suffix}", files.enter_context(Path(path).open("rb"))
+    except OSError as error:
+        raise OminixError(f"{path} cannot be read: {error.strerror}") from error

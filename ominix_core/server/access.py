@@ -25,9 +25,8 @@ LOG_FILES = 5
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 """The id of the HTTP request that the current task answers; clients get it as `x-request-id`."""
 
-_access = logging.getLogger(f"{__name__}.lines")
-_access.propagate = False
-_access.setLevel(logging.INFO)
+# Not one of `logging.getLogger`: whoever configures logging in this process would switch that one off.
+_access = logging.Logger(f"{__name__}.lines", logging.INFO)
 
 
 class AccessLog:

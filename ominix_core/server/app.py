@@ -17,6 +17,7 @@ from ominix_core.server import (
     chat,
     completions,
     disk,
+    docs,
     downloads,
     embeddings,
     events,
@@ -52,7 +53,7 @@ _RESOURCES = (
     *(chat, completions, responses, messages, embeddings),
     *(transcriptions, speech, voices, images),
     *(generate, disk, models, registry, downloads),
-    *(events, requests, system, metrics, health),
+    *(events, requests, system, metrics, health, docs),
 )
 
 
@@ -76,6 +77,7 @@ def create_app(hub: Hub, settings: Settings | None = None, local_secret: str | N
         title="Ominix",
         version=ominix_core.__version__,
         description=INTRODUCTION,
+        openapi_url=None,  # this and the page are in `docs`
         redirect_slashes=False,
         lifespan=measuring,
         responses={

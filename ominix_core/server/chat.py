@@ -13,10 +13,12 @@ from ominix_core.generation import (
     ReasoningDelta,
     TextDelta,
     TokenLogprob,
-    ToolCalled,
+    ToolCallDelta,
+    ToolCallStarted,
     Usage,
 )
 from ominix_core.server.answer import Answer, usage_of_all
+from ominix_core.server.bodies import BodyRoute
 from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
 from ominix_core.server.live import LiveRequest
@@ -25,7 +27,7 @@ from ominix_core.server.schemas import chat_answers as schema
 from ominix_core.server.schemas.chat import ChatCompletionRequest
 from ominix_core.server.sse import DONE, KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, comment, event, json_response
 
-router = APIRouter(tags=["text"])
+router = APIRouter(tags=["text"], route_class=BodyRoute)
 
 
 @router.post("/v1/chat/completions", response_model=schema.ChatCompletion, responses=MAY_STREAM)
@@ -94,9 +96,8 @@ class _Chunks:
                     yield self._chunk(index, schema.Delta(reasoning_content=part.text))
                 case TextDelta():
                     yield self._chunk(index, schema.Delta(content=part.text), part.logprobs)
-                case ToolCalled():
-                    call = schema.ToolCall.of(part.call, index=part.index)
-                    yield self._chunk(index, schema.Delta(tool_calls=[call]))
+                case ToolCallStarted() | ToolCallDelta():
+                    yield self._chunk(index, schema.Delta(tool_calls=[schema.ToolCallPart.of(part)]))
                 case Finished():
                     yield self._chunk(index, schema.Delta(), finished=part)
                     usages.append(part.usage)

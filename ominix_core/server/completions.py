@@ -11,6 +11,7 @@ from starlette.responses import Response
 from ominix_core.generation import Finished, GenerationEvent, PrefillProgress, TextDelta
 from ominix_core.generation import Usage as HubUsage
 from ominix_core.server.answer import Answer, usage_of_all
+from ominix_core.server.bodies import BodyRoute
 from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
 from ominix_core.server.live import LiveRequest
@@ -18,7 +19,7 @@ from ominix_core.server.schemas import completions as schema
 from ominix_core.server.schemas.chat_answers import Usage
 from ominix_core.server.sse import DONE, KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, comment, event, json_response
 
-router = APIRouter(tags=["text"])
+router = APIRouter(tags=["text"], route_class=BodyRoute)
 
 
 @router.post("/v1/completions", response_model=schema.Completion, responses=MAY_STREAM)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from ominix_core.hub import Hub
+from ominix_core.server.errors import ApiError
 from ominix_core.server.live_requests import LiveRequests
 from ominix_core.server.made_images import MadeImages
 from ominix_core.server.response_store import ResponseStore
@@ -35,6 +36,18 @@ async def _made_images(request: Request) -> MadeImages:
 async def takes_work(live_requests: Annotated[LiveRequests, Depends(_live_requests)]) -> None:
     """Refuse to begin what a server that is going down cannot end."""
     live_requests.check_open()
+
+
+def refuses(*names: str) -> Any:
+    """A route's dependency: these query parameters, which OpenAI has, ask for what is not here."""
+
+    async def refuse(request: Request) -> None:
+        for name in names:
+            for spelling in (name, f"{name}[]"):
+                if request.query_params.get(spelling, "").lower() not in ("", "false"):
+                    raise ApiError(400, f"'{name}' is not supported here.", code="unsupported_parameter", param=name)
+
+    return Depends(refuse)
 
 
 TheHub = Annotated[Hub, Depends(_hub)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -16,9 +16,10 @@ from ominix_core.errors import OminixError
 from ominix_core.hub import Hub
 from ominix_core.server.auth import may_manage
 from ominix_core.server.dependencies import TheHub
+from ominix_core.server.pump import Pump
 from ominix_core.server.schemas.base import ApiObject
 from ominix_core.server.schemas.downloads import Download
-from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, comment, event
+from ominix_core.server.sse import EventStream
 from ominix_core.states import Downloading
 
 router = APIRouter(tags=["models"])
@@ -99,41 +100,25 @@ class _Check:
     def __init__(self, hub: Hub, model_id: str) -> None:
         self._hub = hub
         self._model_id = model_id
-        self._loop = asyncio.get_running_loop()
-        self._inbox: asyncio.Queue[Downloading | Checked | BaseException] = asyncio.Queue()
+        self._pump: Pump[Downloading, Checked] = Pump()
         self._stopped = threading.Event()
         threading.Thread(target=self._run, name=f"verify {model_id}", daemon=True).start()
 
     def stop(self) -> None:
         self._stopped.set()
 
+    def events(self) -> AsyncIterator[bytes]:
+        return self._pump.events(lambda progress: Download.of(self._model_id, progress, None), lambda found: found)
+
     def _run(self) -> None:
+        outcome: Future[Checked] = Future()
+        outcome.add_done_callback(self._pump.put)
         try:
-            found = self._hub.verify(self._model_id, self._report)
-            self._post(Checked(**asdict(found)))
+            outcome.set_result(Checked(**asdict(self._hub.verify(self._model_id, self._report))))
         except Exception as error:
-            self._post(error)
+            outcome.set_exception(error)
 
     def _report(self, progress: Downloading) -> None:
         if self._stopped.is_set():
             raise OminixError("The client went away.")
-        self._post(progress)
-
-    def _post(self, item: Downloading | Checked | BaseException) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop may be closed before the check ends
-            self._loop.call_soon_threadsafe(self._inbox.put_nowait, item)
-
-    async def events(self) -> AsyncIterator[bytes]:
-        while True:
-            try:
-                async with asyncio.timeout(KEEP_ALIVE_SECONDS):
-                    item = await self._inbox.get()
-            except TimeoutError:
-                yield comment("keep-alive")
-                continue
-            if isinstance(item, BaseException):
-                raise item
-            if isinstance(item, Checked):
-                yield event(item.model_dump())
-                return
-            yield event(Download.of(self._model_id, item, None).model_dump())
+        self._pump.put(progress)

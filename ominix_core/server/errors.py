@@ -50,6 +50,7 @@ _STATUS = {
     "unsupported_language": 400,
     "unsupported_option": 400,
     "wrong_kind_of_model": 400,
+    "foreign_files": 409,
     "download_failed": 502,
     "registry_error": 502,
     "unknown_voice": 400,
@@ -185,7 +186,8 @@ def _invalid(error: RequestValidationError) -> ApiError:
     problem = min(error.errors(), key=_rank)
     param = _param(problem["loc"], error.body)
     if problem["type"] == "json_invalid":
-        return ApiError(400, f"The body is not valid JSON: {problem['ctx']['error']}.", code="invalid_json")
+        place = f"at character {problem['loc'][-1]}"
+        return ApiError(400, f"The body is not valid JSON {place}: {problem['ctx']['error']}.", code="invalid_json")
     if not param and problem["type"] != "value_error":
         message = "The body must be a JSON object, sent with `Content-Type: application/json`."
         return ApiError(400, message, code="invalid_body")

@@ -23,38 +23,58 @@ MOST_FILES = 20
 LONGEST_NAME = 80
 
 
-async def read_form(request: Request, kind: type[F], file_field: str = "file") -> tuple[F, UploadFile]:
-    """The fields of a form, and its file, which must be closed.
+async def read_form(
+    request: Request, kind: type[F], file_field: str = "file", *, most_files: int = 1
+) -> tuple[F, list[UploadFile]]:
+    """The fields of a form, and its files, at least one, which must be closed.
 
     Raises:
-        ApiError: It is no form with one file.
+        ApiError: It is no form with so many files.
         RequestValidationError: A field is wrong or unknown.
     """
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not is_form(request):
         message = "The body must be a form with a file, sent with `Content-Type: multipart/form-data`."
         raise ApiError(400, message, code="invalid_body")
+    form = await received_form(request)
     try:
-        form = await request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS)
-    except StarletteHTTPException as error:
-        if isinstance(error, ApiError):
-            raise
-        raise ApiError(400, f"The form cannot be read: {error.detail}", code="invalid_form") from error
-    try:
-        return _fields(form, kind, file_field), _only_file(form, file_field)
+        return _fields(form, kind, file_field), _files(form, file_field, most_files)
     except BaseException:
         await form.close()
         raise
 
 
-def _only_file(form: FormData, field: str) -> UploadFile:
-    files = [*form.getlist(field), *form.getlist(f"{field}[]")]
-    if not files:
+def is_form(request: Request) -> bool:
+    """Whether the body says that it is a form with files."""
+    return request.headers.get("content-type", "").startswith("multipart/form-data")
+
+
+async def received_form(request: Request) -> FormData:
+    """A form, which must be closed; its larger files lie on disk. Raises ApiError if it is no such thing."""
+    try:
+        return await request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS)
+    except StarletteHTTPException as error:
+        if isinstance(error, ApiError):
+            raise
+        raise ApiError(400, f"The form cannot be read: {error.detail}", code="invalid_form") from error
+
+
+def only_file(form: FormData, field: str) -> UploadFile:
+    """The form's file. Raises ApiError if there is none, or more than one."""
+    (file,) = _files(form, field, 1)
+    return file
+
+
+def _files(form: FormData, field: str, most: int) -> list[UploadFile]:
+    parts = [*form.getlist(field), *form.getlist(f"{field}[]")]
+    files = [part for part in parts if isinstance(part, UploadFile)]
+    if not parts:
         raise ApiError(400, f"'{field}' is required, as a file.", code="missing_required_parameter", param=field)
-    if len(files) > 1:
-        raise ApiError(400, f"Only one '{field}' can be taken at a time.", code="invalid_value", param=field)
-    if not isinstance(files[0], UploadFile):
+    if len(files) < len(parts):
         raise ApiError(400, f"'{field}' must be a file.", code="missing_required_parameter", param=field)
-    return files[0]
+    if len(files) > most:
+        allowed = "one" if most == 1 else str(most)
+        raise ApiError(400, f"Only {allowed} '{field}' can be taken at a time.", code="invalid_value", param=field)
+    return files
 
 
 def _fields(form: FormData, kind: type[F], file_field: str) -> F:
@@ -73,10 +93,11 @@ def _fields(form: FormData, kind: type[F], file_field: str) -> F:
         raise RequestValidationError(problems, body=body) from error
 
 
-def form_description(kind: type[ApiRequest], file_field: str = "file") -> dict[str, Any]:
-    """For the documentation of a route that takes such a form."""
+def form_description(kind: type[ApiRequest], file_field: str = "file", *, several: bool = False) -> dict[str, Any]:
+    """For the documentation of a route that takes such a form, with one file or several."""
     schema = kind.model_json_schema()
-    schema["properties"] = {file_field: {"type": "string", "format": "binary"}, **schema["properties"]}
+    file: dict[str, Any] = {"type": "string", "format": "binary"}
+    schema["properties"] = {file_field: {"type": "array", "items": file} if several else file, **schema["properties"]}
     schema["required"] = [file_field, *schema.get("required", ())]
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 

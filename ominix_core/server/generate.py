@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -14,6 +14,7 @@ from ominix_core import wire
 from ominix_core.generation import Finished, GenerationEvent
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
 from ominix_core.server.errors import ApiError
+from ominix_core.server.forms import is_form, only_file, received_form
 from ominix_core.server.live import LiveRequest
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, comment
 from ominix_core.server.struct_schema import schema_of
@@ -21,15 +22,26 @@ from ominix_core.server.uploads import Uploads
 
 router = APIRouter(tags=["models"])
 
+T = TypeVar("T")
+
 _decode_json = msgspec.json.Decoder(wire.Asked).decode
 _decode_messagepack = msgspec.msgpack.Decoder(wire.Asked).decode
 
+_FORM: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "request": {"type": "string", "description": "As JSON; in place of a path the file's name"},
+        "file": {"type": "string", "format": "binary"},
+    },
+    "required": ["request", "file"],
+}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {"schema": schema_of(wire.Asked)},
             wire.MESSAGEPACK: {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {"schema": _FORM},
         },
     }
 }
@@ -63,19 +75,31 @@ async def generate(model: str, request: Request, hub: TheHub, live_requests: The
 
 
 async def _received(request: Request) -> Uploads:
-    """What was asked for, its files on disk; nothing keeps the body, which may be large, longer than that takes."""
-    body = b"".join([part async for part in request.stream()])
-    asked = _decoded(body, request.headers.get("content-type", ""))
-    return await asyncio.to_thread(Uploads, asked.request, asked.files)
+    """What was asked for, its file on disk; nothing keeps the body, which may be large, longer than that takes."""
+    if not is_form(request):
+        content_type = request.headers.get("content-type", "")
+        decode = _decode_messagepack if content_type.startswith(wire.MESSAGEPACK) else _decode_json
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+        return Uploads((await asyncio.to_thread(_decoded, decode, body)).request, None)
+    form = await received_form(request)
+    try:
+        asked = form.get("request")
+        if not isinstance(asked, str):
+            raise ApiError(400, "'request' is required, as JSON.", code="missing_required_parameter", param="request")
+        decoded = _decoded(wire.decode_request, asked.encode(), "request")
+        return await asyncio.to_thread(Uploads, decoded, only_file(form, "file"))
+    finally:
+        await form.close()
 
 
-def _decoded(body: bytes, content_type: str) -> wire.Asked:
-    decode = _decode_messagepack if content_type.startswith(wire.MESSAGEPACK) else _decode_json
+def _decoded(decode: Callable[[bytes | bytearray], T], body: bytes | bytearray, root: str = "") -> T:
     try:
         return decode(body)
     except msgspec.ValidationError as error:
-        reason, _, place = str(error).partition(" - at `$.")
-        param = place.rstrip("`") or None
+        reason, _, place = str(error).partition(" - at `$")
+        param = (root + place).strip(".`") or None
         subject = f"'{param}': " if param else ""
         raise ApiError(400, f"{subject}{reason}.", code="invalid_value", param=param) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -10,19 +10,24 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
+from ominix_core.images import MAX_IMAGE_BYTES
 from ominix_core.media import ImageMade, ImageStep
+from ominix_core.server.bodies import BodyRoute
 from ominix_core.server.choice import IMAGE, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests, TheMadeImages
 from ominix_core.server.errors import ApiError
 from ominix_core.server.forms import form_description, read_form
 from ominix_core.server.live import LiveRequest
 from ominix_core.server.made_images import PREFIX, MadeImages
+from ominix_core.server.message_images import too_large
 from ominix_core.server.schemas import image_generation as schema
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, comment, event, json_response
 
-router = APIRouter(tags=["images"])
+router = APIRouter(tags=["images"], route_class=BodyRoute)
 
 Kind = Literal["image_generation", "image_edit"]
+# As OpenAI takes them; how many a model takes it tells itself.
+MOST_SOURCES = 16
 
 
 @router.post("/v1/images/generations", response_model=schema.ImageList, responses=MAY_STREAM)
@@ -39,17 +44,20 @@ async def create_images(
     "/v1/images/edits",
     response_model=schema.ImageList,
     responses=MAY_STREAM,
-    openapi_extra=form_description(schema.ImageEditRequest, "image"),
+    openapi_extra=form_description(schema.ImageEditRequest, "image", several=True),
 )
 async def edit_image(request: Request, hub: TheHub, live_requests: TheLiveRequests, kept: TheMadeImages) -> Response:
-    """Make images of a description and an image to start from, which comes in a form as `image`."""
-    body, file = await read_form(request, schema.ImageEditRequest, "image")
+    """Make images of a description and images to start from, which come in a form as `image` or `image[]`."""
+    body, files = await read_form(request, schema.ImageEditRequest, "image", most_files=MOST_SOURCES)
     try:
-        image = await file.read()
+        if any((file.size or 0) > MAX_IMAGE_BYTES for file in files):
+            raise too_large("image")
+        images = tuple([await file.read() for file in files])
     finally:
-        await file.close()
+        for file in files:
+            await file.close()
     entry = await choose(hub, body.model, IMAGE)
-    asked = body.to_hub(entry, image, body.strength)
+    asked = body.to_hub(entry, images, body.strength)
     live = await live_requests.start(request, "img_", entry, asked)
     return await _answer(request, live, body, "image_edit", kept)
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ominix_core import wire
 from ominix_core.server.errors import ApiError, error_response
 
 BODY_SECONDS = 20.0
 SLOWEST_BYTES_PER_SECOND = 16 * 1024
 """A body may take BODY_SECONDS and as long as it needs at this rate."""
-BRINGING_FILES = ("multipart/form-data", wire.MESSAGEPACK)
+BRINGING_FILES = "multipart/form-data"
 
 
 class BodyLimit:

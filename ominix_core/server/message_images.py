@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
+import binascii
 import functools
 import ssl
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from fastapi import Request
 
 from ominix_core.addresses import AddressError
 from ominix_core.hub import Hub
-from ominix_core.images import MAX_IMAGE_BYTES, ImageError, check_image
+from ominix_core.images import MAX_IMAGE_BYTES, ImageError, check_image, shrink
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.errors import ApiError
 from ominix_core.server.live import while_connected
@@ -22,6 +22,9 @@ from ominix_core.server.schemas.images import ImageSource, PlacedImage
 if TYPE_CHECKING:
     import httpx
 
+BASE64_PIECE = 1 << 18
+SMALL_SIDE = 512
+"""Pixels of an image's longer side that `detail: low` leaves, as OpenAI says."""
 FETCH_SECONDS = 20.0
 """How long all images of a request may take together."""
 
@@ -44,31 +47,41 @@ async def receive_images(request: Request, hub: Hub, entry: RegistryEntry, image
     there = []
     for place, image in images:
         param = f"{place}.{image.field}"
-        if image.location.startswith("data:"):
-            image.put(await asyncio.to_thread(_decode, param, image.location))
+        if image.is_here:
+            image.put(await asyncio.to_thread(_decode, param, image))
         else:
             there.append((param, image))
     if there:
         await while_connected(request, _fetch_all(there))
     for place, image in images:
-        await _check(f"{place}.{image.field}", image.encoded)
+        await _check(f"{place}.{image.field}", image)
 
 
-async def _check(param: str, encoded: bytes) -> None:
+async def _check(param: str, image: ImageSource) -> None:
     try:
-        await asyncio.to_thread(check_image, encoded)
+        if image.wanted_small:
+            image.put(await asyncio.to_thread(shrink, image.encoded, SMALL_SIDE))
+        else:
+            await asyncio.to_thread(check_image, image.encoded)
     except ImageError as error:
         raise ApiError(400, f"'{param}': {error}", code=error.code, param=param) from error
 
 
-def _decode(param: str, data_url: str) -> bytes:
-    text = data_url.partition(",")[2]
-    if len(text) * 3 // 4 > MAX_IMAGE_BYTES:
-        raise _too_large(param)
+def _decode(param: str, image: ImageSource) -> bytes:
+    """Piece by piece, because Python does nothing else while it decodes one."""
+    data_url = image.location
+    start = data_url.index(",") + 1
+    if (len(data_url) - start) * 3 // 4 > MAX_IMAGE_BYTES:
+        raise too_large(param)
+    decoded = bytearray()
     try:
-        return base64.b64decode(text, validate=True)
+        for begin in range(start, len(data_url), BASE64_PIECE):
+            if len(decoded) * 4 != (begin - start) * 3:
+                raise ValueError("Excess data after padding")
+            decoded += binascii.a2b_base64(data_url[begin : begin + BASE64_PIECE], strict_mode=True)
     except ValueError as error:
         raise ApiError(400, f"'{param}' is not valid base64: {error}.", code="invalid_image", param=param) from error
+    return bytes(decoded)
 
 
 async def _fetch_all(images: Sequence[PlacedImage]) -> None:
@@ -103,7 +116,7 @@ async def _fetch(client: httpx.AsyncClient, param: str, image: ImageSource) -> N
             async for chunk in response.aiter_raw():
                 received += chunk
                 if len(received) > MAX_IMAGE_BYTES:
-                    raise _too_large(param)
+                    raise too_large(param)
     except AddressError as error:
         raise _not_fetched(param, str(error)) from error
     except httpx.HTTPError as error:
@@ -122,6 +135,7 @@ def _not_fetched(param: str, reason: str) -> ApiError:
     return ApiError(400, f"'{param}' could not be fetched: {reason}.", code="invalid_image_url", param=param)
 
 
-def _too_large(param: str) -> ApiError:
+def too_large(param: str) -> ApiError:
+    """What is said of an image of more than MAX_IMAGE_BYTES."""
     message = f"'{param}' is larger than {MAX_IMAGE_BYTES // 1_000_000} MB. Scale the image down first."
     return ApiError(413, message, code="image_too_large", param=param)

@@ -6,7 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ominix_core.generation import Finished, GenerationEvent, PrefillProgress, ReasoningDelta, TextDelta, ToolCalled
+from ominix_core.generation import (
+    Finished,
+    GenerationEvent,
+    PrefillProgress,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCalled,
+    ToolCallStarted,
+)
 from ominix_core.server.schemas.message_objects import (
     MessageObject,
     MessageUsage,
@@ -25,7 +34,7 @@ class MessageWriter:
     def __init__(self, message: MessageObject) -> None:
         self.message = message
         self._begun = False
-        self._open: TextBlock | ThinkingBlock | None = None
+        self._open: TextBlock | ThinkingBlock | ToolUseBlock | None = None
 
     def add(self, part: GenerationEvent) -> Iterator[StreamEvent]:
         if not self._begun:
@@ -40,13 +49,15 @@ class MessageWriter:
                 yield from self._add_text(part.text)
             case ReasoningDelta():
                 yield from self._add_thinking(part.text)
-            case ToolCalled(call=call):
+            case ToolCallStarted():
                 yield from self._close_block()
-                block = ToolUseBlock(id=call.id, name=call.name, input={})
-                yield from self._start_block(block)
-                block.input = json.loads(call.arguments)
-                yield self._delta({"type": "input_json_delta", "partial_json": call.arguments})
-                yield {"type": "content_block_stop", "index": self._index}
+                self._open = ToolUseBlock(id=part.id, name=part.name, input={})
+                yield from self._start_block(self._open)
+            case ToolCallDelta():
+                yield self._delta({"type": "input_json_delta", "partial_json": part.arguments})
+            case ToolCalled() if isinstance(self._open, ToolUseBlock):
+                self._open.input = _input(part.call.arguments)
+                yield from self._close_block()
             case Finished():
                 yield from self._finish(part)
 
@@ -91,3 +102,12 @@ class MessageWriter:
     @property
     def _index(self) -> int:
         return len(self.message.content) - 1
+
+
+def _input(arguments: str) -> dict[str, Any]:
+    """What is no JSON object is wrapped in one, in the way that Anthropic's documentation recommends."""
+    try:
+        parsed = json.loads(arguments)
+    except ValueError:
+        parsed = None
+    return parsed if isinstance(parsed, dict) else {"INVALID_JSON": arguments}

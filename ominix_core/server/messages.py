@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ominix_core.server.answer import Answer
+from ominix_core.server.bodies import BodyRoute
 from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
 from ominix_core.server.errors import ApiError
@@ -18,7 +19,7 @@ from ominix_core.server.schemas import message_objects as schema
 from ominix_core.server.schemas.messages import CountTokensRequest, MessageRequest
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, event
 
-router = APIRouter(tags=["anthropic"])
+router = APIRouter(tags=["anthropic"], route_class=BodyRoute)
 
 
 @router.post("/v1/messages", response_model=schema.MessageObject, responses=MAY_STREAM)

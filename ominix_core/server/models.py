@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from concurrent.futures import Future
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
@@ -17,8 +14,9 @@ from ominix_core.memory import Verdict
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.auth import may_manage
 from ominix_core.server.dependencies import TheHub, takes_work
+from ominix_core.server.pump import Pump
 from ominix_core.server.schemas.models import LoadProgress, Model, ModelList
-from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, comment, event
+from ominix_core.server.sse import EventStream
 from ominix_core.states import Downloaded, Loaded, Loading
 
 router = APIRouter(tags=["models"])
@@ -54,9 +52,22 @@ async def load_model(model: str, request: Request, hub: TheHub, force: bool = Fa
 
     Progress comes as server-sent events; the load goes on if the client leaves.
     """
-    load = _Load(hub, hub.resolve(model))
-    await load.start(force)
-    return EventStream(request, load.progress(), load.close)
+    entry = hub.resolve(model)
+    pump: Pump[Loading, None] = Pump()
+
+    def on_event(change: HubEvent) -> None:
+        match change:
+            case ModelStateChanged(model_id=entry.id, state=Loading() as state):
+                pump.put(state)
+
+    close = hub.subscribe(on_event)
+    try:
+        load = await asyncio.to_thread(hub.load, entry.id, force=force)
+    except BaseException:
+        close()
+        raise
+    load.add_done_callback(pump.put)
+    return EventStream(request, pump.events(_step, _loaded), close)
 
 
 @router.post("/v1/models/{model:path}/unload", dependencies=[Depends(may_manage)])
@@ -75,46 +86,12 @@ async def pin_model(model: str, hub: TheHub, pinned: bool = True) -> Model:
     return _model(hub, entry)
 
 
-class _Load:
-    """A load, watched from the event loop."""
+def _step(loading: Loading) -> LoadProgress:
+    return LoadProgress(progress=round(loading.progress, 4), stage=loading.stage)
 
-    def __init__(self, hub: Hub, entry: RegistryEntry) -> None:
-        self._hub = hub
-        self._entry = entry
-        self._loop = asyncio.get_running_loop()
-        self._inbox: asyncio.Queue[Loading | Future[None]] = asyncio.Queue()
-        self.close = hub.subscribe(self._on_event)
 
-    async def start(self, force: bool) -> None:
-        try:
-            future = await asyncio.to_thread(self._hub.load, self._entry.id, force=force)
-        except BaseException:
-            self.close()
-            raise
-        future.add_done_callback(self._post)
-
-    def _on_event(self, change: HubEvent) -> None:
-        match change:
-            case ModelStateChanged(model_id=self._entry.id, state=Loading() as state):
-                self._post(state)
-
-    def _post(self, item: Loading | Future[None]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop may be closed before the load ends
-            self._loop.call_soon_threadsafe(self._inbox.put_nowait, item)
-
-    async def progress(self) -> AsyncIterator[bytes]:
-        while True:
-            try:
-                async with asyncio.timeout(KEEP_ALIVE_SECONDS):
-                    item = await self._inbox.get()
-            except TimeoutError:
-                yield comment("keep-alive")
-                continue
-            if isinstance(item, Future):
-                item.result()
-                yield event(LoadProgress(progress=1.0, stage="loaded"))
-                return
-            yield event(LoadProgress(progress=round(item.progress, 4), stage=item.stage))
+def _loaded(_: None) -> LoadProgress:
+    return LoadProgress(progress=1.0, stage="loaded")
 
 
 def _model(hub: Hub, entry: RegistryEntry) -> Model:

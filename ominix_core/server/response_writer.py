@@ -14,8 +14,8 @@ from ominix_core.generation import (
     GenerationEvent,
     ReasoningDelta,
     TextDelta,
-    ToolCall,
-    ToolCalled,
+    ToolCallDelta,
+    ToolCallStarted,
 )
 from ominix_core.server.errors import ApiError
 from ominix_core.server.schemas.chat_answers import Logprob
@@ -23,6 +23,7 @@ from ominix_core.server.schemas.response_objects import (
     FunctionCall,
     IncompleteDetails,
     ItemStatus,
+    OutputItem,
     OutputMessage,
     OutputText,
     ReasoningItem,
@@ -41,7 +42,7 @@ class ResponseWriter:
     def __init__(self, response: ResponseObject) -> None:
         self.response = response
         self._sequence = 0
-        self._open: OutputMessage | ReasoningItem | None = None
+        self._open: OutputItem | None = None
 
     def begin(self) -> Iterator[StreamEvent]:
         for name in ("created", "in_progress"):
@@ -53,9 +54,12 @@ class ResponseWriter:
                 yield from self._add_text(part)
             case ReasoningDelta():
                 yield from self._add_reasoning(part.text)
-            case ToolCalled():
+            case ToolCallStarted():
                 yield from self._close_item("completed")
-                yield from self._add_call(part.call)
+                self._open = FunctionCall(id=_new_id("fc"), call_id=part.id, name=part.name)
+                yield from self._item_added(self._open)
+            case ToolCallDelta():
+                yield from self._add_arguments(part.arguments)
             case Finished():
                 yield from self._finish(part)
 
@@ -102,17 +106,12 @@ class ResponseWriter:
         self._open.content[0].text += text
         yield self._part_event("reasoning_text.delta", delta=text)
 
-    def _add_call(self, call: ToolCall) -> Iterator[StreamEvent]:
-        item = FunctionCall(id=_new_id("fc"), call_id=call.id, name=call.name)
-        yield from self._item_added(item)
-        place = {"item_id": item.id, "output_index": self._index}
-        yield self._event("response.function_call_arguments.delta", **place, delta=call.arguments)
-        item.arguments, item.status = call.arguments, "completed"
-        done = "response.function_call_arguments.done"
-        yield self._event(done, **place, name=call.name, arguments=call.arguments)
-        yield self._event("response.output_item.done", output_index=self._index, item=item)
+    def _add_arguments(self, text: str) -> Iterator[StreamEvent]:
+        assert isinstance(self._open, FunctionCall), "a call is open"
+        self._open.arguments += text
+        yield self._item_event("function_call_arguments.delta", delta=text)
 
-    def _item_added(self, item: OutputMessage | ReasoningItem | FunctionCall) -> Iterator[StreamEvent]:
+    def _item_added(self, item: OutputItem) -> Iterator[StreamEvent]:
         self.response.output.append(item)
         yield self._event("response.output_item.added", output_index=self._index, item=item)
 
@@ -121,12 +120,16 @@ class ResponseWriter:
         if item is None:
             return
         item.status = status
-        part = item.content[0]
-        if isinstance(part, OutputText):
-            yield self._part_event("output_text.done", text=part.text, logprobs=part.logprobs)
-        else:
-            yield self._part_event("reasoning_text.done", text=part.text)
-        yield self._part_event("content_part.done", part=part)
+        match item:
+            case FunctionCall():
+                done = {"name": item.name, "arguments": item.arguments}
+                yield self._item_event("function_call_arguments.done", **done)
+            case OutputMessage(content=[part]):
+                yield self._part_event("output_text.done", text=part.text, logprobs=part.logprobs)
+                yield self._part_event("content_part.done", part=part)
+            case ReasoningItem(content=[part]):
+                yield self._part_event("reasoning_text.done", text=part.text)
+                yield self._part_event("content_part.done", part=part)
         yield self._event("response.output_item.done", output_index=self._index, item=item)
         self._open = None
 
@@ -135,10 +138,11 @@ class ResponseWriter:
         return len(self.response.output) - 1
 
     def _part_event(self, name: str, /, **fields: Any) -> StreamEvent:
+        return self._item_event(name, content_index=0, **fields)
+
+    def _item_event(self, name: str, /, **fields: Any) -> StreamEvent:
         assert self._open is not None, "an item is open"
-        return self._event(
-            f"response.{name}", item_id=self._open.id, output_index=self._index, content_index=0, **fields
-        )
+        return self._event(f"response.{name}", item_id=self._open.id, output_index=self._index, **fields)
 
     def _event(self, type_: str, /, **fields: Any) -> StreamEvent:
         self._sequence += 1

@@ -12,18 +12,21 @@ from starlette.responses import Response
 from ominix_core.generation import ChatMessage, Finished, PrefillProgress, Sampling, ToolCall
 from ominix_core.server.answer import Answer
 from ominix_core.server.auth import key_of
+from ominix_core.server.bodies import BodyRoute
 from ominix_core.server.choice import CHAT, choose
-from ominix_core.server.dependencies import TheHub, TheLiveRequests, TheResponseStore
+from ominix_core.server.dependencies import TheHub, TheLiveRequests, TheResponseStore, refuses
 from ominix_core.server.errors import ApiError
 from ominix_core.server.live import LiveRequest
 from ominix_core.server.message_images import receive_images
 from ominix_core.server.response_store import ResponseStore, StoredResponse
 from ominix_core.server.response_writer import ResponseWriter
 from ominix_core.server.schemas import response_objects as schema
-from ominix_core.server.schemas.responses import ResponseInput, ResponseRequest, conversation_of
+from ominix_core.server.schemas.response_items import conversation_of
+from ominix_core.server.schemas.responses import ResponseInput, ResponseRequest
+from ominix_core.server.schemas.tool_choice import ModeChoice, ToolChoice
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, MAY_STREAM, EventStream, comment, event
 
-router = APIRouter(tags=["responses"])
+router = APIRouter(tags=["responses"], route_class=BodyRoute)
 
 
 @router.post("/v1/responses", response_model=schema.ResponseObject, responses=MAY_STREAM)
@@ -69,7 +72,7 @@ async def count_input_tokens(
     return schema.InputTokens(input_tokens=answer.finished.usage.prompt_tokens)
 
 
-@router.get("/v1/responses/{response_id}")
+@router.get("/v1/responses/{response_id}", dependencies=[refuses("stream", "starting_after", "include")])
 async def get_response(response_id: str, request: Request, store: TheResponseStore) -> schema.ResponseObject:
     """A stored response."""
     return store.get(response_id, key_of(request)).response
@@ -82,7 +85,7 @@ async def delete_response(response_id: str, request: Request, store: TheResponse
     return schema.ResponseDeleted(id=response_id)
 
 
-@router.get("/v1/responses/{response_id}/input_items")
+@router.get("/v1/responses/{response_id}/input_items", dependencies=[refuses("include")])
 async def list_input_items(
     response_id: str,
     request: Request,
@@ -145,11 +148,16 @@ def _beginning(live: LiveRequest, body: ResponseRequest, sampling: Sampling) -> 
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         text={"format": {"type": "text"}} | text,
-        tool_choice=body.tool_choice.echo(),
+        tool_choice=_as_written(body.tool_choice),
+        parallel_tool_calls=body.parallel_tool_calls,
         tools=[tool.model_dump() for tool in body.tools],
         top_logprobs=body.top_logprobs,
         user=body.user,
     )
+
+
+def _as_written(choice: ToolChoice) -> str | dict[str, Any]:
+    return choice.type if isinstance(choice, ModeChoice) else choice.model_dump(by_alias=True)
 
 
 def _turns(response: schema.ResponseObject) -> list[ChatMessage]:

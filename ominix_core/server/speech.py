@@ -13,13 +13,14 @@ from starlette.responses import Response
 from ominix_core.audio_files import MEDIA_TYPES, AudioStream
 from ominix_core.generation import Finished
 from ominix_core.media import AudioChunk
+from ominix_core.server.bodies import BodyRoute
 from ominix_core.server.choice import SPEECH, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
 from ominix_core.server.live import LiveRequest
 from ominix_core.server.schemas.speech import SpeechDelta, SpeechDone, SpeechRequest, SpeechUsage
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, ClosingStream, EventStream, comment, event
 
-router = APIRouter(tags=["audio"])
+router = APIRouter(tags=["audio"], route_class=BodyRoute)
 
 _CONTENT: dict[str, dict[str, str]] = {media_type: {} for media_type in (*MEDIA_TYPES.values(), "text/event-stream")}
 

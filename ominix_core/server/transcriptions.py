@@ -39,7 +39,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 )
 async def transcriptions(request: Request, hub: TheHub, live_requests: TheLiveRequests) -> Response:
     """Write down speech. With `stream` the text comes as server-sent events."""
-    body, file = await read_form(request, schema.TranscriptionForm)
+    body, (file,) = await read_form(request, schema.TranscriptionForm)
     upload, live = await _start(body, file, request, hub, live_requests)
     if not body.stream:
         return await _whole(body, upload, live, request)
@@ -64,7 +64,7 @@ async def transcriptions(request: Request, hub: TheHub, live_requests: TheLiveRe
 )
 async def translations(request: Request, hub: TheHub, live_requests: TheLiveRequests) -> Response:
     """Write down speech of any language in English."""
-    body, file = await read_form(request, schema.TranslationForm)
+    body, (file,) = await read_form(request, schema.TranslationForm)
     upload, live = await _start(body, file, request, hub, live_requests)
     return await _whole(body, upload, live, request)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import msgspec
+from starlette.datastructures import UploadFile
 
 from ominix_core.generation import Request
 from ominix_core.media import SpeechRequest, TranscriptionRequest
@@ -16,12 +17,13 @@ LONGEST_SUFFIX = 8
 
 
 class Uploads:
-    """The folder of one request's files. `request` names them there; `delete` removes them."""
+    """The folder of one request's file. `request` names it there; `delete` removes it."""
 
-    def __init__(self, asked: Request, files: Mapping[str, bytes]) -> None:
+    def __init__(self, asked: Request, file: UploadFile | None) -> None:
+        self._file = file
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         try:
-            self.request = self._with_files(asked, files)
+            self.request = self._with_file(asked)
         except BaseException:
             self.delete()
             raise
@@ -30,25 +32,24 @@ class Uploads:
         if self._folder is not None:
             self._folder.cleanup()
 
-    def _with_files(self, asked: Request, files: Mapping[str, bytes]) -> Request:
-        """`asked` with a file of ours in each place where its sender named an upload."""
+    def _with_file(self, asked: Request) -> Request:
+        """`asked` with a file of ours in the place where its sender named an upload."""
         match asked:
             case TranscriptionRequest():
-                return msgspec.structs.replace(asked, path=self._file(files, asked.path, "path"))
+                return msgspec.structs.replace(asked, path=self._kept(asked.path, "path"))
             case SpeechRequest(reference=reference) if reference is not None:
-                path = self._file(files, reference.path, "reference.path")
+                path = self._kept(reference.path, "reference.path")
                 return msgspec.structs.replace(asked, reference=msgspec.structs.replace(reference, path=path))
         return asked
 
-    def _file(self, files: Mapping[str, bytes], name: str, param: str) -> str:
-        content = files.get(name)
-        if content is None:
-            message = f"'request.{param}' must be the name of one of the request's 'files'; paths are not taken."
+    def _kept(self, name: str, param: str) -> str:
+        if self._file is None or self._file.filename != name:
+            message = f"'request.{param}' must be the name of the form's 'file'; paths are not taken."
             raise ApiError(400, message, code="invalid_value", param=f"request.{param}")
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="ominix-upload-")
+        self._folder = tempfile.TemporaryDirectory(prefix="ominix-upload-")
         path = Path(self._folder.name, f"{param}{_suffix(name)}")
-        path.write_bytes(content)
+        with path.open("wb") as target:
+            shutil.copyfileobj(self._file.file, target)
         return str(path)
 
 

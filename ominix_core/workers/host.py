@@ -17,7 +17,8 @@ from typing import Protocol
 
 from ominix_core.errors import DownloadError
 from ominix_core.workers import inference
-from ominix_core.workers.protocol import Command, Convert, Done, Link, Quit, Refused, Report
+from ominix_core.workers.protocol import Command, Convert, Done, Link, Quit, Refused, Report, pack
+from ominix_core.workers.threads import run_on_inference_thread
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Worker(Protocol):
         ...
 
     def send(self, command: Command) -> None:
-        """Hand over a command; one for a worker that has died is dropped, its death is reported."""
+        """Hand over a command without waiting; one for a worker that has died is dropped, its death is reported."""
         ...
 
     def close(self, patience: float = 0.0) -> None:
@@ -80,8 +81,11 @@ class ProcessWorker:
                 env={**os.environ, "PYTHONPATH": _import_path()},
             )
         self._link = Link(ours, at_hub=True)
+        self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._receive, name=f"worker-{self.pid}", daemon=True)
+        self._writer = threading.Thread(target=self._write, name=f"to worker-{self.pid}", daemon=True)
         self._thread.start()
+        self._writer.start()
 
     @property
     def pid(self) -> int:
@@ -97,10 +101,14 @@ class ProcessWorker:
             listener.on_death(self._death())
 
     def send(self, command: Command) -> None:
+        self._outbox.put(pack(command))  # written by a thread of its own: a worker that hangs reads nothing
+
+    def _write(self) -> None:
         try:
-            self._link.send(command)
+            while (packed := self._outbox.get()) is not None:
+                self._link.write(packed)
         except OSError:
-            logger.info("worker %d is gone; dropped %s", self.pid, type(command).__name__)
+            logger.info("worker %d is gone; it is told nothing more", self.pid)
 
     def _receive(self) -> None:
         try:
@@ -122,12 +130,14 @@ class ProcessWorker:
             self.send(Quit())
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(patience)
+        self._outbox.put(None)
         self._link.close()
         try:
             self._process.wait(SECONDS_TO_END)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._writer.join()
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
@@ -141,8 +151,9 @@ class ThreadWorker:
         self._listener: Listener | None = None
         self._closing = threading.Event()
         self._inbox: inference.Inbox = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
-        self._thread.start()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        run_on_inference_thread(self._run)
 
     def listen(self, listener: Listener) -> None:
         self._listener = listener
@@ -151,6 +162,8 @@ class ThreadWorker:
         self._inbox.put(command)
 
     def _run(self) -> None:
+        self._thread = threading.current_thread()
+
         def send(report: Report) -> None:
             if self._closing.is_set():
                 raise inference.HubGone
@@ -163,12 +176,14 @@ class ThreadWorker:
             logger.exception("the worker thread failed")
             if self._listener is not None:
                 self._listener.on_death(f"The worker failed: {error!r}.")
+        finally:
+            self._ended.set()
 
     def close(self, patience: float = 0.0) -> None:
         self._closing.set()
         self._inbox.put(Quit())
         if threading.current_thread() is not self._thread:
-            self._thread.join()
+            self._ended.wait()
 
 
 def convert_in_worker(isolation: str, log: Path, command: Convert) -> None:

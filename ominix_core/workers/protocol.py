@@ -107,7 +107,7 @@ Report = Progress | Done | Refused | Heartbeat | Output
 _LENGTH = struct.Struct("!I")
 _decode_command = msgspec.msgpack.Decoder(Command).decode
 _decode_report = msgspec.msgpack.Decoder(Report).decode
-_encode = msgspec.msgpack.Encoder().encode
+pack = msgspec.msgpack.Encoder().encode
 
 
 class Link:
@@ -120,8 +120,11 @@ class Link:
         self._decode: Any = _decode_report if at_hub else _decode_command
 
     def send(self, message: Command | Report) -> None:
-        """Raises OSError when the other end is gone."""
-        payload = _encode(message)
+        """Raises OSError when the other end is gone; waits for it to read while it is busy."""
+        self.write(pack(message))
+
+    def write(self, payload: bytes) -> None:
+        """The same with a message that is packed already."""
         with self._send_lock:
             self._connection.sendall(_LENGTH.pack(len(payload)) + payload)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ominix_core.errors import OminixError
+from ominix_tui.commands.models import read_image
 
 if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
@@ -32,7 +33,9 @@ def image(
     negative_prompt: Annotated[str | None, typer.Option(help="What the image shall not show.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Makes the image repeatable.")] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=10, help="How many images.")] = 1,
-    source: Annotated[Path | None, typer.Option("--image", help="An image to start from.")] = None,
+    sources: Annotated[
+        list[Path] | None, typer.Option("--image", help="An image to start from; FLUX.2 takes several.")
+    ] = None,
     strength: Annotated[float | None, typer.Option(help="How far to leave that image, in 0..1.")] = None,
 ) -> None:
     """Make an image, save it as PNG, and show it in a terminal that can."""
@@ -50,7 +53,7 @@ def image(
         guidance=guidance,
         seed=seed,
         count=count,
-        source=_read(source),
+        sources=tuple(map(read_image, sources or ())),
         strength=strength,
     )
     with open_hub_in_use(chosen_server(context)) as hub:
@@ -76,15 +79,6 @@ def _parsed(size: str) -> tuple[int | None, int | None]:
             f"'{size}' is no size. Write it as WIDTHxHEIGHT, such as 512x512.", param_hint="--size"
         )
     return int(width), int(height)
-
-
-def _read(path: Path | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise OminixError(f"Cannot read {path}: {error.strerror}.") from error
 
 
 def _choose(hub: HubFacade, name: str) -> RegistryEntry:

@@ -36,7 +36,7 @@ def run(
 
     question = text_or_stdin(prompt, "ominix run MODEL")
     messages = [ChatMessage("system", system)] if system else []
-    messages.append(ChatMessage("user", question, images=tuple(_read_image(path) for path in image or ())))
+    messages.append(ChatMessage("user", question, images=tuple(map(read_image, image or ()))))
     request = ChatRequest(messages=messages, max_tokens=max_tokens, sampling=Sampling(temperature, seed=seed))
     with open_hub_in_use(chosen_server(context)) as hub:
         entry = hub.resolve(model)
@@ -47,8 +47,8 @@ def run(
         typer.secho(f"{usage.completion_tokens} tokens, {speed}", err=True, dim=True)
 
 
-def _read_image(path: Path) -> bytes:
-    """The file's bytes, checked here, so that nothing is loaded in vain."""
+def read_image(path: Path) -> bytes:
+    """The bytes of an image, checked here, so that nothing is loaded in vain. Raises OminixError."""
     from ominix_core.images import ImageError, check_image
 
     try:

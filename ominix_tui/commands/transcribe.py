@@ -36,6 +36,9 @@ def transcribe(
     language: Annotated[
         str | None, typer.Option(help="Spoken language, by name or code; found out if left out.")
     ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="Names and terms that are likely to be said, with commas between them.")
+    ] = None,
     form: Annotated[
         str, typer.Option("--format", metavar="|".join(FORMATS), callback=_check_format, help="What to write.")
     ] = "text",
@@ -59,7 +62,7 @@ def transcribe(
         failures = 0
         for name, path in zip(files, paths, strict=True):
             try:
-                request = TranscriptionRequest(path=str(path), language=language)
+                request = TranscriptionRequest(path=str(path), language=language, prompt=prompt)
                 writer.write(name, path, _listen(hub, entry.id, request, writer.begin(name)))
             except OminixError as error:
                 if len(files) == 1:
@@ -104,7 +107,9 @@ def _choose(hub: HubFacade, name: str) -> RegistryEntry:
     candidates = [entry for entry in hub.registry.entries if entry.category == Category.ASR and not entry.hidden]
     here = loaded or next((entry for entry in candidates if hub.downloaded(entry.id)), None)
     if here is None:
-        example = next((entry.id for entry in candidates if entry.unsupported_reason() is None), "MODEL")
+        example = next(
+            (entry.id for entry in candidates if entry.verified and entry.unsupported_reason() is None), "MODEL"
+        )
         raise OminixError(f"No transcription model is on this machine. Get one first: ominix pull {example}")
     return here
 

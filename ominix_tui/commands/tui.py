@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ READABLE = "What you send to {name} can be read by others on the network, the AP
 def open_hub(context: typer.Context) -> None:
     """Open the hub on the screen."""
     _require_terminal()
-    _prepare_pictures()
+    _prepare()
     from ominix_tui.app import OminixApp
     from ominix_tui.commands import session
 
@@ -37,7 +38,7 @@ def demo() -> None:
 
     with session.open_hub() as hub:
         follow(hub, DEMO_MODEL, hub.download(DEMO_MODEL))
-    _prepare_pictures()
+    _prepare()
     from ominix_tui.app import OminixApp
 
     _run(OminixApp(lambda: session.open_hub_in_use(None, staying=True), initial_model=DEMO_MODEL))
@@ -54,8 +55,9 @@ def _run(app: OminixApp) -> None:
         raise typer.Exit(app.return_code)
 
 
-def _prepare_pictures() -> None:
+def _prepare() -> None:
     """Find out how this terminal shows pictures: before there is an app, which takes its colours from what is found."""
+    gc.disable()  # collections take a tenth of the start; the app turns them on again when it is ready
     from ominix_core.paths import Home
     from ominix_core.settings import Settings
     from ominix_tui import terminal_images

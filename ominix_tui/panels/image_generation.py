@@ -95,7 +95,6 @@ class ImageGenerationPanel(ModelPanel):
             yield Button("Copy Prompt", compact=True, id="copy")
 
     def on_mount(self) -> None:
-        self.query_one(Attachments).limit = 1
         self._show_abilities(None)
         self._show_buttons()
 
@@ -104,8 +103,8 @@ class ImageGenerationPanel(ModelPanel):
     @property
     def holds_work(self) -> bool:
         stage = self.query_one(ImageStage)
-        source = self.query_one(Attachments).images
-        return bool(self.query_one(PromptArea).text or source or stage.running or stage.takes)
+        sources = self.query_one(Attachments).images
+        return bool(self.query_one(PromptArea).text or sources or stage.running or stage.takes)
 
     def show_state(self, state: ModelState) -> None:
         self.query_one(ImageStage).show_hint(hint(state, "The image appears here.", "type your prompt"))
@@ -125,8 +124,10 @@ class ImageGenerationPanel(ModelPanel):
         guidance = "guidance" in abilities.options if abilities else honours_all
         self.query_one("#negative-row").display = negative
         self.query_one("#guidance").display = guidance
-        edits = abilities is not None and "source" in abilities.options
-        self.query_one(Attachments).display = self.query_one(PromptArea).takes_files = edits
+        sources = abilities.images if abilities is not None else 0
+        row = self.query_one(Attachments)
+        row.display = self.query_one(PromptArea).takes_files = sources > 0
+        row.limit = sources
         note = self.query_one("#note", Label)
         note.update("" if negative and guidance else "Distilled: no CFG, no negatives.")
         note.tooltip = None if negative and guidance else WHY_HIDDEN
@@ -141,7 +142,7 @@ class ImageGenerationPanel(ModelPanel):
 
     @on(PromptArea.FilesDropped)
     def _on_dropped(self, event: PromptArea.FilesDropped) -> None:
-        self.query_one(Attachments).attach(event.paths[:1])
+        self.query_one(Attachments).attach(event.paths)
 
     @on(Attachments.Refused)
     def _on_refused(self, event: Attachments.Refused) -> None:
@@ -188,7 +189,7 @@ class ImageGenerationPanel(ModelPanel):
             steps=int(steps.number or 0),
             guidance=guidance.number if guidance.display else None,
             seed=None if seed.number is None else int(seed.number),
-            source=next((image.data for image in self.query_one(Attachments).images), None),
+            sources=tuple(image.data for image in self.query_one(Attachments).images),
             previews=True,
         )
 

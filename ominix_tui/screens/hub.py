@@ -102,12 +102,11 @@ class HubScreen(Screen[None]):
         await self.view.connect(hub, self._states)
         if initial is None:
             return
-        await self.view.select(initial)
-        sidebar.choose(initial.id)
+        if initial_model or not is_empty(hub) or not await self._welcome(hub):
+            await self.view.select(initial)
+            sidebar.choose(initial.id)
         if self.focused is None:
             self.query_one(RegistryTree).focus()
-        if initial_model is None and is_empty(hub):
-            self._welcome(hub)
         if initial_model and load_initial:
             self._awaited = initial.id
             if isinstance(hub.state(initial.id), Downloaded):
@@ -126,12 +125,17 @@ class HubScreen(Screen[None]):
             await self.view.select(entry)
             self.query_one(Sidebar).choose(entry.id)
 
-    @work
-    async def _welcome(self, hub: HubFacade) -> None:
-        """Offer a first model: one that fits, or the demo model once the network has turned out to be away."""
+    async def _welcome(self, hub: HubFacade) -> bool:
+        """Offer a first model that fits; False if there is none."""
         found = await asyncio.to_thread(offer, hub)
         if found is None or not await self._offer(found):
-            return
+            return False
+        self._look_for_network(hub, found)
+        return True
+
+    @work
+    async def _look_for_network(self, hub: HubFacade, found: Offer) -> None:
+        """Offer the demo model instead once the network has turned out to be away."""
         if await asyncio.to_thread(hub.online) or self.view.entry is not found.recommended:
             return
         if demo := offer_offline(hub, found):

@@ -1,54 +1,62 @@
-"""Typing into the search field of the hub with 10,000 models: how long each letter takes, and the event loop's stalls.
+"""Typing into the search field of the hub with 10,000 models: from each key to the last of what it draws.
 
-python -m tests.bench.tui_search
+python -m tests.bench.tui_search [--rounds 5]
 """
 
 from __future__ import annotations
 
-import asyncio
+import argparse
+import json
+import statistics
 import tempfile
 import time
 from pathlib import Path
 
-from ominix_core.hub import Hub
-from ominix_core.paths import Home
-from ominix_core.registry.catalogue import Registry
-from ominix_core.settings import Settings
-from ominix_tui.app import OminixApp
-from ominix_tui.widgets.sidebar import Sidebar
-from tests.bench.tui_streaming import LoopProbe, quantile
+from tests.bench.tui_startup import LIMIT, OURS, Started
 from tests.support.catalogue import many_models
 
-LETTERS = (("m", "200+"), ("9", "200+"), ("7", "200+"), ("x", "0 of"))
+WORD = "97 instr"
+AT_REST_SECONDS = 0.15
+AT_REST_SHARE = 0.1
 
 
-async def typing(hub: Hub) -> tuple[dict[str, float], LoopProbe]:
-    """Seconds from each key to the list that answers it, and the probe of the loop meanwhile."""
-    app, probe, delays = OminixApp(lambda: hub), LoopProbe(), {}
-    async with app.run_test(size=(120, 40)) as pilot:
-        while not app.screen.query("ModelPanel"):
-            await pilot.pause(0.01)
-        await pilot.press("slash")
-        probing = asyncio.create_task(probe.run())
-        for letter, expected in LETTERS:
-            pressed = time.perf_counter()
-            await pilot.press(letter)
-            while expected not in str(app.screen.query_one(Sidebar).border_subtitle):
-                await asyncio.sleep(0.001)
-            delays[letter] = time.perf_counter() - pressed
-        probing.cancel()
-    return delays, probe
+def typing(folder: Path) -> list[float]:
+    """Seconds from each key of WORD to the last byte that the program draws before it rests."""
+    program, delays = Started(OURS, folder), []
+    try:
+        while b"Needs" not in program.output:
+            if not program.read(LIMIT):
+                raise TimeoutError(f"it never came to its models: {program.output[-300:]!r}")
+        while program.idle(1.0) > AT_REST_SHARE:  # the spare worker imports meanwhile
+            pass
+        program.type("/")
+        for key in WORD:
+            while program.read(AT_REST_SECONDS):
+                pass
+            pressed = drawn = time.perf_counter()
+            program.type(key)
+            while program.read(AT_REST_SECONDS):
+                drawn = time.perf_counter()
+            delays.append(drawn - pressed)
+    finally:
+        program.end()
+    return delays
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    models = [entry.model_dump(mode="json", exclude_defaults=True) for entry in many_models(10_000)]
+    delays: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        registry = Registry(many_models(10_000))
-        hub = Hub(Home(Path(folder)), Settings(isolation="thread"), registry)
-        delays, probe = asyncio.run(typing(hub))
-    for letter, seconds in delays.items():
-        print(f"key {letter!r}: {seconds * 1000:.0f} ms to the new list")
-    busy = probe.busy
-    print(f"busiest step of the loop: p99 {quantile(busy, 0.99) * 1000:.0f} ms, worst {max(busy) * 1000:.0f} ms")
+        home = Path(folder) / "ominix"
+        home.mkdir()
+        (home / "models_registry_override.json").write_text(json.dumps({"models": models}))
+        for _ in range(rounds):
+            delays += typing(Path(folder))
+    print(f"{len(delays)} keys: median {1000 * statistics.median(delays):.0f} ms, worst {1000 * max(delays):.0f} ms")
+    print("the keys of the last start, ms:", *(round(1000 * delay) for delay in delays[-len(WORD) :]))
 
 
 if __name__ == "__main__":

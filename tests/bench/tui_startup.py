@@ -4,8 +4,9 @@
 
 Each program runs on a pseudo-terminal of 80x24 with a home of its own. "painted" is when its first frame is on the
 terminal, "ready" when it has drawn the last of what it draws by itself; for Ominix that its models are listed is
-checked too. MiB is the resident memory of the program and its children, idle the share of a core that it takes in the
-five seconds after. `--peers` installs the peers, each in an environment of its own beside the system's temporary files.
+checked too. Then come the resident memory of the program, that of it and its children when they have come to rest, as
+Ominix's spare worker must, and the share of a core that all of them take from then on. `--peers` installs the peers,
+each in an environment of its own beside the system's temporary files.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ LIMIT = 60.0
 FRAME_BYTES = 1_000
 QUIET_SECONDS = 0.45  # below the half second of a blinking cursor
 IDLE_SECONDS = 5.0
+AT_REST_SHARE = 0.1
 PEERS = ("posting", "harlequin", "parllama", "oterm")
 
 EMPTY = """
@@ -43,22 +45,20 @@ class Empty(App):
         yield Label("painted")
 Empty().run()
 """
-OURS = """
-from ominix_tui.app import OminixApp
-def make_hub():
-    from ominix_core.hub import Hub
-    return Hub()
-OminixApp(make_hub).run()
-"""
+OURS = [sys.executable, "-m", "ominix_tui"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One start. Times in seconds from the start of the process."""
+    """One start. Times in seconds from the start of the process, resident memory in MiB: of the program when it is
+
+    ready, and of it and its children when nothing happens any more.
+    """
 
     painted: float
     ready: float
     mib: float
+    settled_mib: float
     idle: float
 
 
@@ -91,9 +91,23 @@ class Started:
             raise RuntimeError(f"it ended: {self.output[-300:]!r}") from error
         return True
 
+    def type(self, keys: str) -> None:
+        os.write(self._main, keys.encode())
+
     @property
     def seconds(self) -> float:
         return time.perf_counter() - self.begun
+
+    def idle(self, seconds: float) -> float:
+        """The share of a core that the program and its children take in so many seconds while nobody does anything."""
+
+        def used() -> float:
+            return sum(sum(each.cpu_times()[:2]) for each in self.family())
+
+        before, until = used(), time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            self.read(0.2)
+        return (used() - before) / seconds
 
     def end(self) -> None:
         for each in self.family():
@@ -119,25 +133,14 @@ def measure(command: list[str], mark: bytes, home: Path) -> Sample:
                 ready = program.seconds
             elif mark in program.output:
                 break
-        return Sample(painted, ready, _resident(program), _idle(program))
+        alone = psutil.Process(program.process.pid).memory_info().rss / 2**20
+        settled = time.perf_counter() + LIMIT
+        while program.idle(1.0) > AT_REST_SHARE and time.perf_counter() < settled:
+            pass
+        everything = sum(each.memory_info().rss for each in program.family()) / 2**20
+        return Sample(painted, ready, alone, everything, program.idle(IDLE_SECONDS))
     finally:
         program.end()
-
-
-def _resident(program: Started) -> float:
-    return sum(each.memory_info().rss for each in program.family()) / 2**20
-
-
-def _idle(program: Started) -> float:
-    """The share of a core that the program takes while nobody does anything."""
-
-    def used() -> float:
-        return sum(sum(each.cpu_times()[:2]) for each in program.family())
-
-    before, until = used(), time.perf_counter() + IDLE_SECONDS
-    while time.perf_counter() < until:
-        program.read(0.2)
-    return (used() - before) / IDLE_SECONDS
 
 
 def peer(name: str) -> list[str]:
@@ -146,7 +149,7 @@ def peer(name: str) -> list[str]:
     command = folder / "bin" / name
     if not command.exists():
         print(f"installing {name} in {folder} ...", file=sys.stderr)
-        venv.create(folder, with_pip=True)
+        venv.create(folder, clear=True, with_pip=True, symlinks=True)
         subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", name], check=True)
     return [str(command)]
 
@@ -158,7 +161,7 @@ def main() -> None:
     options = parser.parse_args()
     programs = {
         "empty Textual app": ([sys.executable, "-c", EMPTY], b""),
-        "ominix": ([sys.executable, "-c", OURS], b"SmolLM2"),
+        "ominix": (OURS, b"SmolLM2"),
     }
     for name in PEERS if options.peers else ():
         try:
@@ -175,7 +178,7 @@ def main() -> None:
         median = {key: statistics.median(sample[key] for sample in samples) for key in samples[0]}
         print(
             f"{name:18} painted {median['painted']:.2f}  ready {median['ready']:.2f}  "
-            f"{median['mib']:.0f} MiB  idle {median['idle']:.1%}",
+            f"{median['mib']:.0f} MiB, with children {median['settled_mib']:.0f} MiB  idle {median['idle']:.1%}",
             flush=True,
         )
 

@@ -2,17 +2,22 @@
 
     python -m tests.bench.tui_streaming [tokens]
 
-A thread writes Markdown at 200 tokens/s, as a fast model would, into a real Generation; a coroutine on the app's loop
-wakes every 5 ms and notes how late it is ("wall") and how long the loop's thread computed meanwhile ("busy").
+A thread writes Markdown at 200 tokens/s, as a fast model would, into a real Generation, while two models are being
+downloaded and the registry holds 10,000 others; a coroutine on the app's loop wakes every 5 ms and notes how late it is
+("wall") and how long the loop's thread computed meanwhile ("busy").
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,11 +27,13 @@ from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.settings import Settings
-from ominix_core.states import Loaded
+from ominix_core.states import Downloading, Loaded
 from ominix_core.stream import Generation
 from ominix_tui.app import OminixApp
 from ominix_tui.panels.llm_chat import LLMChatPanel
 from ominix_tui.widgets.prompt_area import PromptArea
+from tests.support.catalogue import many_models
+from tests.support.fixture_repo import make_model
 
 TOKENS_PER_SECOND = 200
 TOKEN = 4
@@ -42,6 +49,17 @@ DOCUMENTS = {
     "one fence": CODE,
     "one paragraph": PROSE,
 }
+DOWNLOADS = {"one": "bench/one", "two": "bench/two"}
+"""Repositories by model."""
+WEB = """
+import sys, threading
+from pathlib import Path
+from tests.support.fixture_hub import FixtureHub
+with FixtureHub(Path(sys.argv[1])) as web:
+    web.fault("slow", path="*.safetensors", rate=2 << 20)
+    print(web.url, flush=True)
+    threading.Event().wait()
+"""
 
 
 @dataclass
@@ -88,7 +106,7 @@ def feed(generation: Generation, text: str) -> None:
 
 
 async def stream(hub: Hub, model_id: str, text: str, size: tuple[int, int] = (120, 40)) -> LoopProbe:
-    """Show the text in the model's panel as an answer that streams, and probe the loop meanwhile."""
+    """Show the text in the model's panel as an answer that streams while both repositories are downloaded."""
     generation = Generation("scripted", lambda _: None)
 
     def generate(name: str, request: TextRequest) -> Generation:
@@ -101,6 +119,10 @@ async def stream(hub: Hub, model_id: str, text: str, size: tuple[int, int] = (12
     async with app.run_test(size=size) as pilot:
         while not app.screen.query(LLMChatPanel):
             await pilot.pause(STEP)
+        for model in DOWNLOADS:
+            hub.download(model)
+        while not all(isinstance(hub.state(model), Downloading) for model in DOWNLOADS):
+            await pilot.pause(STEP)
         hub._board.set(model_id, Loaded())
         await pilot.pause()
         panel = app.screen.query_one(LLMChatPanel)
@@ -109,20 +131,38 @@ async def stream(hub: Hub, model_id: str, text: str, size: tuple[int, int] = (12
         panel.action_generate()
         while "tokens/s" not in str(panel.query_one("#response").border_subtitle):
             await asyncio.sleep(STEP)
-        await app.workers.wait_for_complete()
-        await pilot.pause()
         probing.cancel()
+        if not all(isinstance(hub.state(model), Downloading) for model in DOWNLOADS):
+            raise RuntimeError(f"the downloads ended meanwhile: {[hub.state(model) for model in DOWNLOADS]}")
     return probe
+
+
+@contextlib.contextmanager
+def web(folder: Path) -> Iterator[str]:
+    """The address of a hub in a process of its own, whose models come at some 16 MiB/s each."""
+    for repo in DOWNLOADS.values():
+        make_model(folder / repo, 2, 256 << 20)
+    with subprocess.Popen([sys.executable, "-c", WEB, str(folder)], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.kill()
 
 
 def main() -> None:
     tokens = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    with tempfile.TemporaryDirectory() as folder:
-        entry = RegistryEntry.model_validate(
-            {"id": "model", "name": "A model", "source": {"type": "Local", "path": folder}}
-        )
+    with tempfile.TemporaryDirectory() as name, web(Path(name) / "web") as url:
+        os.environ["HF_ENDPOINT"] = url
+        sources = {"model": {"type": "Local", "path": name}}
+        sources |= {model: {"type": "HuggingFace", "repo": repo} for model, repo in DOWNLOADS.items()}
+        entries = [
+            RegistryEntry.model_validate({"id": model, "name": model, "source": source})
+            for model, source in sources.items()
+        ]
+        registry = Registry([*entries, *many_models(10_000)])
         for kind in DOCUMENTS:
-            hub = Hub(Home(Path(folder)), Settings(isolation="thread"), Registry([entry]))
+            hub = Hub(Home(Path(name) / kind), Settings(isolation="thread"), registry)
             before = time.process_time()
             probe = asyncio.run(stream(hub, "model", document(kind, tokens)))
             share = (time.process_time() - before) / (tokens / TOKENS_PER_SECOND)

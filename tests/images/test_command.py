@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ominix_core.hub import Hub
+from ominix_core.paths import Home
+from ominix_core.settings import Settings
 from tests.images.conftest import image_entry
-from tests.images.test_engine import picture
+from tests.images.test_engine import one, picture
 from tests.support.command import COMMAND, ominix
 
 SMALL = ("--size", "64x64", "--steps", "2", "--seed", "5")
@@ -36,6 +39,18 @@ def test_the_image_is_saved_and_its_path_printed(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_images_are_combined_in_their_order(tmp_path: Path, home: Home) -> None:
+    images, out = [], tmp_path / "out.png"
+    for color in ("teal", "orange"):
+        (tmp_path / f"{color}.png").write_bytes(picture(color=color))
+        images += ["--image", str(tmp_path / f"{color}.png")]
+    result = ominix("image", "a red fox", "-o", str(out), "--model", "flux", *images, *SMALL)
+    assert result.returncode == 0, result.stderr
+    with Hub(home, Settings(isolation="thread")) as hub:
+        hub.load("flux").result()
+        assert out.read_bytes() == one(hub, sources=(picture(color="teal"), picture(color="orange"))).png
+
+
 def test_several_images_of_a_source(tmp_path: Path) -> None:
     (tmp_path / "in.png").write_bytes(picture())
     out = tmp_path / "out.png"
@@ -49,10 +64,10 @@ def test_several_images_of_a_source(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (("--model", "nothing"), "no model called 'nothing'"),
-        (("--model", "flux", "--negative-prompt", "blurry", *SMALL), "does not use a negative prompt"),
         (("--model", "flux", "--image", "/nowhere.png"), "Cannot read /nowhere.png"),
         (("--model", "flux", "--size", "65x64"), "multiple of 16"),
         (("--model", "smollm2-135m"), "makes no images"),
+        (("--model", "flux", "--guidance", "7.5", *SMALL), "always works with guidance 1"),
     ],
 )
 def test_failures_are_one_clear_line(arguments: tuple[str, ...], words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from ominix_core.engines.base import LoadOptions
-from ominix_core.engines.diffusion.family import Plan
+from ominix_core.engines.diffusion.family import Limits, Plan
 from ominix_core.engines.diffusion.plans import plan_for
 from ominix_core.engines.image import Flux2Engine, ImageEngine, ZImageEngine
 from ominix_core.errors import LoadError, RequestError
@@ -57,9 +58,9 @@ def flux(image_hub: Hub) -> Hub:
     return image_hub
 
 
-def picture(side: int = 64, color: str = "teal") -> bytes:
+def picture(side: int = 64, color: str = "teal", *, height: int | None = None) -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", (side, side), color).save(file, "PNG")
+    Image.new("RGB", (side, height or side), color).save(file, "PNG")
     return file.getvalue()
 
 
@@ -68,7 +69,7 @@ class TestBothFamilies:
     def test_the_seed_gives_the_identical_image_again_also_after_a_cancel(self, image_hub: Hub, model: str) -> None:
         image_hub.load(model).result(60)
         first = one(image_hub, model)
-        running = image_hub.generate(model, asked(steps=50, seed=9))
+        running = image_hub.generate(model, asked(steps=100, count=10, seed=9))
         for event in running:
             if isinstance(event, ImageStep):
                 running.cancel()
@@ -105,11 +106,11 @@ class TestBothFamilies:
 
     def test_an_image_to_start_from(self, image_hub: Hub, model: str) -> None:
         image_hub.load(model).result(60)
-        teal = one(image_hub, model, source=picture(color="teal"), steps=4)
-        assert teal.png == one(image_hub, model, source=picture(color="teal"), steps=4).png
-        assert teal.png != one(image_hub, model, source=picture(color="orange"), steps=4).png
+        teal = one(image_hub, model, sources=(picture(color="teal"),), steps=4)
+        assert teal.png == one(image_hub, model, sources=(picture(color="teal"),), steps=4).png
+        assert teal.png != one(image_hub, model, sources=(picture(color="orange"),), steps=4).png
         assert teal.png != one(image_hub, model, steps=4).png
-        assert one(image_hub, model, source=picture(160), width=None, height=None).width == 160
+        assert one(image_hub, model, sources=(picture(160),), width=None, height=None).width == 160
 
     def test_weights_are_quantized_at_load(
         self, home: Home, image_hub: Hub, model: str, tiny_flux2: Path, tiny_z_image: Path
@@ -141,13 +142,40 @@ class TestRequests:
             ({"guidance": 7.5}, "unsupported_option", "always works with guidance 1"),
             ({"negative_prompt": "blurry"}, "unsupported_option", "does not use a negative prompt"),
             ({"strength": 0.5}, "unsupported_option", "does not use a strength"),
-            ({"source": b"GIF89a"}, "invalid_image", "GIF"),
+            ({"sources": (b"GIF89a",)}, "invalid_image", "GIF"),
+            ({"sources": (picture(),) * 5}, "too_many_images", "takes 4 images to start from, not 5"),
+            ({"sources": (picture(60),)}, "invalid_image", "at least 64 pixels on each side .* this one is 60x60"),
+            ({"sources": (picture(640, height=64),)}, "invalid_image", "at most 8 times as long as wide"),
         ],
     )
     def test_what_cannot_be_is_told(self, flux: Hub, wishes: dict[str, Any], code: str, words: str) -> None:
         failed = refusal(flux, **wishes)
         assert failed.code == code
-        assert words in failed.message
+        assert re.search(words, failed.message)
+
+    def test_every_image_to_start_from_is_seen(self, flux: Hub) -> None:
+        teal, orange = picture(), picture(color="orange", height=96)
+        both = one(flux, sources=(teal, orange))
+        assert both.png not in (one(flux, sources=(orange, teal)).png, one(flux, sources=(teal,)).png)
+
+    def test_the_size_of_an_image_to_start_from_is_its_own(self) -> None:
+        limits = Limits(("sources",), 4, 1.0, sources=2, own_sizes=True)
+        large, odd = picture(2400, height=1200), picture(100, height=70)
+        plan = plan_for(ImageRequest(prompt="a fox", sources=(large, odd)), limits, 1)
+        assert [source.size for source in plan.sources] == [(1440, 720), (96, 64)]
+        assert (plan.width, plan.height) == (1456, 720)
+
+    def test_one_image_to_start_from_is_all_that_some_take(self, image_hub: Hub) -> None:
+        image_hub.load("z").result(60)
+        abilities = image_hub.abilities("z")
+        assert abilities is not None
+        assert abilities.images == 1
+        assert "takes one image to start from, not 2" in refusal(image_hub, "z", sources=(picture(),) * 2).message
+
+    def test_a_negative_prompt_without_guidance_is_not_ignored(self, image_hub: Hub) -> None:
+        image_hub.load("flux-base").result(60)
+        failed = refusal(image_hub, "flux-base", guidance=1.0, negative_prompt="blurry")
+        assert "needs guidance above 1" in failed.message
 
     def test_guidance_and_negative_prompts_where_the_model_honours_them(self, image_hub: Hub) -> None:
         image_hub.load("flux-base").result(60)

@@ -7,9 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ominix_core.engines.diffusion.family import Plan, as_pixels
+from ominix_core.engines.diffusion.plans import plan_for
+from ominix_core.media import ImageRequest
 from tests.support import golden_images as golden
+from tests.support.odd_images import encoded
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 TOLERANCE = 1e-3
@@ -30,7 +34,7 @@ def plan(steps: int, **asked: Any) -> Plan:
         "steps": steps,
         "guidance": 1.0,
         "seed": golden.SEED,
-        "source": None,
+        "sources": (),
         "strength": 1.0,
         "previews": False,
         "keep_encoder": True,
@@ -55,6 +59,10 @@ def make(model: Any, asked: Plan, monkeypatch: pytest.MonkeyPatch) -> Array:
     return np.array(mx.clip(decoded[-1][0].transpose(1, 2, 0) / 2 + 0.5, 0, 1))
 
 
+def as_png(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
+    return encoded(Image.fromarray(pixels))
+
+
 def flux2(folder: Path, variant: str) -> Any:
     import mlx.core as mx
 
@@ -76,12 +84,14 @@ def z_image(folder: Path, variant: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("name", "variant", "guidance", "edits"),
+    ("name", "variant", "guidance", "pictures"),
     [
-        ("flux2", "klein-4b", 1.0, False),
-        ("flux2_base", "klein-base-4b", golden.BASE_GUIDANCE, False),
-        ("flux2_edit", "klein-4b", 1.0, True),
+        ("flux2", "klein-4b", 1.0, []),
+        ("flux2_base", "klein-base-4b", golden.BASE_GUIDANCE, []),
+        ("flux2_edit", "klein-4b", 1.0, [golden.source_picture()]),
+        ("flux2_combined", "klein-4b", 1.0, [golden.source_picture(), *golden.further_pictures()]),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_flux2(
     tiny_flux2: Path,
@@ -90,13 +100,13 @@ def test_flux2(
     name: str,
     variant: str,
     guidance: float,
-    edits: bool,
+    pictures: list[np.ndarray[Any, np.dtype[np.uint8]]],
 ) -> None:
-    from PIL import Image
-
-    source = Image.fromarray(golden.source_picture()) if edits else None
-    asked = plan(golden.FLUX2_STEPS, guidance=guidance, source=source)
-    image = make(flux2(tiny_flux2, variant), asked, monkeypatch)
+    model = flux2(tiny_flux2, variant)
+    request = ImageRequest(prompt=golden.PROMPT, sources=tuple(map(as_png, pictures)))
+    sources = plan_for(request, model.limits, golden.SEED).sources
+    asked = plan(golden.FLUX2_STEPS, guidance=guidance, sources=sources)
+    image = make(model, asked, monkeypatch)
     np.testing.assert_allclose(image, recorded[name], atol=TOLERANCE)
 
 

@@ -129,6 +129,12 @@ class TestNeed:
         (tmp_path / "weights.npz").write_bytes(bytes(2_000_000))
         assert memory.weight_bytes(tmp_path) == 2_000_000
 
+    def test_weights_as_pytorch_saves_them_are_counted_with_those_of_every_part(self, tmp_path: Path) -> None:
+        for folder, size in (("", 2_000_000), ("vad", 500_000)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / "model.pt").write_bytes(bytes(size))
+        assert memory.weight_bytes(tmp_path) == 2_500_000
+
     def test_a_speech_model_needs_room_for_a_chunk_not_for_a_conversation(self, folder: Path) -> None:
         entry = {"id": "speech", "name": "Speech", "source": {"type": "Unavailable"}}
         machine = Machine(64 * GIB, 64 * GIB)

@@ -69,15 +69,14 @@ def _events(request: Request) -> Iterable[GenerationEvent]:
             yield TranscriptSegment(0.0, 1.0, f"{request.path}\n{content.decode()}", words)
             yield Transcribed(request.language, 1.0)
         case SpeechRequest():
-            clip = Path(request.reference.path).read_bytes() if request.reference else b""
-            samples = array.array("f", [0.0, 0.5, -1.0, float(len(clip))])
+            size = Path(request.reference.path).stat().st_size if request.reference else 0
+            samples = array.array("f", [0.0, 0.5, -1.0, float(size)])
             yield AudioChunk(samples.tobytes(), 24000)
         case ImageRequest():
             yield ImageStep(0, 1, 2, b"\x00preview\xff")
-            source = request.source or b""
             yield ImageMade(
                 index=0,
-                png=source[::-1],
+                png=b"".join(request.sources)[::-1],
                 width=64,
                 height=32,
                 steps=2,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import hashlib
+import json
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -88,7 +92,7 @@ def test_speech_in_a_voice(either: HubFacade, audio: Path) -> None:
 def test_an_image(either: HubFacade) -> None:
     either.load("echo").result(60)
     source = bytes(range(256)) * 1000
-    step, made, end = either.generate("echo", ImageRequest(prompt="a fox", source=source, seed=5))
+    step, made, end = either.generate("echo", ImageRequest(prompt="a fox", sources=(source[:9], source[9:]), seed=5))
     assert step == ImageStep(0, 1, 2, b"\x00preview\xff")
     assert isinstance(made, ImageMade)
     assert hashlib.sha256(made.png).digest() == hashlib.sha256(source[::-1]).digest()
@@ -114,31 +118,69 @@ def test_a_file_that_is_not_there(far: RemoteHub, tmp_path: Path) -> None:
     assert "none.wav cannot be read: No such file" in end.message
 
 
-@pytest.mark.parametrize("request_body", [
+PATHS: list[dict[str, object]] = [
     {"type": "transcription", "path": "/etc/passwd"},
     {"type": "transcription", "path": "../../etc/passwd"},
     {"type": "speech", "text": "Hello", "reference": {"path": "/etc/passwd"}},
-])  # fmt: skip
+]
+
+
+@pytest.mark.parametrize("asked", PATHS)
+@pytest.mark.parametrize("as_form", [False, True])
 def test_a_path_from_the_wire_is_refused(
-    server: ApiServer, near: Hub, temporary_files: Path, request_body: dict[str, object]
+    server: ApiServer, near: Hub, temporary_files: Path, asked: dict[str, object], as_form: bool
 ) -> None:
     near.load("echo").result(60)
-    body = {"request": request_body, "files": {"file.wav": "AAAA"}}
-    response = httpx.post(f"{server.url}/v1/models/echo/generate", json=body)
+    form: Any = {"data": {"request": json.dumps(asked)}, "files": {"file": ("file.wav", b"hello")}}
+    body = form if as_form else {"json": {"request": asked}}
+    response = httpx.post(f"{server.url}/v1/models/echo/generate", **body)
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "invalid_value"
     assert "paths are not taken" in response.json()["error"]["message"]
     assert not os.listdir(temporary_files)
 
 
-@pytest.mark.parametrize("name", ["../../escape.wav", "a/b/c.w\x00v", "x." + "y" * 300, ".wav", "", "%2e%2e/x.wav"])
+@pytest.mark.parametrize("name", ["../../escape.wav", "a/b/c.w%00v", "x." + "y" * 300, ".wav", "%2e%2e/x.wav"])
 def test_a_hostile_name_of_an_upload_names_nothing(
     server: ApiServer, near: Hub, temporary_files: Path, name: str
 ) -> None:
     near.load("echo").result(60)
-    body = {"request": {"type": "transcription", "path": name}, "files": {name: "aGVsbG8="}}
-    response = httpx.post(f"{server.url}/v1/models/echo/generate", json=body)
-    assert response.status_code == 200
+    data = {"request": json.dumps({"type": "transcription", "path": name})}
+    response = httpx.post(f"{server.url}/v1/models/echo/generate", data=data, files={"file": (name, b"hello")})
+    assert response.status_code == 200, response.text
     assert f"{temporary_files}/ominix-upload-" in response.text
     assert "hello" in response.text
     wait_until(lambda: not os.listdir(temporary_files))
+
+
+@pytest.mark.parametrize(
+    ("data", "files", "param"),
+    [
+        ({}, {"file": ("a.wav", b"hello")}, "request"),
+        ({"request": "{"}, {"file": ("a.wav", b"hello")}, None),
+        ({"request": '{"type": "transcription"}'}, {"file": ("a.wav", b"hello")}, "request"),
+        ({"request": '{"type": "chat", "messages": 5}'}, {"file": ("a.wav", b"hello")}, "request.messages"),
+        ({"request": '{"type": "transcription", "path": "a.wav"}', "file": "text"}, {"x": ("a.wav", b"hello")}, "file"),
+    ],
+)
+def test_a_form_that_cannot_be_read(
+    server: ApiServer, near: Hub, data: dict[str, str], files: Any, param: str | None
+) -> None:
+    response = httpx.post(f"{server.url}/v1/models/echo/generate", data=data, files=files)
+    assert (response.status_code, response.json()["error"]["param"]) == (400, param)
+
+
+def test_a_large_upload_never_lies_in_memory(far: RemoteHub, tmp_path: Path) -> None:
+    audio = tmp_path / "long.wav"
+    with audio.open("wb") as file:
+        file.truncate(40_000_000)
+    far.load("echo").result(60)
+    tracemalloc.start()
+    try:
+        chunk, _ = far.generate("echo", SpeechRequest(text="Hello", reference=VoiceReference(str(audio), "what")))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert isinstance(chunk, AudioChunk)
+    assert array.array("f", chunk.samples)[-1] == 40_000_000
+    assert most < 16_000_000

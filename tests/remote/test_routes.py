@@ -100,7 +100,6 @@ class TestGenerate:
             (b'{"request": {"type": "nothing"}}', "request.type"),
             (b'{"request": {"type": "chat", "messages": 5}}', "request.messages"),
             (b'{"request": {"type": "chat"}}', "request"),
-            (b'{"request": {"type": "transcription", "path": "x"}, "files": {"x": "not base64!"}}', "files[...]"),
         ],
     )
     def test_what_cannot_be_read(self, http: httpx.Client, near: Hub, body: bytes, param: str | None) -> None:

@@ -32,9 +32,13 @@ def api_server(hub: Hub, **settings: Any) -> ApiServer:
     return ApiServer(hub, dataclasses.replace(hub.settings, **{"port": 0, "drain_seconds": 0.0, **settings}))
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+PATIENCE = 60.0
+"""Seconds after which something will never happen, even on a busy machine."""
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
     """For what tells nobody when it happens."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         threading.Event().wait(0.01)
@@ -46,12 +50,12 @@ def running(server: ApiServer) -> Iterator[ApiServer]:
     ready = threading.Event()
     thread = threading.Thread(target=server.run, args=(ready.set,))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(PATIENCE)
     try:
         yield server
     finally:
         server.stop()
-        thread.join(10)
+        thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -65,13 +69,13 @@ def server(hub: Hub) -> Iterator[ApiServer]:
 @pytest.fixture
 def loaded(hub: Hub) -> str:
     """The id of the model that is loaded."""
-    hub.load("tiny").result(60)
+    hub.load("tiny").result(PATIENCE)
     return "tiny"
 
 
 @pytest.fixture
 def http(server: ApiServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE, trust_env=False) as client:
         yield client
 
 
@@ -90,7 +94,7 @@ def shared_server(tiny_llm: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         json.dumps({"models": [local_entry("tiny", tiny_llm), local_entry("tiny-two", tiny_llm)]})
     )
     with Hub(home, Settings(isolation="thread")) as hub:
-        hub.load("tiny").result(60)
+        hub.load("tiny").result(PATIENCE)
         with running(api_server(hub)) as server:
             yield server
 
@@ -107,7 +111,7 @@ def scripted_client(
                 local_entry("scripted", scripted_llm(tmp_path / "scripted", script), defaults={"temperature": 0})
             )
             hub = stack.enter_context(Hub(home, Settings(isolation="thread")))
-            hub.load("scripted").result(60)
+            hub.load("scripted").result(PATIENCE)
             server = stack.enter_context(running(api_server(hub)))
             return stack.enter_context(openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0))
 
@@ -116,7 +120,7 @@ def scripted_client(
 
 @pytest.fixture
 def shared_http(shared_server: ApiServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=shared_server.url, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=shared_server.url, timeout=PATIENCE, trust_env=False) as client:
         yield client
 
 

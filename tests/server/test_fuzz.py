@@ -5,12 +5,16 @@ A few examples an endpoint are part of the suite; `pytest -m slow tests/server/t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from PIL import Image
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -20,8 +24,16 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from ominix_core.hub import Hub
+from ominix_core.paths import Home
 from ominix_core.server.run import ApiServer
-from tests.server.conftest import api_server, running
+from ominix_core.settings import Settings
+from tests.conftest import local_entry, speech_entry
+from tests.images.conftest import image_entry
+from tests.server.conftest import PATIENCE, api_server, running
+from tests.support.sounds import wav_bytes
+from tests.support.tiny_images import make_tiny_flux2
+from tests.support.whisper import scripted_whisper
+from tests.transcription.conftest import SPEECH
 
 DRIFT = [
     content_type_conformance,
@@ -37,12 +49,45 @@ LENGTHS = {
     "/v1/responses": "max_output_tokens",
 }
 LONGEST = 4
+MODELS = {
+    "/v1/embeddings": "embedder",
+    "/v1/audio/speech": "speaker",
+    "/v1/audio/transcriptions": "listener",
+    "/v1/audio/translations": "listener",
+    "/v1/images/generations": "painter",
+    "/v1/images/edits": "painter",
+}
+SOUND = wav_bytes(bytes(16_000))
+PICTURE = io.BytesIO()
+Image.new("RGB", (64, 64), "red").save(PICTURE, "PNG")
 
 
 @pytest.fixture
 def fuzzed(hub: Hub, loaded: str) -> Iterator[ApiServer]:
+    """A server that has "tiny" loaded; of the other kinds there is no model."""
     with running(api_server(hub)) as server:
         yield server
+
+
+@pytest.fixture
+def fuzzed_with_all_kinds(
+    home: Home, add_models: Callable[..., None], tiny_llm: Path, tiny_tts: Path, tmp_path: Path
+) -> Iterator[ApiServer]:
+    """A server that has a tiny model of every kind loaded."""
+    embeds = {"engine": "mlx-lm-embedding", "api_type": "embeddings"}
+    add_models(
+        local_entry("tiny", tiny_llm),
+        local_entry("tiny-two", tiny_llm),
+        local_entry("embedder", tiny_llm, category="Embedding", runtime=embeds),
+        speech_entry("speaker", tiny_tts),
+        local_entry("listener", scripted_whisper(tmp_path / "whisper", "hello big world"), **SPEECH),
+        image_entry("painter", make_tiny_flux2(tmp_path / "flux"), "flux2", "klein-4b"),
+    )
+    with Hub(home, Settings(isolation="thread")) as hub:
+        for model in ("tiny", *MODELS.values()):
+            hub.load(model).result(PATIENCE)
+        with running(api_server(hub)) as server:
+            yield server
 
 
 def test_a_few_examples(fuzzed: ApiServer) -> None:
@@ -50,8 +95,8 @@ def test_a_few_examples(fuzzed: ApiServer) -> None:
 
 
 @pytest.mark.slow
-def test_two_thousand_examples(fuzzed: ApiServer) -> None:
-    assert fuzz(fuzzed, 2000) > 20
+def test_two_thousand_examples(fuzzed_with_all_kinds: ApiServer) -> None:
+    assert fuzz(fuzzed_with_all_kinds, 2000) > 20
 
 
 def fuzz(server: ApiServer, examples: int) -> int:
@@ -88,7 +133,16 @@ def tame(case: Case) -> None:
     if not isinstance(case.body, dict):
         return
     if "model" in case.body:
-        case.body["model"] = "tiny"
+        case.body["model"] = MODELS.get(case.path, "tiny")
     if (name := LENGTHS.get(case.path)) is not None:
-        wanted = case.body.get(name, LONGEST)
-        case.body[name] = min(wanted, LONGEST) if isinstance(wanted, int) else wanted
+        case.body.setdefault(name, LONGEST)
+    for name, most in ((LENGTHS.get(case.path), LONGEST), ("steps", 1), ("n", 2)):
+        if isinstance(wanted := case.body.get(name), int):
+            case.body[name] = min(wanted, most)
+    if case.path.startswith("/v1/images"):
+        case.body.setdefault("steps", 1)
+        if re.fullmatch(r"auto|\d+x\d+", str(case.body.get("size", "auto"))):
+            case.body["size"] = "64x64"
+    for name, sample in (("file", SOUND), ("image", PICTURE.getvalue())):
+        if isinstance(case.body.get(name), bytes) and "/generate" not in case.path:
+            case.body[name] = sample

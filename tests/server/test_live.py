@@ -13,6 +13,7 @@ from ominix_core.generation import TextRequest
 from ominix_core.hub import Hub
 from ominix_core.server.run import ApiServer
 from ominix_core.stream import Generation
+from tests.server.conftest import PATIENCE
 
 LONG: Any = {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4000, "temperature": 0}
 
@@ -43,13 +44,13 @@ def test_leaving_a_stream_cancels_it(http: httpx.Client, loaded: str, cancelled:
         lines = response.iter_lines()
         next(lines)
         assert not cancelled.is_set()
-    assert cancelled.wait(0.5)
+    assert cancelled.wait(PATIENCE)
 
 
 def test_leaving_before_a_whole_answer_cancels_it(server: ApiServer, loaded: str, cancelled: threading.Event) -> None:
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{server.url}/v1/chat/completions", json=LONG, timeout=httpx.Timeout(5, read=0.3))
-    assert cancelled.wait(0.5)
+        httpx.post(f"{server.url}/v1/chat/completions", json=LONG, timeout=httpx.Timeout(PATIENCE, read=0.3))
+    assert cancelled.wait(PATIENCE)
 
 
 def test_a_finished_request_is_not_cancelled(http: httpx.Client, loaded: str, cancelled: threading.Event) -> None:
@@ -83,9 +84,9 @@ def test_other_requests_are_answered_meanwhile(http: httpx.Client, server: ApiSe
         lines = response.iter_lines()
         next(lines)
         for path in ("/health/live", "/health/ready", "/v1/models"):
-            answer = httpx.get(f"{server.url}{path}")
-            assert answer.status_code == 200
-            assert answer.elapsed.total_seconds() < 0.5
+            assert httpx.get(f"{server.url}{path}").status_code == 200
+        assert httpx.get(f"{server.url}/v1/requests").json()["data"], "it is still being answered"
+        assert next(line for line in lines if line)
 
 
 def test_a_stream_is_kept_alive_through_silence(

@@ -142,6 +142,43 @@ def test_a_tool_must_be_called(claude: anthropic.Anthropic, choice: Any) -> None
     assert message.stop_reason == "tool_use"
 
 
+def test_a_call_s_input_comes_as_it_is_written(thinking_claude: anthropic.Anthropic) -> None:
+    asked: Any = {"model": "", "max_tokens": 200, "messages": HELLO, "tools": [WEATHER]}
+    with thinking_claude.messages.stream(**asked) as events:
+        pieces = [event.partial_json for event in events if event.type == "input_json"]
+    assert len(pieces) > 3
+    assert json.loads("".join(pieces)) == {"city": "Rome"}
+
+
+def test_an_input_that_is_cut_short_is_passed_on_as_text(thinking_claude: anthropic.Anthropic) -> None:
+    message: Any = thinking_claude.messages.create(model="", max_tokens=41, messages=HELLO, tools=[WEATHER])
+    (written,) = message.content[-1].input.values()
+    assert (list(message.content[-1].input), message.stop_reason) == (["INVALID_JSON"], "max_tokens")
+    assert '{"city": "Rome"}'.startswith(written)
+
+
+def test_json_of_a_schema(claude: anthropic.Anthropic) -> None:
+    """The model writes noise: only the grammar makes it JSON."""
+    age = {"type": "integer", "minimum": 0, "maximum": 99}
+    schema = {"type": "object", "properties": {"age": age}, "required": ["age"], "additionalProperties": False}
+    config: Any = {"format": {"type": "json_schema", "schema": schema}, "effort": "low"}
+    message: Any = claude.messages.create(model="tiny", max_tokens=300, messages=HELLO, output_config=config)
+    assert list(json.loads(message.content[0].text)) == ["age"]
+    assert message.stop_reason == "end_turn"
+
+
+def test_one_call_alone(scripted_client: Callable[[str], openai.OpenAI]) -> None:
+    second = '<tool_call>{ "name": "weather", "arguments": {"town": "Oslo"} }</tool_call>'
+    url = str(scripted_client(THINKS_AND_CALLS + second).base_url).removesuffix("/v1/")
+    choice: Any = {"type": "auto", "disable_parallel_tool_use": True}
+    with anthropic.Anthropic(base_url=url, api_key="unused", max_retries=0) as client:
+        message: Any = client.messages.create(
+            model="", max_tokens=200, messages=HELLO, tools=[WEATHER], tool_choice=choice
+        )
+    assert [block.input for block in message.content if block.type == "tool_use"] == [{"city": "Rome"}]
+    assert message.stop_reason == "tool_use"
+
+
 def test_a_tool_result_goes_back(thinking_claude: anthropic.Anthropic) -> None:
     first: Any = thinking_claude.messages.create(model="", max_tokens=200, messages=HELLO, tools=[WEATHER])
     result = {"type": "tool_result", "tool_use_id": first.content[-1].id, "content": "sunny"}
@@ -211,6 +248,8 @@ def test_a_stream_that_fails_on_the_way_says_so(http: httpx.Client, hub: Hub, lo
         ({"tool_choice": {"type": "tool", "name": "x"}}, "tool_choice"),
         ({"tool_choice": {"type": "some"}}, "tool_choice.type"),
         ({"mcp_servers": [{}]}, "mcp_servers"),
+        ({"output_config": {"effort": "huge"}}, "output_config.effort"),
+        ({"output_config": {"format": {"type": "yaml"}}}, "output_config.format.type"),
         ({"messages": [{"role": "system", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "messages[0].content[0].source"),
         ({"messages": [{"role": "user", "content": [{"type": "document"}]}]}, "messages[0].content[0].type"),

@@ -114,6 +114,16 @@ def test_a_model_that_is_not_here_cannot_be_loaded(http: httpx.Client, hub: Hub)
     assert "ominix pull" in response.json()["error"]["message"]
 
 
+def test_a_model_that_is_not_ominix_s_own_is_not_deleted_nor_freed(
+    client: openai.OpenAI, hub: Hub, loaded: str, tiny_llm: Path
+) -> None:
+    with pytest.raises(openai.ConflictError, match="left alone") as caught:
+        client.models.delete(loaded)
+    assert caught.value.code == "foreign_files"
+    assert isinstance(hub.state(loaded), Loaded)
+    assert (tiny_llm / "config.json").exists()
+
+
 def test_unload_of_an_unknown_model(http: httpx.Client) -> None:
     assert http.post("/v1/models/nothing-like-it/unload").json()["error"]["code"] == "model_not_found"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import logging.config
 import stat
 import time
 from typing import Any
@@ -112,7 +114,7 @@ def test_a_server_s_model_comes_back_once_after_its_worker_has_died(process_hub:
     process_hub.subscribe(lambda event: states.append(event.state) if isinstance(event, ModelStateChanged) else None)
     with running(api_server(process_hub)) as server, httpx.Client(base_url=server.url) as http:
         _kill_worker(process_hub)
-        wait_until(lambda: any(isinstance(state, Loaded) for state in states), 60)
+        wait_until(lambda: any(isinstance(state, Loaded) for state in states))
         assert isinstance(states[0], Error)
         assert http.get("/health/ready").status_code == 200
         assert process_hub._runtime.residents[0].pinned
@@ -196,6 +198,20 @@ def test_a_line_in_the_log_for_each_request(hub: Hub) -> None:
     assert {line["key"] for line in lines} == {key.id}
     assert all(line["seconds"] >= 0 for line in lines)
     assert secret not in hub.home.server_log.read_text()
+
+
+def test_the_log_goes_on_when_somebody_configures_logging(hub: Hub) -> None:
+    """`dictConfig` switches off every logger that it does not know."""
+    loggers = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
+    before = {logger: logger.disabled for logger in loggers}
+    try:
+        logging.config.dictConfig({"version": 1})
+        with running(api_server(hub)) as server:
+            httpx.get(f"{server.url}/v1/models")
+    finally:
+        for logger, disabled in before.items():
+            logger.disabled = disabled
+    assert len(hub.home.server_log.read_text().splitlines()) == 1
 
 
 def test_programs_of_the_same_user_find_the_server(hub: Hub) -> None:

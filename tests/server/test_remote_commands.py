@@ -16,6 +16,7 @@ from ominix_core.server.discovery import announced_in
 from ominix_core.server.keys import KeyStore
 from ominix_core.server.run import ApiServer
 from ominix_core.states import Downloaded, Loaded
+from tests.server.conftest import PATIENCE
 from tests.support.command import COMMAND, ominix
 
 NOBODY = "ominix: No Ominix server is running here. Start one: ominix serve\n"
@@ -78,12 +79,12 @@ def test_serve_takes_its_options_and_stop_ends_it(home: Home, process_hub: Hub, 
         url = program.stderr.readline().split()[2].removesuffix("/v1")
         assert url.startswith("https://127.0.0.1:")
         body = {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
-        answer = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60, verify=False)
+        answer = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=PATIENCE, verify=False)
         assert answer.status_code == 200, answer.text
         assert "tiny" in ominix("ps").stdout
         stopping = subprocess.Popen([*COMMAND, "stop"], stderr=subprocess.PIPE, text=True)
-        assert program.wait(20) == 0
-        assert stopping.communicate(timeout=20)[1] == "The server has stopped.\n"
+        assert program.wait(PATIENCE) == 0
+        assert stopping.communicate(timeout=PATIENCE)[1] == "The server has stopped.\n"
         assert not home.server_file.exists()
     finally:
         program.kill()
@@ -124,7 +125,7 @@ class TestLogs:
             home.server_log.write_text("three\n")
             assert follower.stdout.readline() == "three\n"
             follower.send_signal(signal.SIGINT)
-            assert follower.wait(10) == 130
+            assert follower.wait(PATIENCE) == 130
         finally:
             follower.kill()
             follower.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -17,9 +18,10 @@ import openai
 import pytest
 
 from ominix_core.hub import Hub
+from ominix_core.server.http1 import GuardedH11Protocol
 from ominix_core.server.keys import KeyStore, KeyStoreError
 from ominix_core.server.run import ServerError
-from tests.server.conftest import api_server, running
+from tests.server.conftest import PATIENCE, api_server, running
 
 CHAT: Any = {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
 
@@ -106,7 +108,9 @@ def test_a_listed_origin_gets_cors_headers(serve: Callable[..., httpx.Client]) -
     ],
 )
 def test_paths_of_the_machine_lead_nowhere(shared_http: httpx.Client, method: str, route: str, path: str) -> None:
-    with socket.create_connection((shared_http.base_url.host, shared_http.base_url.port or 0), timeout=10) as wire:
+    with socket.create_connection(
+        (shared_http.base_url.host, shared_http.base_url.port or 0), timeout=PATIENCE
+    ) as wire:
         # httpx itself would take the dots out.
         head = [f"{method} {route.format(path)} HTTP/1.1", "Host: localhost", "Connection: close", "Content-Length: 0"]
         wire.sendall("\r\n".join([*head, "", ""]).encode())
@@ -234,7 +238,7 @@ POST_CHAT = (
 
 def converse(http: httpx.Client, *pieces: bytes) -> bytes:
     """What the server answers to the last piece, up to its closing of the connection; it answers each one before."""
-    with socket.create_connection((http.base_url.host, http.base_url.port or 0), timeout=10) as connection:
+    with socket.create_connection((http.base_url.host, http.base_url.port or 0), timeout=PATIENCE) as connection:
         for piece in pieces[:-1]:
             connection.sendall(piece)
             while not connection.recv(65536).endswith(b"}"):
@@ -268,15 +272,23 @@ def test_slow_and_broken_senders(
     assert json.loads(body)["error"]["code"] == code
 
 
-def test_a_working_connection_outlives_the_head_limit(
+def test_the_head_limit_ends_where_the_answer_begins(
     shared_http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ominix_core.server.http1.HEAD_SECONDS", 0.05)
-    body = CHAT | {"max_tokens": 400, "temperature": 0}
+    connections: list[GuardedH11Protocol] = []
+    made = GuardedH11Protocol.connection_made
+
+    def note(connection: GuardedH11Protocol, transport: asyncio.Transport) -> None:
+        connections.append(connection)
+        made(connection, transport)
+
+    monkeypatch.setattr(GuardedH11Protocol, "connection_made", note)
     for _ in range(2):
-        response = shared_http.post("/v1/chat/completions", json=body)
-        assert response.status_code == 200
-        assert response.elapsed.total_seconds() > 0.05
+        with shared_http.stream("POST", "/v1/chat/completions", json=CHAT | {"stream": True}) as response:
+            assert response.status_code == 200
+            (connection,) = connections
+            assert connection._head_timer is None
+            response.read()
 
 
 # -- TLS --------------------------------------------------------------------------------------------------------

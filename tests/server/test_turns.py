@@ -13,7 +13,7 @@ import pytest
 from ominix_core.hub import Hub
 from ominix_core.server.keys import KeyStore
 from ominix_core.server.turns import Turns, share_of
-from tests.server.conftest import api_server, running, wait_until
+from tests.server.conftest import PATIENCE, api_server, running, wait_until
 from tests.server.test_operations import metric
 
 NO_LIMITS = httpx.Limits(max_connections=None)
@@ -105,7 +105,7 @@ async def test_a_client_with_fifty_requests_does_not_starve_another(hub: Hub, lo
 
             async with asyncio.TaskGroup() as tasks:
                 crowd = [tasks.create_task(ask_at_length()) for _ in range(50)]
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(PATIENCE):
                     while len(refused) < 18:  # what is beyond half of the 64 that the model may have
                         await asyncio.sleep(0.01)
                 short = LONG | {"max_tokens": 2, "stream": False}
@@ -137,7 +137,8 @@ def test_leaving_frees_the_place(hub: Hub, loaded: str) -> None:
             assert http.post("/v1/chat/completions", json=LONG).status_code == 503
         del lines
         short = LONG | {"max_tokens": 1, "stream": False}
-        wait_until(lambda: http.post("/v1/chat/completions", json=short).status_code == 200, 0.5)
+        wait_until(lambda: http.post("/v1/chat/completions", json=short).status_code == 200)
+        assert metric(http, "ominix_requests_total", model="tiny", outcome="left") == 1, "it did not run to its end"
 
 
 def test_one_that_waits_is_listed_kept_alive_and_cancelled(

@@ -40,7 +40,7 @@ class Output:
         pass
 
     def write(self, data: bytes) -> None:
-        assert Output.gate.wait(10)
+        assert Output.gate.wait(60)
         Output.heard += data
 
     def abort(self) -> None:

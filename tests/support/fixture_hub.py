@@ -184,6 +184,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.hub.take(path, "hang"):
             self.hub.on_hang()
             self.hub.closing.wait(60)
+            self.close_connection = True
         elif fault := self.hub.take(path, "status"):
             self._refuse(fault.code, headers=fault.headers)
         elif fault := self.hub.take(path, "redirect"):

@@ -32,6 +32,15 @@ def source_picture() -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.stack([columns * 2, rows * 3, (rows + columns) % 256], axis=-1).astype(np.uint8)
 
 
+def further_pictures() -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
+    """What is combined with it: images of other sizes, of which models cannot read every edge."""
+    pictures = []
+    for height, width in ((70, 90), (137, 64)):
+        rows, columns = np.mgrid[0:height, 0:width]
+        pictures.append(np.stack([(rows * columns) % 256, rows, 255 - columns], axis=-1).astype(np.uint8))
+    return pictures
+
+
 def prepare(work: Path) -> None:
     from tests.support.tiny_images import make_tiny_flux2, make_tiny_z_image
 
@@ -85,6 +94,11 @@ def _flux2(folder: Path, noise: np.ndarray[Any, Any]) -> dict[str, np.ndarray[An
         "flux2_base": run(distilled=False, guidance_scale=BASE_GUIDANCE),
         "flux2_edit": run(
             distilled=True, image=pillow.fromarray(source_picture()), max_sequence_length=EDIT_PROMPT_LENGTH
+        ),
+        "flux2_combined": run(
+            distilled=True,
+            image=[pillow.fromarray(each) for each in (source_picture(), *further_pictures())],
+            max_sequence_length=EDIT_PROMPT_LENGTH,
         ),
     }
 

@@ -33,6 +33,14 @@ _TEXT: dict[str, Any] = {
     "tie_word_embeddings": False,
     "rope_scaling": {"type": "mrope", "rope_type": "default", "mrope_section": [2, 3, 3], "mrope_interleaved": True},
 }
+_PLAIN_TEXT = {name: value for name, value in _TEXT.items() if name != "rope_scaling"}
+_SIGLIP = {
+    "model_type": "siglip_vision_model",
+    "num_hidden_layers": 2,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_attention_heads": 2,
+}
 _QWEN_TOKENS = {
     "image_token_id": TOKEN["<|image_pad|>"],
     "video_token_id": TOKEN["<|video_pad|>"],
@@ -73,7 +81,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
     "gemma3": {
         "text_config": {
-            **{name: value for name, value in _TEXT.items() if name != "rope_scaling"},
+            **_PLAIN_TEXT,
             "model_type": "gemma3_text",
             "head_dim": 16,
             "sliding_window": 64,
@@ -81,20 +89,58 @@ CONFIGS: dict[str, dict[str, Any]] = {
             "mm_tokens_per_image": 4,
             "query_pre_attn_scalar": 16,
         },
-        "vision_config": {
-            "model_type": "siglip_vision_model",
-            "num_hidden_layers": 2,
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_attention_heads": 2,
-            "patch_size": 14,
-            "image_size": 56,
-        },
+        "vision_config": {**_SIGLIP, "patch_size": 14, "image_size": 56},
         "image_token_index": TOKEN["<image_soft_token>"],
         "hidden_size": 64,
         "vocab_size": VOCABULARY,
         "pad_token_id": TOKEN["<|endoftext|>"],
         "eos_token_id": TOKEN["<|im_end|>"],
+    },
+    "smolvlm": {
+        "text_config": {**_PLAIN_TEXT, "model_type": "llama", "head_dim": 16},
+        "vision_config": {**_SIGLIP, "patch_size": 8, "image_size": 32},
+        "scale_factor": 2,
+        "image_token_id": TOKEN["<|image_pad|>"],
+        "vocab_size": VOCABULARY,
+        "eos_token_id": [TOKEN["<|im_end|>"]],
+    },
+    "gemma4": {
+        "text_config": {
+            **_PLAIN_TEXT,
+            "model_type": "gemma4_text",
+            "num_hidden_layers": 4,
+            "layer_types": ["sliding_attention", "full_attention"] * 2,
+            "num_kv_shared_layers": 2,
+            "head_dim": 16,
+            "global_head_dim": 32,
+            "sliding_window": 128,
+            "hidden_size_per_layer_input": 8,
+            "vocab_size_per_layer_input": VOCABULARY,
+            "tie_word_embeddings": True,
+        },
+        "vision_config": {
+            "model_type": "gemma4_vision",
+            "num_hidden_layers": 2,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "global_head_dim": 16,
+            "patch_size": 8,
+            "position_embedding_size": 64,
+            "pooling_kernel_size": 2,
+            "default_output_length": 70,
+        },
+        "image_token_id": TOKEN["<|image_pad|>"],
+        "boi_token_id": TOKEN["<start_of_image>"],
+        "eoi_token_id": TOKEN["<end_of_image>"],
+        "audio_token_id": VOCABULARY + 1,
+        "hidden_size": 64,
+        "vocab_size": VOCABULARY,
+        "vision_soft_tokens_per_image": 70,
+        "pad_token_id": TOKEN["<|endoftext|>"],
+        "eos_token_id": [TOKEN["<|im_end|>"]],
     },
 }
 _HALF = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
@@ -116,6 +162,34 @@ PROCESSORS: dict[str, dict[str, Any]] = {
         "image_seq_length": 4,
         "size": {"height": 56, "width": 56},
         **_HALF,
+    },
+    "smolvlm": {
+        "image_processor_type": "SmolVLMImageProcessor",
+        "processor_class": "SmolVLMProcessor",
+        "image_seq_len": 4,
+        "size": {"longest_edge": 64},
+        "max_image_size": {"longest_edge": 32},
+        "do_image_splitting": True,
+        **_HALF,
+    },
+    "gemma4": {
+        "image_processor_type": "Gemma4ImageProcessor",
+        "processor_class": "Gemma4Processor",
+        "image_seq_length": 70,  # the fewest that it takes
+        "image_processor": {"patch_size": 8, "max_soft_tokens": 70, "pooling_kernel_size": 2},
+        "patch_size": 8,
+        "max_soft_tokens": 70,
+        "pooling_kernel_size": 2,
+    },
+}
+# How the tokens that frame an image are called, by family.
+_NAMED_TOKENS = {
+    "gemma3": {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"},
+    "gemma4": {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<|image_pad|>"},
+    "smolvlm": {
+        "fake_image_token": "<|vision_start|>",
+        "global_image_token": "<|vision_end|>",
+        "image_token": "<|image_pad|>",
     },
 }
 
@@ -143,8 +217,9 @@ def make_tiny_vlm(
     mx.random.seed(seed)
     weights = dict(tree_flatten(module.Model(model_config).parameters()))
     # Random weights hardly look at the image; louder ones make what is seen change what is said.
-    loudness = {name: 0.1 if "embed_tokens" in name and architecture == "gemma3" else 3.0 for name in weights}
-    weights = {name: array * loudness[name] if array.ndim > 1 else array for name, array in weights.items()}
+    quiet = "embed_tokens" if architecture in ("gemma3", "gemma4") else "nothing"
+    loudness = {name: 0.1 if quiet in name else 3.0 for name in weights}
+    weights = {name: _noise(array) * loudness[name] if array.ndim > 1 else array for name, array in weights.items()}
     mx.eval(weights)
     mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
     (folder / "config.json").write_text(json.dumps(config, indent=1))
@@ -153,9 +228,16 @@ def make_tiny_vlm(
     return folder
 
 
+def _noise(array: Any) -> Any:
+    """The array, or noise where it starts as one number: a projection of such numbers lets nothing through."""
+    import mlx.core as mx
+
+    return mx.random.normal(array.shape) * 0.2 if (array == array.reshape(-1)[0]).all() else array
+
+
 def _write_tokenizer(folder: Path, architecture: str) -> None:
-    names = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
-    settings = {"extra_special_tokens": names, **names} if architecture == "gemma3" else {}
+    names = _NAMED_TOKENS.get(architecture)
+    settings: dict[str, Any] = {"extra_special_tokens": names, **names} if names else {}
     write_byte_tokenizer(folder, CHAT_TEMPLATE, **settings)
 
 

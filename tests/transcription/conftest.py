@@ -18,9 +18,11 @@ from tests.support.piper import SENTENCES, spoken
 from tests.support.qwen3_asr import scripted_qwen3_asr
 from tests.support.real_whisper import whisper_tiny_en
 from tests.support.sounds import tone, write_audio
+from tests.support.tiny_paraformer import make_tiny_paraformer
 from tests.support.whisper import scripted_whisper
 
 SPEECH = {"category": "ASR", "runtime": {"engine": "mlx-audio", "api_type": "audio_transcription"}}
+PARAFORMER = {"category": "ASR", "runtime": {"engine": "paraformer", "api_type": "audio_transcription"}}
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +41,12 @@ def german_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_qwen3_asr(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Qwen3-ASR that hears French in everything."""
     return scripted_qwen3_asr(tmp_path_factory.mktemp("models") / "tiny-qwen3-asr", "bonjour tout le monde", "French")
+
+
+@pytest.fixture(scope="session")
+def tiny_paraformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Paraformer that hears 好 four times in every second of sound. Tests must not change it."""
+    return make_tiny_paraformer(tmp_path_factory.mktemp("models") / "tiny-paraformer")
 
 
 @pytest.fixture

@@ -28,7 +28,9 @@ def test_text_goes_to_standard_output(clip: Path) -> None:
 
 
 def test_subtitles(clip: Path) -> None:
-    result = ominix("transcribe", str(clip), "--format", "srt", "--language", "en", "--model", "tiny-whisper")
+    result = ominix(
+        "transcribe", str(clip), "--format", "srt", "--language", "en", "--model", "tiny-whisper", "--prompt", "big"
+    )
     assert result.stdout == f"1\n00:00:00,000 --> 00:00:01,000\n{TEXT}\n"
 
 

@@ -203,5 +203,5 @@ class TestChunks:
         reader.close()
         for thread in threading.enumerate():
             if thread.name == "decode long.flac":
-                thread.join(10)
+                thread.join(60)
                 assert not thread.is_alive()

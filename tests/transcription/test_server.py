@@ -15,11 +15,10 @@ import pytest
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
 from ominix_core.server.run import ApiServer
-from ominix_core.server.schemas.transcriptions import TranscriptionForm, TranslationForm
 from ominix_core.settings import Settings
 from tests.conftest import local_entry
 from tests.server.conftest import api_server, running, wait_until
-from tests.server.openai_schema import assert_conforms, request_parameters
+from tests.server.openai_schema import assert_conforms
 from tests.support.sounds import silence, tone, write_audio
 from tests.transcription.conftest import SPEECH
 
@@ -136,13 +135,6 @@ class TestConformance:
             for item in data:
                 assert_conforms(json.loads(item), "CreateTranscriptionResponseStreamEvent")
 
-    def test_every_published_parameter_is_taken_or_known_as_unsupported(self) -> None:
-        for schema, form in (
-            ("CreateTranscriptionRequest", TranscriptionForm),
-            ("CreateTranslationRequest", TranslationForm),
-        ):
-            assert request_parameters(schema) - set(form.model_fields) - set(form.neutral) == {"file"}
-
     def test_the_description_of_the_form(self, http: httpx.Client) -> None:
         operation = http.get("/openapi.json").json()["paths"][ROUTE]["post"]
         fields = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
@@ -220,7 +212,8 @@ def test_a_client_that_leaves_ends_the_work(
     server: ApiServer, http: httpx.Client, tmp_path: Path, uploads: Path
 ) -> None:
     path = write_audio(tmp_path / "long.flac", tone(1200))
+    patience = httpx.Timeout(None, read=0.3)
     with pytest.raises(httpx.ReadTimeout):
-        http.post(ROUTE, files={"file": path.read_bytes()}, data={"model": "english"}, timeout=1.5)
+        http.post(ROUTE, files={"file": path.read_bytes()}, data={"model": "english"}, timeout=patience)
     wait_until(lambda: not list(uploads.iterdir()))
     wait_until(lambda: http.get("/v1/system").json()["models"][0]["requests"] == 0)

@@ -26,6 +26,12 @@ async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
         await pilot.pause(0.01)
 
 
+async def settled(pilot: Pilot[None]) -> None:
+    """Let the app finish what it does in the background, also what it calls off for something newer."""
+    await until(pilot, lambda: all(worker.is_finished for worker in pilot.app.workers))
+    await pilot.pause()
+
+
 async def until_connected(pilot: Pilot[None]) -> None:
     """Wait for the first panel."""
     await until(pilot, lambda: pilot.app.screen.query("ModelPanel"))

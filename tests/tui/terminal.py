@@ -85,8 +85,8 @@ class Terminal:
 
 
 @contextmanager
-def on_a_terminal() -> Iterator[Terminal]:
-    """Start the program with the model "tiny" on a terminal of 80x24, which is its controlling one."""
+def on_a_terminal(*, controlling: bool = True) -> Iterator[Terminal]:
+    """Start the program with the model "tiny" on a terminal of 80x24."""
     main, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(
@@ -97,7 +97,7 @@ def on_a_terminal() -> Iterator[Terminal]:
         cwd=ROOT,
         env={**os.environ, "TERM": "xterm-256color"},
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None,
     )
     os.close(terminal)
     screen = Terminal(process, main)

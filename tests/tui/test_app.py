@@ -65,10 +65,10 @@ class TestStart:
 
         app = OminixApp(make_hub)
         async with app.run_test() as pilot:
-            assert "Reading the registry" in screen_text(pilot)
+            await until(pilot, lambda: "Reading the registry" in screen_text(pilot))
             may_open.set()
             await until_connected(pilot)
-            assert "Qwen3 8B" in screen_text(pilot)
+            await until(pilot, lambda: "Qwen3 8B" in screen_text(pilot))
 
     async def test_a_hub_that_cannot_be_made_ends_the_program_with_its_message(
         self, capsys: pytest.CaptureFixture[str]
@@ -122,7 +122,7 @@ class TestModels:
         app = OminixApp(lambda: catalogue_hub)
         async with app.run_test(size=(120, 40)) as pilot:
             await until_connected(pilot)
-            assert "[red]x[/red][2J" in screen_text(pilot)
+            await until(pilot, lambda: "[red]x[/red][2J" in screen_text(pilot))
             assert "\x1b" not in screen_text(pilot)
 
     async def test_an_action_that_cannot_be_done_is_told(
@@ -136,7 +136,7 @@ class TestModels:
                 await until_connected(pilot)
                 await pilot.press("g")
                 await until(pilot, lambda: "! Error" in screen_text(pilot))
-                assert "mlx/qwen3-235b-moe" in screen_text(pilot)
+                await until(pilot, lambda: "mlx/qwen3-235b-moe" in screen_text(pilot))
 
     async def test_looking_through_the_list_leaves_no_panels_behind(self, catalogue_hub: Hub) -> None:
         app = OminixApp(lambda: catalogue_hub, "qwen3-8b", load_initial=False)

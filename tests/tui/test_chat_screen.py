@@ -17,7 +17,7 @@ from ominix_core.states import Downloaded, Loaded
 from ominix_tui.app import OminixApp
 from ominix_tui.screens.chat import ChatScreen
 from ominix_tui.widgets.prompt_area import PromptArea
-from tests.tui.support import answer_with, screen_text, set_state, until, until_connected
+from tests.tui.support import answer_with, screen_text, set_state, settled, until, until_connected
 
 SnapCompare = Callable[..., bool]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -36,8 +36,7 @@ async def shows(pilot: Pilot[None], text: str) -> None:
 async def until_idle(pilot: Pilot[None]) -> None:
     """Wait until no answer is on its way and everything is drawn."""
     await until(pilot, lambda: not chat_screen(pilot).pane.answering)
-    await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
+    await settled(pilot)
 
 
 async def open_chat(pilot: Pilot[None]) -> None:
@@ -45,7 +44,7 @@ async def open_chat(pilot: Pilot[None]) -> None:
     await until_connected(pilot)
     await pilot.press("ctrl+t")
     await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen) and chat_screen(pilot)._store)
-    await pilot.app.workers.wait_for_complete()
+    await settled(pilot)
 
 
 async def ask(pilot: Pilot[None], text: str) -> None:
@@ -98,7 +97,7 @@ class TestTalking:
             await ask(pilot, "hello there")
             await shows(pilot, "HELLO THERE")
             await until_idle(pilot)
-            assert "42.1 tokens/s · context 210 of 32,768 (1%)" in screen_text(pilot)
+            await until(pilot, lambda: "42.1 tokens/s · context 210 of 32,768 (1%)" in screen_text(pilot))
             assert chat_screen(pilot).query_one(PromptArea).text == ""
             await ask(pilot, "and again")
             await shows(pilot, "AND AGAIN")
@@ -188,7 +187,7 @@ class TestBranches:
             await pilot.press("s", "enter")
             await shows(pilot, "ONES")
             await until_idle(pilot)
-            assert "‹ 2/2 ›" in screen_text(pilot)
+            await until(pilot, lambda: "‹ 2/2 ›" in screen_text(pilot))
             await pilot.press("left")
             await shows(pilot, "‹ 1/2 ›")
             assert "ONES" not in screen_text(pilot)

@@ -98,10 +98,10 @@ class TestQueue:
     async def test_progress_arrives_as_it_happens(self, busy_hub: Hub) -> None:
         async with OminixApp(lambda: busy_hub).run_test() as pilot:
             await open_downloads(pilot)
-            assert "52 MB/s · 2 min left" in screen_text(pilot)
+            await until(pilot, lambda: "52 MB/s · 2 min left" in screen_text(pilot))
             set_state(busy_hub, "moxin-7b-vlm", Downloading(9 * GB, 95 * GB // 10, "verifying", 60_000_000.0))
             await until(pilot, lambda: "9.0 GB of 9.5 GB · 60 MB/s" in screen_text(pilot))
-            assert "Downloading 94 %" in screen_text(pilot)
+            await until(pilot, lambda: "Downloading 94 %" in screen_text(pilot))
 
     async def test_every_key_does_what_it_says(self, busy_hub: Hub) -> None:
         calls = Calls(busy_hub)

@@ -19,7 +19,7 @@ from ominix_core.system import System
 from ominix_tui.app import OminixApp
 from ominix_tui.first_run import offer
 from tests.support.fixture_hub import FixtureHub
-from tests.tui.support import screen_text, set_state, until
+from tests.tui.support import screen_text, set_state, settled, until
 
 SnapCompare = Callable[..., bool]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -120,13 +120,13 @@ class TestPictures:
     def test_online(self, snap_compare: SnapCompare, empty_hub: Hub, web: FixtureHub, size: tuple[int, int]) -> None:
         async def act(pilot: Pilot[None]) -> None:
             await shows(pilot, "★ Qwen3 8B")
-            await pilot.app.workers.wait_for_complete()
+            await settled(pilot)
 
         assert snap_compare(OminixApp(lambda: empty_hub), terminal_size=size, run_before=act)
 
     def test_offline(self, snap_compare: SnapCompare, empty_hub: Hub, size: tuple[int, int]) -> None:
         async def act(pilot: Pilot[None]) -> None:
             await shows(pilot, "★ SmolLM2 135M (")
-            await pilot.app.workers.wait_for_complete()
+            await settled(pilot)
 
         assert snap_compare(OminixApp(lambda: empty_hub), terminal_size=size, run_before=act)

@@ -36,4 +36,6 @@ async def test_licence_and_verification_are_told(catalogue_hub: Hub) -> None:
     app = OminixApp(lambda: catalogue_hub)
     async with app.run_test(size=(120, 40)) as pilot:
         await until_connected(pilot)
-        assert "ImageGen · 4B · 8-bit · ✓ verified · 13.0 GB RAM · Apache-2.0" in screen_text(pilot)
+        await until(
+            pilot, lambda: "ImageGen · 4B · 8-bit · ✓ verified · 13.0 GB RAM · Apache-2.0" in screen_text(pilot)
+        )

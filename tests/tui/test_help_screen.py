@@ -45,7 +45,7 @@ class TestHelp:
     async def test_it_begins_with_the_screen_that_one_came_from(self, catalogue_app: OminixApp) -> None:
         async with catalogue_app.run_test(size=(80, 40)) as pilot:
             await open_help(pilot)
-            assert "Download the selected model" in screen_text(pilot)
+            await until(pilot, lambda: "Download the selected model" in screen_text(pilot))
             assert "Pause/Resume" not in screen_text(pilot)
             await pilot.press("f4")
             await until(pilot, lambda: catalogue_app.current_mode == "downloads")
@@ -57,7 +57,7 @@ class TestHelp:
             await open_help(pilot)
             await pilot.press("slash", *"revoke", "enter")
             await until(pilot, lambda: "Everything works" not in screen_text(pilot))
-            assert "server.revoke" in screen_text(pilot)
+            await until(pilot, lambda: "server.revoke" in screen_text(pilot))
             assert "hub.get" not in screen_text(pilot)
             await pilot.press("escape")
             await until(pilot, lambda: "hub.get" in screen_text(pilot))

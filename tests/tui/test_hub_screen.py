@@ -11,7 +11,7 @@ from ominix_core.generation import Finished, TextDelta, Usage
 from ominix_core.hub import Hub
 from ominix_core.states import Downloading, Error, Loaded, Loading, ModelState, Unsupported
 from ominix_tui.app import OminixApp
-from tests.tui.support import answer_with, set_state, type_prompt, until, until_connected, visible_panel
+from tests.tui.support import answer_with, set_state, settled, type_prompt, until, until_connected, visible_panel
 
 SnapCompare = Callable[..., bool]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -100,7 +100,7 @@ class TestLanguagePanel:
             await type_prompt("What is the capital of France?")(pilot)
             await pilot.press("enter")
             await until(pilot, lambda: "tokens/s" in str(visible_panel(pilot).query_one("#response").border_subtitle))
-            await pilot.app.workers.wait_for_complete()
+            await settled(pilot)
 
         assert snap_compare(catalogue_app, terminal_size=size, run_before=act)
 
@@ -125,6 +125,6 @@ class TestThemes:
             await type_prompt("What is the capital of France?")(pilot)
             await pilot.press("enter")
             await until(pilot, lambda: "tokens/s" in str(visible_panel(pilot).query_one("#response").border_subtitle))
-            await pilot.app.workers.wait_for_complete()
+            await settled(pilot)
 
         assert snap_compare(catalogue_app, terminal_size=(120, 40), run_before=act)

@@ -34,7 +34,7 @@ from tests.images.conftest import image_entry
 from tests.support.tiny_images import make_tiny_flux2, make_tiny_z_image
 from tests.tui.support import set_state, until, until_connected
 
-OPTIONS = ("width", "height", "steps", "seed", "count", "source", "previews")
+OPTIONS = ("width", "height", "steps", "seed", "count", "sources", "previews")
 SIZES = [(80, 24), (120, 40)]
 
 
@@ -93,11 +93,11 @@ def made(seed: int = 5, **facts: Any) -> ImageMade:
 class Script:
     """Answers every request of a hub with a stream that the test fills."""
 
-    def __init__(self, hub: Hub, options: tuple[str, ...] = OPTIONS) -> None:
+    def __init__(self, hub: Hub, options: tuple[str, ...] = OPTIONS, sources: int = 1) -> None:
         self.requests: list[ImageRequest] = []
         self.streams: list[Generation] = []
         self.cancelled: list[str] = []
-        hub.abilities = lambda model_id: Abilities(options=options)  # type: ignore[method-assign]
+        hub.abilities = lambda model_id: Abilities(options=options, images=sources)  # type: ignore[method-assign]
         hub.generate = self.generate  # type: ignore[method-assign, assignment]
         set_state(hub, "flux", Loaded())
 
@@ -247,10 +247,28 @@ class TestSource:
             area.post_message(Paste(str(tmp_path / "in.png")))
             await until(pilot, lambda: panel(pilot).query_one(Attachments).images)
             await ask(pilot)
-            assert script.requests[0].source == png()
+            await until(pilot, lambda: script.requests)
+            assert script.requests[0].sources == (png(),)
             script.put(Finished("cancelled"))
             await pilot.click("Chip")
             await until(pilot, lambda: not panel(pilot).query_one(Attachments).images)
+
+    async def test_several_images_where_the_model_combines_them(self, app: OminixApp, hub: Hub, tmp_path: Path) -> None:
+        script = Script(hub, sources=2)
+        images = [png(color) for color in ("teal", "orange", "red")]
+        paths = [tmp_path / f"{index}.png" for index in range(3)]
+        for path, image in zip(paths, images, strict=True):
+            path.write_bytes(image)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await until_connected(pilot)
+            await until(pilot, lambda: panel(pilot).query_one(Attachments).display)
+            row = panel(pilot).query_one(Attachments)
+            row.attach(paths)
+            await until(pilot, lambda: "The model takes 2 images" in shown(pilot, "#problem"))
+            await ask(pilot)
+            await until(pilot, lambda: script.requests)
+            assert script.requests[0].sources == tuple(images[:2])
+            script.put(Finished("cancelled"))
 
     async def test_what_is_no_image_is_told(self, app: OminixApp, script: Script, tmp_path: Path) -> None:
         (tmp_path / "in.png").write_bytes(b"<svg></svg>")
@@ -260,7 +278,7 @@ class TestSource:
             await until(pilot, lambda: "SVG" in shown(pilot, "#problem"))
 
     async def test_a_model_that_cannot_start_from_an_image_offers_none(self, app: OminixApp, hub: Hub) -> None:
-        Script(hub, tuple(option for option in OPTIONS if option != "source"))
+        Script(hub, tuple(option for option in OPTIONS if option != "sources"), 0)
         async with app.run_test() as pilot:
             await until_connected(pilot)
             await until(pilot, lambda: shown(pilot, "#note"))
@@ -327,7 +345,7 @@ class TestImages:
             script.put(made(), Finished("stop"))
             await until(pilot, lambda: "seed 5" in figures(pilot))
             await pilot.press("ctrl+r")
-            assert [request.seed for request in script.requests] == [5, None]
+            await until(pilot, lambda: [request.seed for request in script.requests] == [5, None])
 
 
 class TestPictures:

@@ -202,7 +202,7 @@ class TestOptions:
         app = self.recommend(catalogue_hub, temperature=0.6, top_p=0.95, top_k=20, max_tokens=2048, min_p="odd")
         async with app.run_test() as pilot:
             await until_connected(pilot)
-            assert "▸ More options · top p 0.95 · top k 20" in screen_text(pilot)
+            await until(pilot, lambda: "▸ More options · top p 0.95 · top k 20" in screen_text(pilot))
             await ask(pilot, "Hi")
             await until(pilot, lambda: answer_of(pilot) == "Fine.")
         assert asked[0].sampling == Sampling(temperature=0.6, top_p=0.95, top_k=20)
@@ -218,7 +218,7 @@ class TestOptions:
                 await pilot.press("tab", *value)
             await pilot.press("tab", *"END, \\n\\n", "enter")
             await until(pilot, lambda: answer_of(pilot) == "Fine.")
-            assert "▾ More options · top p 0.9 · top k 40 · min p 0.05" in screen_text(pilot)
+            await until(pilot, lambda: "▾ More options · top p 0.9 · top k 40 · min p 0.05" in screen_text(pilot))
         assert asked[0].sampling == Sampling(
             temperature=0.7,
             top_p=0.9,

@@ -101,7 +101,7 @@ class TestFilter:
     async def test_control_codes_stay_out(self, catalogue_app: OminixApp, logs: Home) -> None:
         async with catalogue_app.run_test(size=(120, 40)) as pilot:
             await open_logs(8)(pilot)
-            assert "loading [31mweights" in screen_text(pilot)
+            await until(pilot, lambda: "loading [31mweights" in screen_text(pilot))
             assert "\x1b" not in screen_text(pilot)
 
     async def test_copy(self, catalogue_app: OminixApp, logs: Home) -> None:
@@ -122,7 +122,7 @@ class TestFollowing:
             self.write(logs, 10, "second")
             await until(pilot, lambda: len(view(pilot).lines) == 118)
             assert "second" not in screen_text(pilot)
-            assert "Halted" in screen_text(pilot)
+            await until(pilot, lambda: "Halted" in screen_text(pilot))
             await pilot.press("f")
             await until(pilot, lambda: "second 9" in screen_text(pilot))
             await pilot.press("g")

@@ -47,7 +47,7 @@ class TestFar:
         async with app.run_test(size=(120, 40)) as pilot:
             await until_connected(pilot)
             await until(pilot, lambda: "Mind who listens." in told(app))
-            assert "Ominix on localhost" in screen_text(pilot)
+            await until(pilot, lambda: "Ominix on localhost" in screen_text(pilot))
             await until(pilot, lambda: "free" in screen_text(pilot))
             await pilot.press("l")
             await until(pilot, lambda: isinstance(hub.state("tiny"), Loaded))
@@ -75,7 +75,7 @@ class TestFar:
                     urls.append(again.url)
                     await until(pilot, lambda: f"Connected to {address_of(again.url).name} again" in told(app))
                     await until(pilot, lambda: "Ominix on localhost" in screen_text(pilot))
-                    assert "1 loaded" in screen_text(pilot)
+                    await until(pilot, lambda: "1 loaded" in screen_text(pilot))
 
 
 class TestQuitting:
@@ -85,7 +85,7 @@ class TestQuitting:
             set_state(catalogue_hub, "qwen3-8b", Loaded())
             await pilot.press("ctrl+q")
             await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
-            assert "Qwen3 8B is in memory." in screen_text(pilot)
+            await until(pilot, lambda: "Qwen3 8B is in memory." in screen_text(pilot))
             await pilot.press("escape")
             await until(pilot, lambda: not isinstance(pilot.app.screen, QuitDialog))
             assert catalogue_app.is_running

@@ -53,8 +53,9 @@ class TestTerminal:
             screen.wait_for("On this machine")
             assert screen.quit() == 0
 
-    def test_a_terminal_that_vanishes(self, home: Home) -> None:
-        with on_a_terminal() as screen:
+    @pytest.mark.parametrize("controlling", [True, False])
+    def test_a_terminal_that_vanishes(self, home: Home, controlling: bool) -> None:
+        with on_a_terminal(controlling=controlling) as screen:
             screen.wait_for(PROMPT)
             workers = psutil.Process(screen.process.pid).children(recursive=True)
             assert workers

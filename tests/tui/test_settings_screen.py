@@ -80,7 +80,7 @@ class TestChanging:
             await find(pilot, "port")
             await pilot.press("enter", "end", "backspace", "1", "enter")
             await until(pilot, lambda: LATER in screen_text(pilot))
-            assert "9091" in screen_text(pilot)
+            await until(pilot, lambda: "9091" in screen_text(pilot))
         assert config.config.read_text() == CONFIG.replace("9090", "9091")
 
     async def test_a_choice_is_saved_at_once(self, catalogue_app: OminixApp, home: Home) -> None:
@@ -132,7 +132,7 @@ class TestChanging:
         async with catalogue_app.run_test(size=(120, 40)) as pilot:
             await open_settings(pilot)
             await find(pilot, "port")
-            assert "OMINIX_PORT sets it" in screen_text(pilot)
+            await until(pilot, lambda: "OMINIX_PORT sets it" in screen_text(pilot))
             assert not pilot.app.screen.query("#field Input")
 
     async def test_a_broken_file_is_told(self, catalogue_app: OminixApp, home: Home) -> None:
@@ -153,7 +153,7 @@ class TestMovingAround:
             await pilot.press("escape")
             assert pilot.app.screen.query_one(SettingsList).has_focus
             await pilot.press("escape")
-            assert "guard" in screen_text(pilot)
+            await until(pilot, lambda: "guard" in screen_text(pilot))
             await pilot.press("escape")
             await until(pilot, lambda: pilot.app.current_mode == "hub")
 

@@ -141,7 +141,7 @@ class TestSpeaking:
             figures = str(panel(pilot).query_one("#sound").border_subtitle)
             assert figures.startswith("1.0 s · ")
             assert figures.endswith("starts after 0.35 s")
-            assert "█" in screen_text(pilot)
+            await until(pilot, lambda: "█" in screen_text(pilot))
 
     async def test_stop_ends_generation_and_sound(
         self, app: OminixApp, speaking: Callable[..., list[SpeechRequest]]

@@ -11,7 +11,7 @@ from tests.tui.support import screen_text, until, until_connected
 async def test_memory_and_disk_are_shown(catalogue_app: OminixApp) -> None:
     async with catalogue_app.run_test() as pilot:
         await until(pilot, lambda: "models 5.1 of 23.4 GB · 20.4 GB free · disk 412.0 GB free" in screen_text(pilot))
-        assert "Memory ██▒▒░░░░░┃░░ " in screen_text(pilot)
+        await until(pilot, lambda: "Memory ██▒▒░░░░░┃░░ " in screen_text(pilot))
 
 
 async def test_a_real_hub_tells_what_its_models_hold(hub: Hub) -> None:

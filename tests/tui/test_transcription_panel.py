@@ -101,7 +101,7 @@ class TestByKeyboard:
             await pilot.press(*str(tmp_path / "talk.wav"))
             await pilot.press("enter")
             await until(pilot, lambda: str(view(pilot).border_title) == "Transcript · English")
-            assert "00:00:00  hello big world" in screen_text(pilot)
+            await until(pilot, lambda: "00:00:00  hello big world" in screen_text(pilot))
             assert "100 % of 00:00:02" in str(view(pilot).border_subtitle)
             await pilot.press("ctrl+s", "ctrl+s")
             await until(pilot, lambda: (tmp_path / "talk 2.txt").is_file())
@@ -119,9 +119,9 @@ class TestByKeyboard:
         async with app.run_test() as pilot:
             await until(pilot, lambda: isinstance(audio_hub.state("tiny-whisper"), Loaded))
             await choose(str(tmp_path / "quiet.wav"))(pilot)
-            assert "Nobody speaks in this audio." in screen_text(pilot)
+            await until(pilot, lambda: "Nobody speaks in this audio." in screen_text(pilot))
             await choose(str(tmp_path / "none.wav"))(pilot)
-            assert "cannot be read" in screen_text(pilot)
+            await until(pilot, lambda: "cannot be read" in screen_text(pilot))
             assert str(view(pilot).border_title) == "Transcript · broke off"
 
     async def test_a_stop_keeps_what_is_there(self, catalogue_hub: Hub, talk: OminixApp) -> None:
@@ -221,7 +221,7 @@ class TestRecording:
             assert path is not None
             assert path.parent == catalogue_hub.home.outputs
             assert path.is_file()
-            assert "● Record" in screen_text(pilot)
+            await until(pilot, lambda: "● Record" in screen_text(pilot))
 
     async def test_no_microphone_is_told(self, talk: OminixApp, monkeypatch: pytest.MonkeyPatch) -> None:
         def record(*_: object) -> Path:

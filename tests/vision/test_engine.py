@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ import pytest
 
 from ominix_core.engines.base import LoadOptions
 from ominix_core.engines.vision import VisionEngine
+from ominix_core.engines.vision_loading import RememberingTower
 from ominix_core.errors import LoadError, RequestError
 from ominix_core.generation import ChatMessage, CompletionRequest, EmbeddingRequest, Grammar, Sampling
 from tests.support.tiny_vision_models import picture
-from tests.vision.conftest import NO_SECTIONS, Driver, Told, asking, turn
+from tests.vision.conftest import NO_SECTIONS, Driver, Told, asking, decoded, turn
 
-FAMILIES = ["qwen3_vl", "qwen2_5_vl", "gemma3"]
+FAMILIES = ["qwen3_vl", "qwen2_5_vl", "gemma3", "smolvlm", "gemma4"]
 RED, BLUE = picture("red"), picture("blue", 60, 100)
 
 Drive = Callable[..., Driver]
@@ -24,46 +25,20 @@ Vlms = Callable[[str], Path]
 
 
 @pytest.fixture(scope="module")
-def straight_from_mlx_vlm(tiny_vlms: Vlms, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[bytes]]:
-    """The greedy tokens of mlx-vlm's own loading, templates and generation."""
-    from mlx_vlm import apply_chat_template, load, stream_generate
+def shared(tiny_vlms: Vlms) -> Iterator[Callable[[str], Driver]]:
+    """A driver for each family, for tests that do not mind what was asked before."""
+    drivers: dict[str, Driver] = {}
 
-    loaded: dict[str, Any] = {}
-    files = tmp_path_factory.mktemp("images")
+    def driver(family: str) -> Driver:
+        if family not in drivers:
+            engine = VisionEngine()
+            engine.load(tiny_vlms(family), LoadOptions(), lambda *_: None)
+            drivers[family] = Driver(engine)
+        return drivers[family]
 
-    def tokens(architecture: str, *messages: ChatMessage, max_tokens: int = 12) -> list[bytes]:
-        if architecture not in loaded:
-            loaded[architecture] = load(str(tiny_vlms(architecture)))
-        model, processor = loaded[architecture]
-        turns = [
-            {
-                "role": each.role,
-                "content": [*({"type": "image"} for _ in each.images), {"type": "text", "text": each.content}],
-            }
-            for each in messages
-        ]
-        paths = []
-        for image in [image for each in messages for image in each.images]:
-            paths.append(files / f"{len(list(files.iterdir()))}.png")
-            paths[-1].write_bytes(image)
-        prompt = apply_chat_template(processor, model.config, turns, num_images=len(paths))
-        answer = stream_generate(
-            model,
-            processor,
-            prompt,
-            image=[str(path) for path in paths],
-            max_tokens=max_tokens,
-            temperature=0.0,
-            logit_bias=NO_SECTIONS,
-        )
-        return [processor.tokenizer.decode([each.token]).encode() for each in answer if each.finish_reason is None]
-
-    return tokens
-
-
-def decoded(told: Told) -> list[bytes]:
-    """The tokens as a tokenizer shows them one by one."""
-    return [token.decode("utf-8", "replace").encode() for token in told.tokens]
+    yield driver
+    for each in drivers.values():
+        each.close()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -79,15 +54,19 @@ def decoded(told: Told) -> list[bytes]:
     ids=["image", "two images", "text", "image in a later turn", "image in an earlier turn"],
 )
 def test_greedy_tokens_are_those_of_mlx_vlm(
-    family: str, messages: tuple[ChatMessage, ...], drive: Drive, straight_from_mlx_vlm: Callable[..., list[bytes]]
+    family: str,
+    messages: tuple[ChatMessage, ...],
+    shared: Callable[[str], Driver],
+    tiny_vlms: Vlms,
+    straight_from_mlx_vlm: Callable[..., list[bytes]],
 ) -> None:
-    told = drive(family).ask(asking(*messages))
-    assert decoded(told) == straight_from_mlx_vlm(family, *messages)
+    told = shared(family).ask(asking(*messages))
+    assert decoded(told) == straight_from_mlx_vlm(tiny_vlms(family), *messages)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_the_image_shows_changes_the_answer(family: str, drive: Drive) -> None:
-    driver = drive(family)
+def test_what_the_image_shows_changes_the_answer(family: str, shared: Callable[[str], Driver]) -> None:
+    driver = shared(family)
     red, blue = (driver.ask(asking(turn("What is this?", image))).tokens for image in (RED, picture("blue")))
     assert red != blue
     assert driver.ask(asking(turn("What is this?", RED))).tokens == red
@@ -161,9 +140,10 @@ def test_the_same_words_about_another_image_share_no_cache_of_it(drive: Drive) -
     assert other.end.usage.cached_tokens < other.end.usage.prompt_tokens - 10
 
 
-def test_an_image_is_looked_at_once_in_a_conversation(drive: Drive) -> None:
-    driver = drive()
-    tower = driver.engine._model.vision_tower
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_image_is_looked_at_once_in_a_conversation(family: str, drive: Drive) -> None:
+    driver = drive(family)
+    (tower,) = (part for part in vars(driver.engine._model).values() if isinstance(part, RememberingTower))
     first = driver.ask(asking(turn("Look", RED)))
     driver.ask(asking(turn("Look", RED), ChatMessage("assistant", first.text), turn("again")))
     driver.ask(asking(turn("Something else about it", RED)))
@@ -347,6 +327,22 @@ def test_a_family_that_cannot_be_run_is_told(tmp_path: Path) -> None:
         VisionEngine().load(tmp_path, LoadOptions(), lambda *_: None)
 
 
-def test_adapters_and_drafts_are_refused(tiny_vlms: Vlms) -> None:
-    with pytest.raises(LoadError, match="adapter cannot be used"):
-        VisionEngine().load(tiny_vlms("qwen3_vl"), LoadOptions(adapter_folder="/a"), lambda *_: None)
+def test_a_family_that_takes_one_image_says_so(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlx_vlm.prompt_utils.SINGLE_IMAGE_ONLY_MODELS", {"qwen3_vl"})
+    driver = drive()
+    assert driver.engine.abilities.images == 1
+    with pytest.raises(RequestError, match="takes one image in a conversation, but there are 2") as refusal:
+        driver.submit(asking(turn("First", RED), ChatMessage("assistant", "red"), turn("Second", BLUE)))
+    assert refusal.value.code == "too_many_images"
+
+
+def test_a_family_that_reads_bare_prompts_does_not_lose_what_was_said(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlx_vlm.prompt_utils import MODEL_CONFIG, MessageFormat
+
+    monkeypatch.setitem(MODEL_CONFIG, "qwen3_vl", MessageFormat.PROMPT_ONLY)
+    driver = drive()
+    assert len(driver.ask(asking(turn("Look"))).tokens) == 12
+    with pytest.raises(RequestError, match="takes no instructions, and nothing that was said before"):
+        driver.submit(asking(ChatMessage("system", "Be brief."), turn("Look")))

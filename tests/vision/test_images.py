@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
-from typing import Any
-
 import pytest
 from PIL import Image
 
 from ominix_core.images import CheckedImage, ImageError, check_image, open_image
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
+from tests.support.odd_images import encoded, png_that_claims
 
 
 def assert_red(pixel: tuple[int, int, int]) -> None:
     red, green, blue = pixel
     assert red > 180, pixel
     assert max(green, blue) < 60, pixel
-
-
-def png_that_claims(width: int, height: int) -> bytes:
-    """A PNG of a few bytes whose header promises this size."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])

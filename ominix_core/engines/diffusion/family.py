@@ -1,18 +1,16 @@
-"""What every family of image models offers to the engine."""
+"""What families of image models and the engine tell each other, and what families have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from ominix_core.errors import RequestError
 
 if TYPE_CHECKING:
     import mlx.core as mx
     from PIL.Image import Image
-
-    from ominix_core.engines.base import LoadReport
 
 PREVIEW_SIDE = 128
 # Pixels along a piece of an image that is decoded in pieces, and how far pieces overlap.
@@ -29,12 +27,16 @@ class Limits:
         options: The optional fields of an ImageRequest that it honours.
         guidance: What it is made with unless asked otherwise.
         strength: How far to leave a source image, where the model takes that.
+        sources: How many images it takes to start from.
+        own_sizes: Whether it reads these in their own sizes, rather than in that of the image to make.
     """
 
     options: tuple[str, ...]
     steps: int
     guidance: float
     strength: float = 1.0
+    sources: int = 0
+    own_sizes: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Plan:
     """One image to make; nothing is left open.
 
     Attributes:
-        source: An image of the same size to start from.
+        sources: The images to start from, in the sizes in which the model reads them.
         keep_encoder: Whether the text encoder stays in memory while the image is made.
         tiled: Whether the image is decoded in pieces, which takes less memory and more time.
     """
@@ -54,7 +56,7 @@ class Plan:
     steps: int
     guidance: float
     seed: int
-    source: Image | None
+    sources: tuple[Image, ...]
     strength: float
     previews: bool
     keep_encoder: bool
@@ -72,22 +74,6 @@ class Step:
 
 Work = Generator[Step | None, None, "mx.array"]
 """Making one image: each item is a bounded piece of work, the result uint8 (height, width, 3)."""
-
-
-class ImageModel(Protocol):
-    """A model of one family, in memory."""
-
-    limits: Limits
-
-    def load(self, bits: int, report: LoadReport) -> None:
-        """Read the weights; `bits` quantizes what is not quantized yet, 0 does not. Raises LoadError."""
-        ...
-
-    def make(self, plan: Plan) -> Work: ...
-
-    def trim(self) -> None:
-        """Give back memory that only saves time."""
-        ...
 
 
 def check_prompt_length(tokens: int) -> None:
@@ -123,22 +109,3 @@ def from_pixels(image: Image) -> mx.array:
     import numpy as np
 
     return mx.array(np.asarray(image, dtype=np.float32).transpose(2, 0, 1)[None] / 127.5 - 1)
-
-
-class PromptCache:
-    """What a text encoder made of the last prompts, so that trying other seeds does not need it again."""
-
-    def __init__(self, size: int = 8) -> None:
-        self._size = size
-        self._known: dict[Any, Any] = {}
-
-    def get(self, key: Any) -> Any:
-        return self._known.get(key)
-
-    def put(self, key: Any, value: Any) -> None:
-        self._known[key] = value
-        while len(self._known) > self._size:
-            del self._known[next(iter(self._known))]
-
-    def clear(self) -> None:
-        self._known.clear()

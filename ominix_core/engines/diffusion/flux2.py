@@ -1,8 +1,7 @@
-"""FLUX.2 klein on mlx-vlm's modules: text to image, and edits of one image."""
+"""FLUX.2 klein on mlx-vlm's modules: text to image, and what becomes of images."""
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from ominix_core.engines.diffusion.family import (
     TILE_OVERLAP,
     Limits,
     Plan,
-    PromptCache,
     Step,
     Work,
     as_pixels,
@@ -21,60 +19,60 @@ from ominix_core.engines.diffusion.family import (
     from_pixels,
     pooled,
 )
+from ominix_core.engines.diffusion.model import ImageModel
 from ominix_core.engines.diffusion.parts import arguments_for, fill, part_config, read_weights, renamed
-from ominix_core.engines.loading import evaluate
 from ominix_core.errors import LoadError
 
 if TYPE_CHECKING:
     import mlx.core as mx
 
-    from ominix_core.engines.base import LoadReport
-
 _COMMON = ("width", "height", "steps", "seed", "count", "previews")
 _ENCODER_NAMES = ("embed_tokens.", "layers.", "norm.")
 # Pixels along each side of a packed latent.
 _LATENT_PIXELS = 16
-# Where the tokens of a reference image stand on the transformer's time axis; those of the image stand at 0.
+# How far apart reference images stand on the transformer's time axis, at whose 0 is the image to make.
 _REFERENCE_TIME = 10
+# As many as the model was made for.
+_MOST_REFERENCES = 4
 
 
-class Flux2:
+class Flux2(ImageModel):
     """A FLUX.2 klein model.
 
     Args:
         variant: One of mlx-vlm's names for it, such as "klein-4b" or "klein-base-4b".
     """
 
+    _dtype: mx.Dtype
+
     def __init__(self, folder: Path, variant: str, dtype: mx.Dtype) -> None:
         from mlx_vlm.models.flux2.config import get_variant
         from mlx_vlm.models.flux2.constants import ModelConfig
 
+        super().__init__(folder, dtype)
         ModelConfig.precision = dtype  # its modules cast to this
         try:
             self._variant = get_variant(variant or "klein-4b")
         except ValueError as error:
             raise LoadError(f"There is no variant '{variant}' of FLUX.2. Correct the registry entry.") from error
-        self._folder = folder
-        self._dtype = dtype
-        self._bits = 0
-        self._encoder: Any = None
-        self._prompts = PromptCache()
         options = [*_COMMON]
         if self._variant.default_guidance > 1:  # a distilled one works without
             options += ["guidance", "negative_prompt"]
-        if not self._variant.uses_reference_kv_cache:  # those edit in a way of their own
-            options.append("source")
-        self.limits = Limits(tuple(options), self._variant.default_steps, self._variant.default_guidance)
+        edits = not self._variant.uses_reference_kv_cache  # those edit in a way of their own
+        if edits:
+            options.append("sources")
+        self.limits = Limits(
+            tuple(options),
+            self._variant.default_steps,
+            self._variant.default_guidance,
+            sources=_MOST_REFERENCES if edits else 0,
+            own_sizes=True,
+        )
 
-    def load(self, bits: int, report: LoadReport) -> None:
+    def _read_tokenizer(self) -> Any:
         from mlx_vlm.models.flux2.tokenizer import Flux2Tokenizer
 
-        self._bits = bits
-        self._tokenizer = Flux2Tokenizer(self._folder)
-        self._encoder = self._read_encoder()
-        self._transformer = self._read_transformer()
-        self._vae = self._read_vae()
-        evaluate([self._encoder, self._transformer, self._vae], report)
+        return Flux2Tokenizer(self._folder)
 
     def _read_encoder(self) -> Any:
         from mlx_vlm.models.flux2.qwen.text_encoder import Qwen3TextEncoder
@@ -129,17 +127,17 @@ class Flux2:
             yield None
         if not plan.keep_encoder:
             self._drop_encoder()
-        reference = None
-        if plan.source is not None:
-            reference = self._reference(plan.source)
+        references = []
+        for index, source in enumerate(plan.sources):
+            references.append(self._reference(source, _REFERENCE_TIME * (index + 1)))
             yield None
         latents, ids, rows, columns = prepare_packed_latents(seed=plan.seed, height=plan.height, width=plan.width)
         scheduler = FlowMatchEulerDiscreteScheduler(image_seq_len=rows * columns, num_inference_steps=plan.steps)
         for index in range(plan.steps):
             time = scheduler.timesteps[index]
-            noise = self._predict(latents, ids, positive, reference, time)
+            noise = self._predict(latents, ids, positive, references, time)
             if negative is not None:
-                without = self._predict(latents, ids, negative, reference, time)
+                without = self._predict(latents, ids, negative, references, time)
                 noise = without + plan.guidance * (noise - without)
             latents = scheduler.step(noise=noise, step_index=index, latents=latents)
             mx.eval(latents)
@@ -156,34 +154,29 @@ class Flux2:
 
         tokens: int = max(map(self._tokenizer.count_tokens, prompts))
         check_prompt_length(tokens)
-        if plan.source is not None:
+        if plan.sources:
             return PROMPT_TOKENS
         lengths: tuple[int, ...] = DEFAULT_SEQ_LEN_BUCKETS
         return next(length for length in lengths if length >= tokens)
 
     def _encode(self, prompt: str, length: int) -> tuple[mx.array, mx.array]:
         """The prompt's embeddings and position ids."""
-        import mlx.core as mx
         from mlx_vlm.models.flux2.prompt import encode_prompt
 
-        known: tuple[mx.array, mx.array] | None = self._prompts.get((prompt, length))
-        if known is not None:
-            return known
-        if self._encoder is None:
-            self._encoder = self._read_encoder()
-        encoded: tuple[mx.array, mx.array] = encode_prompt(
-            prompt=prompt,
-            tokenizer=self._tokenizer,
-            text_encoder=self._encoder,
-            max_sequence_length=length,
-            bucketed=False,
-        )
-        mx.eval(encoded)
-        self._prompts.put((prompt, length), encoded)
+        def encode(encoder: Any) -> Any:
+            return encode_prompt(
+                prompt=prompt,
+                tokenizer=self._tokenizer,
+                text_encoder=encoder,
+                max_sequence_length=length,
+                bucketed=False,
+            )
+
+        encoded: tuple[mx.array, mx.array] = self._encoded((prompt, length), encode)
         return encoded
 
-    def _reference(self, source: Any) -> tuple[mx.array, mx.array]:
-        """The packed latents of the image to edit, and their position ids."""
+    def _reference(self, source: Any, time: int) -> tuple[mx.array, mx.array]:
+        """The packed latents of an image to start from, and their position ids."""
         import mlx.core as mx
         from mlx_vlm.models.flux2.latent import pack_latents, patchify_latents, prepare_grid_ids
 
@@ -191,7 +184,7 @@ class Flux2:
         norm = self._vae.bn
         deviation = mx.sqrt(norm.running_var + norm.eps).reshape(1, -1, 1, 1)
         latents = (latents - norm.running_mean.reshape(1, -1, 1, 1)) / deviation
-        packed, ids = pack_latents(latents), prepare_grid_ids(latents, t_coord=_REFERENCE_TIME)
+        packed, ids = pack_latents(latents), prepare_grid_ids(latents, t_coord=time)
         mx.eval(packed, ids)
         return packed, ids
 
@@ -200,20 +193,16 @@ class Flux2:
         latents: mx.array,
         ids: mx.array,
         prompt: tuple[mx.array, mx.array],
-        reference: tuple[mx.array, mx.array] | None,
+        references: list[tuple[mx.array, mx.array]],
         timestep: mx.array,
     ) -> mx.array:
         import mlx.core as mx
 
-        seen, seen_ids = latents, ids
-        if reference is not None:
-            seen = mx.concatenate([latents, reference[0]], axis=1)
-            seen_ids = mx.concatenate([ids, reference[1]], axis=1)
         noise: mx.array = self._transformer(
-            hidden_states=seen,
+            hidden_states=mx.concatenate([latents, *(packed for packed, _ in references)], axis=1),
             encoder_hidden_states=prompt[0],
             timestep=timestep,
-            img_ids=seen_ids,
+            img_ids=mx.concatenate([ids, *(reference_ids for _, reference_ids in references)], axis=1),
             txt_ids=prompt[1],
         )
         return noise[:, : latents.shape[1]]
@@ -224,19 +213,6 @@ class Flux2:
 
         tiling = TilingConfig(vae_decode_tile_size=TILE, vae_decode_overlap=TILE_OVERLAP // self._vae.spatial_scale)
         return as_pixels(self._vae.decode_packed_latents(latents, tiling if tiled else None))
-
-    # -- memory -------------------------------------------------------------------------------------------------
-
-    def _drop_encoder(self) -> None:
-        import mlx.core as mx
-
-        self._encoder = None
-        gc.collect()
-        mx.clear_cache()
-
-    def trim(self) -> None:
-        self._prompts.clear()
-        self._drop_encoder()
 
 
 def _grid(packed: mx.array, rows: int, columns: int) -> mx.array:

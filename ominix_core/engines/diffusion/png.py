@@ -40,6 +40,6 @@ def parameters(plan: Plan, model: str) -> dict[str, str]:
     }
     if plan.negative_prompt:
         texts["negative_prompt"] = plan.negative_prompt
-    if plan.source is not None:
+    if plan.sources:
         texts["strength"] = f"{plan.strength:g}"
     return texts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,6 @@ from ominix_core.engines.diffusion.family import (
     TILE_OVERLAP,
     Limits,
     Plan,
-    PromptCache,
     Step,
     Work,
     as_pixels,
@@ -19,24 +17,22 @@ from ominix_core.engines.diffusion.family import (
     from_pixels,
     pooled,
 )
+from ominix_core.engines.diffusion.model import ImageModel
 from ominix_core.engines.diffusion.parts import fill, read_weights
-from ominix_core.engines.loading import evaluate
 from ominix_core.errors import LoadError
 
 if TYPE_CHECKING:
     import mlx.core as mx
 
-    from ominix_core.engines.base import LoadReport
-
-_COMMON = ("width", "height", "steps", "seed", "count", "source", "strength", "previews")
+_COMMON = ("width", "height", "steps", "seed", "count", "sources", "strength", "previews")
 _VARIANTS = {
-    "turbo": Limits(_COMMON, steps=8, guidance=0.0, strength=0.6),
-    "base": Limits((*_COMMON, "guidance", "negative_prompt"), steps=50, guidance=4.0, strength=0.6),
+    "turbo": Limits(_COMMON, steps=8, guidance=0.0, strength=0.6, sources=1),
+    "base": Limits((*_COMMON, "guidance", "negative_prompt"), steps=50, guidance=4.0, strength=0.6, sources=1),
 }
 _LATENT_PIXELS = 8
 
 
-class ZImage:
+class ZImage(ImageModel):
     """A Z-Image model.
 
     Args:
@@ -47,6 +43,7 @@ class ZImage:
     def __init__(self, folder: Path, variant: str, dtype: mx.Dtype | None) -> None:
         from mlx_vlm.models.z_image.config import ZImageConfig
 
+        super().__init__(folder, dtype)
         try:
             self.limits = _VARIANTS[variant or "turbo"]
         except KeyError as error:
@@ -55,21 +52,11 @@ class ZImage:
             self._config = ZImageConfig.from_model_path(folder)
         except FileNotFoundError:  # some conversions leave the configurations out; there is only one size
             self._config = ZImageConfig()
-        self._folder = folder
-        self._dtype = dtype
-        self._bits = 0
-        self._encoder: Any = None
-        self._prompts = PromptCache()
 
-    def load(self, bits: int, report: LoadReport) -> None:
+    def _read_tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
-        self._bits = bits
-        self._tokenizer = AutoTokenizer.from_pretrained(str(self._folder / "tokenizer"), local_files_only=True)
-        self._encoder = self._read_encoder()
-        self._transformer = self._read_transformer()
-        self._vae = self._read_vae()
-        evaluate([self._encoder, self._transformer, self._vae], report)
+        return AutoTokenizer.from_pretrained(str(self._folder / "tokenizer"), local_files_only=True)
 
     def _read_encoder(self) -> Any:
         from mlx_vlm.models.z_image.text_encoder import ZImageTextEncoder, sanitize_text_encoder_weights
@@ -104,14 +91,14 @@ class ZImage:
         if not plan.keep_encoder:
             self._drop_encoder()
         steps, first = plan.steps, 0
-        if plan.source is not None:  # the first steps would only make of noise what the source is already
+        if plan.sources:  # the first steps would only make of noise what the source is already
             first = min(int(steps - steps * plan.strength), steps - 1)
         scheduler = FlowMatchEulerDiscreteScheduler(num_inference_steps=steps, shift=self._config.scheduler_shift)
         shape = (1, 16, 1, plan.height // _LATENT_PIXELS, plan.width // _LATENT_PIXELS)
         latents = mx.random.normal(shape, key=mx.random.key(plan.seed))
-        if plan.source is not None:
+        if plan.sources:
             sigma = scheduler.sigmas[first]
-            latents = (1 - sigma) * self._source_latents(plan.source) + sigma * latents
+            latents = (1 - sigma) * self._source_latents(plan.sources[0]) + sigma * latents
             mx.eval(latents)
             yield None
         for index in range(first, steps):
@@ -132,19 +119,14 @@ class ZImage:
         """The prompt's features (1, tokens, hidden)."""
         import mlx.core as mx
 
-        known: mx.array | None = self._prompts.get(prompt)
-        if known is not None:
-            return known
         text = self._tokenizer.apply_chat_template(
             [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True, enable_thinking=True
         )
         tokens: list[int] = self._tokenizer(text)["input_ids"]
         check_prompt_length(len(tokens))
-        if self._encoder is None:
-            self._encoder = self._read_encoder()
-        features: mx.array = self._encoder(mx.array(tokens)[None], output_penultimate=True)
-        mx.eval(features)
-        self._prompts.put(prompt, features)
+        features: mx.array = self._encoded(
+            prompt, lambda encoder: encoder(mx.array(tokens)[None], output_penultimate=True)
+        )
         return features
 
     def _source_latents(self, source: Any) -> mx.array:
@@ -168,16 +150,3 @@ class ZImage:
         """(1, 3, height, width) of latents (1, 16, 1, height, width)."""
         decoded: mx.array = self._vae.decode(latents[:, :, 0].transpose(0, 2, 3, 1))
         return decoded.transpose(0, 3, 1, 2)
-
-    # -- memory -------------------------------------------------------------------------------------------------
-
-    def _drop_encoder(self) -> None:
-        import mlx.core as mx
-
-        self._encoder = None
-        gc.collect()
-        mx.clear_cache()
-
-    def trim(self) -> None:
-        self._prompts.clear()
-        self._drop_encoder()

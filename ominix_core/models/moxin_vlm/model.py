@@ -20,6 +20,12 @@ class LanguageModel(llama.Model):
         logits: mx.array = super().__call__(inputs, cache, inputs_embeds)
         return logits
 
+    def make_cache(self) -> list[Any]:
+        """mlx-vlm's caches, as every model that sees has them."""
+        from mlx_vlm.models.cache import KVCache
+
+        return [KVCache() for _ in self.layers]
+
 
 class Projector(nn.Module):
     """Maps what the towers see to what the language model reads."""

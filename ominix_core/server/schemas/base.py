@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 def _valid_unicode(text: str) -> str:
     try:
-        text.encode()
+        if not text.isascii():  # which is known without looking, and most of what is large is
+            text.encode()
     except UnicodeEncodeError as error:
         raise ValueError("holds half a surrogate pair, which is no character") from error
     return text
@@ -41,6 +42,9 @@ Json = Annotated[dict[str, Any], AfterValidator(_fit_to_travel)]
 """Any JSON object that can be passed on, which JSON itself does not ensure."""
 
 Count = Annotated[int, Field(ge=1, lt=INT64)]
+
+MOST_ITEMS = 10_000
+"""How many turns a conversation, and how many parts a turn may have: more than fit into any context."""
 
 Neutral = Mapping[str, tuple[Any, ...]]
 

@@ -8,9 +8,18 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from ominix_core.generation import ChatMessage, ChatRequest, Role, ToolCall
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.schemas.base import ApiRequest, Count, Json, Neutral, Text
+from ominix_core.server.schemas.base import MOST_ITEMS, ApiRequest, Count, Json, Neutral, Text
 from ominix_core.server.schemas.images import ImageUrl, PlacedImage
 from ominix_core.server.schemas.sampling import PenalizedRequest, ResponseFormat, grammar, repeated
+from ominix_core.server.schemas.tool_choice import (
+    Mode,
+    ModeChoice,
+    NamedFunction,
+    SomeTools,
+    ToolChoice,
+    checked,
+    spelled_out,
+)
 
 
 class TextPart(ApiRequest):
@@ -36,7 +45,9 @@ def _as_parts(content: Any) -> Any:
 
 
 Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
-Content = Annotated[list[Part], Field(min_length=1), BeforeValidator(_as_parts, str | list[Part])]
+Content = Annotated[
+    list[Part], Field(min_length=1, max_length=MOST_ITEMS), BeforeValidator(_as_parts, str | list[Part])
+]
 
 
 class CalledFunction(ApiRequest):
@@ -108,27 +119,55 @@ class Tool(ApiRequest):
     function: Function
 
 
-class NamedFunction(ApiRequest):
-    """The name of one of the request's tools."""
+class NamedTool(ApiRequest):
+    """One of the request's tools, by its name."""
 
-    name: str
-
-
-class ToolChoice(ApiRequest):
-    """Whether the answer may or must be the call of a tool, and of which."""
-
-    type: Literal["none", "auto", "required", "function"]
-    function: NamedFunction | None = None
-
-    def must_call(self, tools: list[Tool]) -> tuple[str, ...]:
-        """Names of the functions of which the answer must call one."""
-        if self.function is not None:
-            return (self.function.name,)
-        return tuple(tool.function.name for tool in tools) if self.type == "required" else ()
+    type: Literal["function"]
+    function: NamedFunction
 
 
-def _as_choice(choice: Any) -> Any:
-    return {"type": choice} if isinstance(choice, str) else choice
+class FunctionChoice(ToolChoice):
+    """This function must be called."""
+
+    type: Literal["function"]
+    function: NamedFunction
+
+    @property
+    def mode(self) -> Mode:
+        return "required"
+
+    @property
+    def only(self) -> tuple[str, ...]:
+        return (self.function.name,)
+
+
+class AllowedTools(ApiRequest):
+    """Some of the request's tools, and whether one of them must be called."""
+
+    mode: Literal["auto", "required"]
+    tools: list[NamedTool] = Field(min_length=1)
+
+
+class AllowedChoice(SomeTools):
+    """Some of the request's tools."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: AllowedTools
+
+    @property
+    def mode(self) -> Mode:
+        return self.allowed_tools.mode
+
+    @property
+    def only(self) -> tuple[str, ...]:
+        return tuple(tool.function.name for tool in self.allowed_tools.tools)
+
+
+Choice = Annotated[
+    ModeChoice | FunctionChoice | AllowedChoice,
+    Field(discriminator="type"),
+    BeforeValidator(spelled_out, Mode | ModeChoice | FunctionChoice | AllowedChoice),
+]
 
 
 class StreamOptions(ApiRequest):
@@ -148,7 +187,6 @@ class ChatCompletionRequest(PenalizedRequest):
         "functions": ([],),
         "modalities": (["text"],),
         "moderation": (),
-        "parallel_tool_calls": (True,),
         "prediction": (),
         "prompt_cache_options": (),
         "prompt_cache_retention": ("in_memory",),
@@ -158,7 +196,7 @@ class ChatCompletionRequest(PenalizedRequest):
         "web_search_options": (),
     }
 
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1, max_length=MOST_ITEMS)
     n: int = Field(1, ge=1, le=128)
     max_completion_tokens: Count | None = None
     max_tokens: Count | None = None
@@ -166,7 +204,8 @@ class ChatCompletionRequest(PenalizedRequest):
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     response_format: ResponseFormat | None = None
     tools: list[Tool] = Field([], max_length=128)
-    tool_choice: Annotated[ToolChoice, BeforeValidator(_as_choice, str | ToolChoice)] = ToolChoice(type="auto")
+    tool_choice: Choice = ModeChoice(type="auto")
+    parallel_tool_calls: bool = True
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     chat_template_kwargs: Json = Field(default={})
     stream: bool = False
@@ -178,15 +217,8 @@ class ChatCompletionRequest(PenalizedRequest):
 
     @field_validator("tool_choice")
     @classmethod
-    def _is_among_the_tools(cls, choice: ToolChoice, info: ValidationInfo) -> ToolChoice:
-        tools: list[Tool] = info.data.get("tools", [])
-        if (choice.type == "function") != (choice.function is not None):
-            raise ValueError("needs function exactly if its type is function")
-        if choice.type == "required" and not tools:
-            raise ValueError("needs tools")
-        if choice.function is not None and choice.function.name not in {tool.function.name for tool in tools}:
-            raise ValueError(f"names '{choice.function.name}', which is not among the tools")
-        return choice
+    def _is_among_the_tools(cls, choice: Choice, info: ValidationInfo) -> Choice:
+        return checked(choice, {tool.function.name for tool in info.data.get("tools", [])})
 
     @model_validator(mode="after")
     def _asks_for_logprobs_at_all(self) -> ChatCompletionRequest:
@@ -205,6 +237,7 @@ class ChatCompletionRequest(PenalizedRequest):
 
     def to_hub(self, entry: RegistryEntry) -> list[ChatRequest]:
         """The hub's request, once for each answer."""
+        tools = [tool.model_dump(exclude_none=True) for tool in self.tools]
         request = ChatRequest(
             messages=[message.to_hub() for message in self.messages],
             max_tokens=self.max_completion_tokens or self.max_tokens,
@@ -212,8 +245,9 @@ class ChatCompletionRequest(PenalizedRequest):
             stop=tuple(self.stop),
             logprobs=(self.top_logprobs or 0) if self.logprobs else None,
             grammar=grammar(self.response_format),
-            tools=[tool.model_dump(exclude_none=True) for tool in self.tools if self.tool_choice.type != "none"],
-            must_call=self.tool_choice.must_call(self.tools),
+            tools=self.tool_choice.offered(tools),
+            must_call=self.tool_choice.must_call(tools),
+            parallel_calls=self.parallel_tool_calls,
             template_options=reasoning_options(self.reasoning_effort) | self.chat_template_kwargs,
         )
         return repeated(request, self.n)

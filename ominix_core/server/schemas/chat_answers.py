@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from ominix_core.generation import Finished, TokenLogprob
+from ominix_core.generation import Finished, TokenLogprob, ToolCallDelta, ToolCallStarted
 from ominix_core.generation import ToolCall as HubToolCall
 from ominix_core.generation import Usage as HubUsage
 from ominix_core.server.schemas.base import ApiObject
@@ -88,17 +88,38 @@ class FunctionCall(ApiObject):
 
 
 class ToolCall(ApiObject):
-    """A function that the model wants called; `index` is there in streams only."""
+    """A function that the model wants called."""
 
-    index: int | None = None
     id: str
     type: Literal["function"]
     function: FunctionCall
 
     @classmethod
-    def of(cls, call: HubToolCall, **index: int) -> ToolCall:
-        function = FunctionCall(name=call.name, arguments=call.arguments)
-        return cls(id=call.id, type="function", function=function, **index)
+    def of(cls, call: HubToolCall) -> ToolCall:
+        return cls(id=call.id, type="function", function=FunctionCall(name=call.name, arguments=call.arguments))
+
+
+class FunctionCallPart(ApiObject):
+    """More of a call's arguments."""
+
+    name: str | None = None
+    arguments: str
+
+
+class ToolCallPart(ApiObject):
+    """More of a call, in a stream; only the first part has an `id`, a `type` and the function's name."""
+
+    index: int
+    id: str | None = None
+    type: Literal["function"] | None = None
+    function: FunctionCallPart
+
+    @classmethod
+    def of(cls, part: ToolCallStarted | ToolCallDelta) -> ToolCallPart:
+        if isinstance(part, ToolCallDelta):
+            return cls(index=part.index, function=FunctionCallPart(arguments=part.arguments))
+        function = FunctionCallPart(name=part.name, arguments="")
+        return cls(index=part.index, id=part.id, type="function", function=function)
 
 
 class AnswerMessage(ApiObject):
@@ -140,7 +161,7 @@ class Delta(ApiObject):
     content: str | None = None
     refusal: None = None
     reasoning_content: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: list[ToolCallPart] | None = None
 
 
 class ChunkChoice(ApiObject):

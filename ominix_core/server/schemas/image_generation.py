@@ -52,7 +52,7 @@ class ImageRequest(ApiRequest):
     negative_prompt: Text | None = Field(default=None, max_length=32_000)
 
     def to_hub(
-        self, entry: RegistryEntry, source: bytes | None = None, strength: float | None = None
+        self, entry: RegistryEntry, sources: tuple[bytes, ...] = (), strength: float | None = None
     ) -> HubImageRequest:
         """The request for the model of `entry`."""
         width, _, height = self.size.partition("x")
@@ -66,14 +66,14 @@ class ImageRequest(ApiRequest):
             guidance=self.guidance if self.guidance is not None else entry.defaults.get("guidance"),
             seed=self.seed,
             count=self.n,
-            source=source,
+            sources=sources,
             strength=strength,
             previews=self.stream and self.partial_images > 0,
         )
 
 
 class ImageEditRequest(ImageRequest):
-    """The fields of an edit's form beside `image`; `strength` is an addition: how far to leave the image, in 0..1."""
+    """The fields of an edit's form beside its images; `strength` is an addition: how far to leave them, in 0..1."""
 
     model_config = ConfigDict(strict=False)  # a form holds text only
     neutral: ClassVar[Neutral] = {**_UNHONOURED, "input_fidelity": ("low",), "output_compression": ("100",)}

@@ -29,7 +29,7 @@ def _data_or_public(url: str) -> str:
             raise ValueError(f"should be a data URL or an https address: {error}") from error
     if not _DATA_URL.match(url):
         raise ValueError("should be a data URL of an image, such as data:image/png;base64,...")
-    return "data:" + url[5:]
+    return url if url.startswith("data:") else "data:" + url[5:]
 
 
 DataOrPublicUrl = Annotated[str, AfterValidator(_data_or_public)]
@@ -37,7 +37,7 @@ PublicUrl = Annotated[str, AfterValidator(_public)]
 
 
 class ImageSource(ApiRequest):
-    """Where an image is. Models look at it in all the detail that they can take, which is what `high` asks for.
+    """Where an image is. Models look at it in all the detail that they can take.
 
     Attributes:
         field: Which parameter says where.
@@ -51,6 +51,16 @@ class ImageSource(ApiRequest):
     @abstractmethod
     def location(self) -> str:
         """A data URL or a public address."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it came with the request."""
+        return self.location.startswith("data:")
+
+    @property
+    def wanted_small(self) -> bool:
+        """Whether a coarse look at it is enough."""
+        return False
 
     @property
     def encoded(self) -> bytes:
@@ -68,13 +78,17 @@ class ImageUrl(ImageSource):
     """An image of a chat message."""
 
     field: ClassVar[str] = "url"
-    neutral: ClassVar[Neutral] = {"detail": ("auto", "high")}
 
     url: DataOrPublicUrl
+    detail: Literal["auto", "low", "high"] = "auto"
 
     @property
     def location(self) -> str:
         return self.url
+
+    @property
+    def wanted_small(self) -> bool:
+        return self.detail == "low"
 
 
 class InputImage(ImageSource):
@@ -85,11 +99,15 @@ class InputImage(ImageSource):
 
     type: Literal["input_image"]
     image_url: DataOrPublicUrl
-    detail: Literal["auto", "high", "original"] = "auto"
+    detail: Literal["auto", "low", "high", "original"] = "auto"
 
     @property
     def location(self) -> str:
         return self.image_url
+
+    @property
+    def wanted_small(self) -> bool:
+        return self.detail == "low"
 
 
 class Base64Source(ImageSource):
@@ -104,6 +122,10 @@ class Base64Source(ImageSource):
     @property
     def location(self) -> str:
         return f"data:{self.media_type};base64,{self.data}"
+
+    @property
+    def is_here(self) -> bool:
+        return True
 
 
 class UrlSource(ImageSource):

@@ -6,13 +6,15 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
+import msgspec
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from ominix_core.generation import ChatMessage, ChatRequest, ToolCall
+from ominix_core.generation import ChatMessage, ChatRequest, Grammar, ToolCall
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.schemas.base import ApiRequest, Count, Json, Neutral, Text
+from ominix_core.server.schemas.base import MOST_ITEMS, ApiRequest, Count, Json, Neutral, Text
 from ominix_core.server.schemas.images import Base64Source, PlacedImage, UrlSource
 from ominix_core.server.schemas.sampling import SampledRequest
+from ominix_core.server.schemas.tool_choice import Mode, ToolChoice, checked
 
 
 class Block(ApiRequest):
@@ -77,7 +79,9 @@ class ThinkingBlock(ApiRequest):
 ContentBlock = Annotated[
     TextBlock | ImageBlock | ToolUseBlock | ToolResultBlock | ThinkingBlock, Field(discriminator="type")
 ]
-Content = Annotated[list[ContentBlock], BeforeValidator(_as_text_blocks, str | list[ContentBlock])]
+Content = Annotated[
+    list[ContentBlock], Field(max_length=MOST_ITEMS), BeforeValidator(_as_text_blocks, str | list[ContentBlock])
+]
 
 
 class MessageParam(ApiRequest):
@@ -142,19 +146,38 @@ class ToolParam(Block):
         return {"type": "function", "function": function}
 
 
-class ToolChoice(ApiRequest):
-    """Whether the model may or must call tools, and which one."""
+class MessageToolChoice(ToolChoice):
+    """With `disable_parallel_tool_use` the answer ends with its first call."""
 
-    neutral: ClassVar[Neutral] = {"disable_parallel_tool_use": (False,)}
+    disable_parallel_tool_use: bool = False
 
-    type: Literal["auto", "none", "any", "tool"]
-    name: Text | None = None
 
-    def must_call(self, tools: list[ToolParam]) -> tuple[str, ...]:
-        """Names of the tools of which the answer must call one."""
-        if self.name is not None:
-            return (self.name,)
-        return tuple(tool.name for tool in tools) if self.type == "any" else ()
+class KindChoice(MessageToolChoice):
+    """Whether the model may or must call tools."""
+
+    type: Literal["auto", "none", "any"]
+
+    @property
+    def mode(self) -> Mode:
+        return "required" if self.type == "any" else self.type
+
+
+class NamedChoice(MessageToolChoice):
+    """This tool must be called."""
+
+    type: Literal["tool"]
+    name: Text
+
+    @property
+    def mode(self) -> Mode:
+        return "required"
+
+    @property
+    def only(self) -> tuple[str, ...]:
+        return (self.name,)
+
+
+Choice = Annotated[KindChoice | NamedChoice, Field(discriminator="type")]
 
 
 class Thinking(ApiRequest):
@@ -172,34 +195,41 @@ class Thinking(ApiRequest):
         return self
 
 
+class JsonFormat(ApiRequest):
+    """JSON that keeps to a schema."""
+
+    type: Literal["json_schema"]
+    schema_: Json = Field(alias="schema")
+
+
+class OutputConfig(ApiRequest):
+    """The form of the answer's text, and how much a model that can think should think."""
+
+    format: JsonFormat | None = None
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+
+
 class CountTokensRequest(SampledRequest):
     """A conversation, as a model is shown it."""
 
     neutral: ClassVar[Neutral] = {
         "cache_control": (),
         "context_management": (),
-        "output_config": ({},),
         "output_format": (),
         "mcp_servers": ([],),
     }
 
-    messages: list[MessageParam] = Field(min_length=1)
+    messages: list[MessageParam] = Field(min_length=1, max_length=MOST_ITEMS)
     system: TextBlocks = Field(default=[])
     tools: list[ToolParam] = Field(default=[], max_length=128)
-    tool_choice: ToolChoice = ToolChoice(type="auto")
+    tool_choice: Choice = KindChoice(type="auto")
     thinking: Thinking = Thinking(type="adaptive")
+    output_config: OutputConfig = OutputConfig()
 
     @field_validator("tool_choice")
     @classmethod
-    def _is_among_the_tools(cls, choice: ToolChoice, info: ValidationInfo) -> ToolChoice:
-        names = [tool.name for tool in info.data.get("tools", [])]
-        if (choice.type == "tool") != (choice.name is not None):
-            raise ValueError("needs name exactly if its type is tool")
-        if choice.type == "any" and not names:
-            raise ValueError("needs tools")
-        if choice.name is not None and choice.name not in names:
-            raise ValueError(f"names '{choice.name}', which is not among the tools")
-        return choice
+    def _is_among_the_tools(cls, choice: Choice, info: ValidationInfo) -> Choice:
+        return checked(choice, {tool.name for tool in info.data.get("tools", [])})
 
     def images(self) -> list[PlacedImage]:
         """Every image; `to_hub` needs their bytes."""
@@ -212,16 +242,20 @@ class CountTokensRequest(SampledRequest):
     def to_hub(self, entry: RegistryEntry, max_tokens: int = 0, stop: tuple[str, ...] = ()) -> ChatRequest:
         """The hub's request; with no `max_tokens` it only counts."""
         system = [ChatMessage("system", _joined(self.system))] if self.system else []
+        tools = [tool.to_hub() for tool in self.tools]
         asked = {"enabled": {"enable_thinking": True}, "disabled": {"enable_thinking": False}, "adaptive": {}}
+        effort, form = self.output_config.effort, self.output_config.format
         return ChatRequest(
             messages=[*system, *(turn for message in self.messages for turn in message.to_hub())],
             max_tokens=max_tokens,
             sampling=self.sampling(entry),
             stop=stop,
-            tools=[tool.to_hub() for tool in self.tools if self.tool_choice.type != "none"],
-            must_call=self.tool_choice.must_call(self.tools),
+            tools=self.tool_choice.offered(tools),
+            must_call=self.tool_choice.must_call(tools),
+            parallel_calls=not self.tool_choice.disable_parallel_tool_use,
             thinking_budget=self.thinking.budget_tokens,
-            template_options=asked[self.thinking.type],
+            template_options=asked[self.thinking.type] | ({"reasoning_effort": effort} if effort else {}),
+            grammar=Grammar("json_schema", msgspec.json.encode(form.schema_).decode()) if form else None,
         )
 
 

@@ -125,14 +125,14 @@ class ResponseObject(ApiObject):
     instructions: str | None
     max_output_tokens: int | None
     metadata: dict[str, str]
-    parallel_tool_calls: bool = True
+    parallel_tool_calls: bool
     previous_response_id: str | None
     reasoning: dict[str, str | None]
     store: bool
     temperature: float
     top_p: float
     text: dict[str, Any]
-    tool_choice: str | dict[str, str]
+    tool_choice: str | dict[str, Any]
     tools: list[dict[str, Any]]
     top_logprobs: int
     truncation: Literal["disabled"] = "disabled"

@@ -2,112 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from pydantic import (
-    BeforeValidator,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from ominix_core.generation import ChatMessage, ChatRequest, Grammar, Role, ToolCall
+from ominix_core.generation import ChatMessage, ChatRequest, Grammar
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.schemas.base import ApiRequest, Count, Json, Neutral, Text
+from ominix_core.server.schemas.base import MOST_ITEMS, ApiRequest, Count, Json, Neutral, Text
 from ominix_core.server.schemas.chat import reasoning_options
 from ominix_core.server.schemas.images import InputImage, PlacedImage
+from ominix_core.server.schemas.response_items import InputItem, MessageItem
 from ominix_core.server.schemas.sampling import JsonObjectFormat, JsonSchema, SampledRequest, TextFormat, grammar
-
-
-class MessageText(ApiRequest):
-    """A piece of a message's text, asked or answered."""
-
-    neutral: ClassVar[Neutral] = {"annotations": ([],), "logprobs": ([],)}
-
-    type: Literal["input_text", "output_text"]
-    text: Text
-
-
-Part = Annotated[MessageText | InputImage, Field(discriminator="type")]
-
-
-def _as_texts(content: Any) -> Any:
-    return [{"type": "input_text", "text": content}] if isinstance(content, str) else content
-
-
-Texts = Annotated[list[MessageText], BeforeValidator(_as_texts, str | list[MessageText])]
-Parts = Annotated[list[Part], BeforeValidator(_as_texts, str | list[Part])]
-
-
-class _Item(ApiRequest):
-    """What came out of a response may go into the next as it is; ids and states mean nothing then."""
-
-    id: Text | None = None
-    status: Literal["in_progress", "completed", "incomplete"] | None = None
-
-
-class MessageItem(_Item):
-    """A message."""
-
-    neutral: ClassVar[Neutral] = {"phase": ()}
-
-    type: Literal["message"] = "message"
-    role: Literal["user", "assistant", "system", "developer"]
-    content: Parts
-
-    @model_validator(mode="after")
-    def _only_users_show_images(self) -> MessageItem:
-        if self.role != "user" and any(isinstance(part, InputImage) for part in self.content):
-            raise ValueError("has an image, which only a user's message may have")
-        return self
-
-
-class FunctionCallItem(_Item):
-    """A call that the model made; `arguments` is JSON text."""
-
-    neutral: ClassVar[Neutral] = {"caller": (), "namespace": ()}
-
-    type: Literal["function_call"]
-    call_id: Text
-    name: Text
-    arguments: Text
-
-
-class FunctionCallOutputItem(_Item):
-    """What a call came to."""
-
-    neutral: ClassVar[Neutral] = {"caller": (), "namespace": (), "name": ()}
-
-    type: Literal["function_call_output"]
-    call_id: Text
-    output: Texts
-
-
-class ReasoningItem(_Item):
-    """A thought of the model; it is not shown to it again."""
-
-    type: Literal["reasoning"]
-    summary: list[Json] = Field(default=[])
-    content: list[Json] = Field(default=[])
-    encrypted_content: str | None = None
-
-
-def _type_of(item: Any) -> str | None:
-    return item.get("type", "message") if isinstance(item, dict) else None
-
-
-InputItem = Annotated[
-    Annotated[MessageItem, Tag("message")]
-    | Annotated[FunctionCallItem, Tag("function_call")]
-    | Annotated[FunctionCallOutputItem, Tag("function_call_output")]
-    | Annotated[ReasoningItem, Tag("reasoning")],
-    Discriminator(_type_of),
-]
+from ominix_core.server.schemas.tool_choice import (
+    Mode,
+    ModeChoice,
+    NamedFunction,
+    SomeTools,
+    ToolChoice,
+    checked,
+    spelled_out,
+)
 
 
 def _as_items(value: Any) -> Any:
@@ -156,25 +71,48 @@ class Reasoning(ApiRequest):
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
 
 
-class ToolChoice(ApiRequest):
-    """Whether the answer may or must be the call of a tool, and of which."""
+class NamedTool(NamedFunction):
+    """One of the request's tools, by its name."""
 
-    type: Literal["none", "auto", "required", "function"]
-    name: Text | None = None
-
-    def must_call(self, tools: list[FunctionTool]) -> tuple[str, ...]:
-        """Names of the functions of which the answer must call one."""
-        if self.name is not None:
-            return (self.name,)
-        return tuple(tool.name for tool in tools) if self.type == "required" else ()
-
-    def echo(self) -> str | dict[str, str]:
-        """As OpenAI writes it in a response."""
-        return self.type if self.name is None else {"type": "function", "name": self.name}
+    type: Literal["function"]
 
 
-def _as_choice(choice: Any) -> Any:
-    return {"type": choice} if isinstance(choice, str) else choice
+class FunctionChoice(ToolChoice):
+    """This function must be called."""
+
+    type: Literal["function"]
+    name: Text
+
+    @property
+    def mode(self) -> Mode:
+        return "required"
+
+    @property
+    def only(self) -> tuple[str, ...]:
+        return (self.name,)
+
+
+class AllowedChoice(SomeTools):
+    """Some of the request's tools."""
+
+    type: Literal["allowed_tools"]
+    mode_: Literal["auto", "required"] = Field(alias="mode")
+    tools: list[NamedTool] = Field(min_length=1)
+
+    @property
+    def mode(self) -> Mode:
+        return self.mode_
+
+    @property
+    def only(self) -> tuple[str, ...]:
+        return tuple(tool.name for tool in self.tools)
+
+
+Choice = Annotated[
+    ModeChoice | FunctionChoice | AllowedChoice,
+    Field(discriminator="type"),
+    BeforeValidator(spelled_out, Mode | ModeChoice | FunctionChoice | AllowedChoice),
+]
 
 
 class ResponseInput(ApiRequest):
@@ -182,31 +120,26 @@ class ResponseInput(ApiRequest):
 
     neutral: ClassVar[Neutral] = {
         "conversation": (),
-        "parallel_tool_calls": (True,),
         "personality": (),
         "truncation": ("disabled",),
     }
 
     model: str = ""
-    input: Annotated[list[InputItem], Field(min_length=1), BeforeValidator(_as_items, str | list[InputItem])]
+    input: Annotated[
+        list[InputItem], Field(min_length=1, max_length=MOST_ITEMS), BeforeValidator(_as_items, str | list[InputItem])
+    ]
     instructions: Text | None = None
     text: TextOptions = TextOptions()
     reasoning: Reasoning = Reasoning()
     tools: list[FunctionTool] = Field(default=[], max_length=128)
-    tool_choice: Annotated[ToolChoice, BeforeValidator(_as_choice, str | ToolChoice)] = ToolChoice(type="auto")
+    tool_choice: Choice = ModeChoice(type="auto")
+    parallel_tool_calls: bool = True
     previous_response_id: str | None = None
 
     @field_validator("tool_choice")
     @classmethod
-    def _is_among_the_tools(cls, choice: ToolChoice, info: ValidationInfo) -> ToolChoice:
-        names = [tool.name for tool in info.data.get("tools", [])]
-        if (choice.type == "function") != (choice.name is not None):
-            raise ValueError("needs name exactly if its type is function")
-        if choice.type == "required" and not names:
-            raise ValueError("needs tools")
-        if choice.name is not None and choice.name not in names:
-            raise ValueError(f"names '{choice.name}', which is not among the tools")
-        return choice
+    def _is_among_the_tools(cls, choice: Choice, info: ValidationInfo) -> Choice:
+        return checked(choice, {tool.name for tool in info.data.get("tools", [])})
 
     def images(self) -> list[PlacedImage]:
         """Every image of the input; its conversation needs their bytes."""
@@ -221,12 +154,14 @@ class ResponseInput(ApiRequest):
     def to_count(self, conversation: list[ChatMessage]) -> ChatRequest:
         """The hub's request that only counts. `conversation` is everything said, without the instructions."""
         instructions = [ChatMessage("system", self.instructions)] if self.instructions else []
+        tools = [tool.to_hub() for tool in self.tools]
         return ChatRequest(
             messages=[*instructions, *conversation],
             max_tokens=0,
             grammar=self.text.grammar(),
-            tools=[tool.to_hub() for tool in self.tools if self.tool_choice.type != "none"],
-            must_call=self.tool_choice.must_call(self.tools),
+            tools=self.tool_choice.offered(tools),
+            must_call=self.tool_choice.must_call(tools),
+            parallel_calls=self.parallel_tool_calls,
             template_options=reasoning_options(self.reasoning.effort),
         )
 
@@ -266,26 +201,3 @@ class ResponseRequest(ResponseInput, SampledRequest):
             sampling=self.sampling(entry),
             logprobs=self.top_logprobs if wants_logprobs else None,
         )
-
-
-def conversation_of(items: Iterable[InputItem]) -> list[ChatMessage]:
-    """The turns that these items are. Calls join the assistant's turn before them."""
-    turns: list[ChatMessage] = []
-    for item in items:
-        match item:
-            case MessageItem():
-                role: Role = "system" if item.role == "developer" else item.role
-                images = tuple(part.encoded for part in item.content if isinstance(part, InputImage))
-                turns.append(ChatMessage(role, _text(item.content), images=images))
-            case FunctionCallItem():
-                if not turns or turns[-1].role != "assistant":
-                    turns.append(ChatMessage("assistant"))
-                call = ToolCall(item.call_id, item.name, item.arguments)
-                turns[-1] = msgspec.structs.replace(turns[-1], tool_calls=(*turns[-1].tool_calls, call))
-            case FunctionCallOutputItem():
-                turns.append(ChatMessage("tool", _text(item.output), tool_call_id=item.call_id))
-    return turns
-
-
-def _text(content: Sequence[MessageText | InputImage]) -> str:
-    return "\n".join(part.text for part in content if isinstance(part, MessageText))
