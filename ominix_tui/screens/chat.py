@@ -48,7 +48,7 @@ class ChatScreen(Screen[None]):
         Binding("ctrl+o", "model", "Model", id="chat.model", tooltip="Choose the model that answers"),
         Binding("ctrl+s", "system", "System", id="chat.system", tooltip="Tell the model how it should behave"),
         Binding("u", "undo", "Undo", id="chat.undo", tooltip="Bring back the conversation that was just deleted"),
-        Binding("ctrl+t", "app.show_hub", "Hub", id="chat.hub", tooltip="Go to the list of models", priority=True),
+        Binding("ctrl+t", "app.show_hub", "Hub", id="chat.hub", tooltip="Go to the list of models"),
     ]
 
     def __init__(self) -> None:

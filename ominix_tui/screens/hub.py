@@ -63,7 +63,7 @@ class HubScreen(Screen[None]):
         ),
         Binding("f", "next_kind", "Kind", id="hub.kind", tooltip="List the next kind of model", show=False),
         Binding("r", "update_registry", "Update", id="hub.update", tooltip="Fetch a newer list of models", show=False),
-        Binding("ctrl+t", "open_chat", "Chat ▸", id="hub.chat", tooltip="Talk to the selected model", priority=True),
+        Binding("ctrl+t", "open_chat", "Chat ▸", id="hub.chat", tooltip="Talk to the selected model"),
         Binding("escape", "focus_models", "Models", id="hub.models", tooltip="Go back to the list of models"),
     ]
 
