@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from ominix_core.settings import Settings
 from tests.support.tiny_models import make_endless_llm, make_tiny_llm
 from tests.support.tiny_speech import make_tiny_kokoro, make_tiny_qwen3_tts
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job; what tests start inherits it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 prepare()  # before any test's module imports mlx
 # The same examples in every run, at the pace of any machine.
 settings.register_profile("ominix", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -118,7 +118,7 @@ class TestRun:
             assert workers
             process.send_signal(signal.SIGINT)
             process.stdout.read()
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
         assert not any(worker.is_running() for worker in workers)
 
     def test_the_worker_ends_when_the_program_is_killed(self, tiny: str) -> None:
@@ -134,7 +134,7 @@ class TestRun:
             workers = psutil.Process(process.pid).children(recursive=True)
             process.kill()
         process.wait()
-        _, alive = psutil.wait_procs(workers, timeout=5)
+        _, alive = psutil.wait_procs(workers, timeout=60)
         assert not alive
 
 

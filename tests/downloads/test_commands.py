@@ -47,7 +47,7 @@ def test_ctrl_c_pauses_and_pull_goes_on(home: Home, fixture_hub: FixtureHub) -> 
     process = subprocess.Popen([*COMMAND, "pull", "model"], stderr=subprocess.PIPE, text=True)
     fixture_hub.wait_for_bytes(SHARD_BYTES // 4)
     process.send_signal(signal.SIGINT)
-    _, narration = process.communicate(timeout=20)
+    _, narration = process.communicate(timeout=60)
     assert process.returncode == 130
     assert narration == "Paused. `ominix pull model` goes on from here.\n"
     assert "paused at" in ominix("list").stdout

@@ -56,7 +56,7 @@ def test_found_in(place: object, manager: DownloadManager, user: Path, home: Hom
     folder = place(user)
     assert manager.state_on_disk(entry_for()) == Downloaded()
     assert manager.folder_of(entry_for()) == folder
-    manager.start(entry_for()).result(5)  # there is nothing to fetch, and no network in this test
+    manager.start(entry_for()).result(60)  # there is nothing to fetch, and no network in this test
     with pytest.raises(DownloadError, match="not Ominix's own"):
         manager.remove(entry_for())
     assert (folder / "config.json").exists()

@@ -111,7 +111,7 @@ class TestCancel:
         begin = time.monotonic()
         manager.cancel("model")
         with pytest.raises(Cancelled):
-            download.result(5)
+            download.result(60)
         assert time.monotonic() - begin <= PROMPT_SECONDS
         assert is_paused(board.get("model"))
         assert manager.queue() == ()
@@ -124,7 +124,7 @@ class TestCancel:
         watch.bytes_arrive()
         manager.cancel("model", discard=True)
         with pytest.raises(Cancelled):
-            download.result(5)
+            download.result(60)
         assert board.get("model") == NotDownloaded()
         assert not home.model("model").exists()
 
@@ -136,11 +136,11 @@ class TestCancel:
         fixture_hub.fault("hang", path=path)
         fixture_hub.on_hang = asked.set
         download = manager.start(entry_for())
-        assert asked.wait(10)
+        assert asked.wait(60)
         begin = time.monotonic()
         manager.cancel("model")
         with pytest.raises(Cancelled):
-            download.result(5)
+            download.result(60)
         assert time.monotonic() - begin <= PROMPT_SECONDS
 
     def test_is_prompt_while_a_connect_hangs(self, manager: DownloadManager, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ class TestCancel:
             begin = time.monotonic()
             manager.cancel("model")
             with pytest.raises(Cancelled):
-                download.result(5)
+                download.result(60)
             assert time.monotonic() - begin <= PROMPT_SECONDS
 
     def test_is_prompt_during_a_long_wait(
@@ -170,7 +170,7 @@ class TestCancel:
         begin = time.monotonic()
         manager.cancel("model")
         with pytest.raises(Cancelled):
-            download.result(5)
+            download.result(60)
         assert time.monotonic() - begin <= PROMPT_SECONDS
 
 
@@ -203,7 +203,7 @@ class TestQueue:
         first.close()
         for download in downloads:
             with pytest.raises(Cancelled):
-                download.result(5)
+                download.result(60)
         slow.mend()
         second = new_manager()
         assert is_paused(second.state_on_disk(entry_for()))
@@ -233,7 +233,7 @@ class TestEvents:
 
         board.subscribe(on_event)
         manager.start(entry_for())
-        assert enough.wait(20)
+        assert enough.wait(60)
         # measured where they are received, so with a little slack for the scheduler
         assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 0.08
 

@@ -165,7 +165,7 @@ def test_a_server_that_hangs_is_given_up(home: Home, url: str, site: Site, monke
     let_go = threading.Event()
 
     def hang(_: Request) -> Answer:
-        let_go.wait(10)
+        let_go.wait(60)
         return Answer(edition())
 
     site.routes[PATH] = hang
@@ -300,7 +300,7 @@ def test_new_models_appear_in_a_running_hub(home: Home, url: str, publish: Calla
     with Hub(home, Settings(isolation="thread", registry_url=url)) as hub:
         assert hub.registry.get("brand-new") is None
         hub.subscribe(events.append)
-        assert hub.update_registry().result(10).changed
+        assert hub.update_registry().result(60).changed
         assert hub.state("brand-new") == NotDownloaded()
         assert isinstance(hub.state("gguf"), Unsupported)
         assert hub.registry.get("flux-klein") is None
@@ -313,7 +313,7 @@ def test_what_another_ominix_fetched_appears_too(home: Home, url: str, publish: 
     publish(edition())
     with Hub(home, Settings(isolation="thread", registry_url=url)) as hub:
         update(home, url)
-        assert not hub.update_registry().result(10).changed
+        assert not hub.update_registry().result(60).changed
         assert hub.registry.get("brand-new")
 
 
@@ -340,5 +340,5 @@ def test_two_updates_at_once_end_well(home: Home, url: str, publish: Callable[..
     publish(edition())
     with Hub(home, Settings(isolation="thread", registry_url=url)) as hub:
         outcomes = [hub.update_registry() for _ in range(3)]
-        changed = [outcome.result(20).changed for outcome in outcomes]
+        changed = [outcome.result(60).changed for outcome in outcomes]
     assert sorted(changed) == [False, False, True]

@@ -232,7 +232,7 @@ class TestWorkers:
         hub.warm_up()
         (spare,) = psutil.Process(os.getpid()).children(recursive=True)
         spare.kill()
-        psutil.wait_procs([spare], timeout=5)
+        psutil.wait_procs([spare], timeout=60)
         hub.load("one").result(60)
         assert isinstance(collect(hub.generate("one", ask("hello")))[1], Finished)
 
@@ -344,5 +344,5 @@ def test_a_worker_that_gets_nonsense_ends_instead_of_staying_behind(make_hub: Ma
     (worker,) = psutil.Process(os.getpid()).children(recursive=True)
     (resident,) = hub._runtime.residents
     resident.worker._link._connection.sendall(b"\x00\x00\x00\x04oops")  # type: ignore[union-attr]
-    psutil.wait_procs([worker], timeout=10)
+    psutil.wait_procs([worker], timeout=60)
     assert not worker.is_running()
