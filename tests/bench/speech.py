@@ -22,6 +22,7 @@ import numpy as np
 import soundfile
 
 from ominix_core.engines.base import LoadOptions
+from ominix_core.engines.recognition import Recognizer
 from ominix_core.engines.transcription import TranscriptionEngine
 from ominix_core.media import TranscriptionRequest, TranscriptSegment
 from tests.support.piper import SENTENCES, spoken
@@ -39,7 +40,9 @@ def main() -> None:
     engine.load(whisper_tiny_en(cache), LoadOptions(), lambda *_: None)
     clips = spoken(cache, SENTENCES)
     talk, seconds = joined(clips, cache / "talk.wav")
-    model = engine._recognizer._model
+    recognizer = engine._listener
+    assert isinstance(recognizer, Recognizer)
+    model = recognizer._model
 
     def ours(path: Path) -> str:
         engine.submit("bench", TranscriptionRequest(path=str(path)))
