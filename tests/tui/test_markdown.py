@@ -74,7 +74,7 @@ class TestView:
     @pytest.mark.parametrize("kind", DOCUMENTS)
     @pytest.mark.parametrize("step", [7, 400])
     async def test_what_grew_ends_like_what_came_at_once(self, kind: str, step: int) -> None:
-        source = document(kind, 200 if step == 7 else 700)
+        source = document(kind, 100 if step == 7 else 700)
         app = Page()
         async with app.run_test(size=(80, 200)) as pilot:
             view = app.query_one(MarkdownView)
