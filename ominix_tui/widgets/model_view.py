@@ -156,7 +156,8 @@ class ModelView(Vertical):
         on_disk = isinstance(state, Error) and await asyncio.to_thread(hub.downloaded, entry.id)
         if entry is not self.entry or state is not self._state_of(entry):
             return
-        self.query_one(ModelHeader).show_memory(words)
+        for header in self.query(ModelHeader):  # the program may be ending
+            header.show_memory(words)
         if isinstance(state, Error) and (commands := self._commands_for(entry, on_disk)) != self.commands:
             self._show_commands(commands)
 

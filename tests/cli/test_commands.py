@@ -72,6 +72,7 @@ class TestRun:
         assert first.stdout.endswith("\n")
         assert "loading weights" in first.stderr
 
+    @pytest.mark.slow
     def test_a_seed_repeats_an_answer(self, tiny: str) -> None:
         def sampled(seed: str) -> str:
             return ominix("run", tiny, "hello", "--temperature", "1", "--max-tokens", "12", "--seed", seed).stdout

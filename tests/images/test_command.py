@@ -39,6 +39,7 @@ def test_the_image_is_saved_and_its_path_printed(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.mark.slow
 def test_images_are_combined_in_their_order(tmp_path: Path, home: Home) -> None:
     images, out = [], tmp_path / "out.png"
     for color in ("teal", "orange"):
@@ -84,6 +85,7 @@ def test_a_size_that_is_none_is_wrong_usage() -> None:
 
 
 @pytest.mark.parametrize(("setting", "mark"), [("half", "▀"), ("sixel", "\x1bP"), ("off", "")])
+@pytest.mark.slow
 def test_a_terminal_shows_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, mark: str) -> None:
     monkeypatch.setenv("OMINIX_IMAGES", setting)
     ours, theirs = pty.openpty()

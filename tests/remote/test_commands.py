@@ -99,6 +99,7 @@ def test_run_uses_the_server_that_is_here(server: ApiServer, near: Hub) -> None:
     assert isinstance(near.state("tiny"), Loaded), "it stays in the server's memory"
 
 
+@pytest.mark.slow
 def test_run_does_without_a_server_that_died(home: Home, models: None) -> None:
     with announced_in(home.server_file, "http://127.0.0.1:9", "key"):
         assert ominix("run", "tiny", "Hello", "--max-tokens", "2").returncode == 0

@@ -105,6 +105,7 @@ def test_pause_ends_the_stream_and_start_goes_on(http: httpx.Client, slow: Fixtu
         assert list(events)[-1]["status"] == "downloaded"
 
 
+@pytest.mark.slow
 def test_whoever_comes_later_can_follow(http: httpx.Client, slow: FixtureHub) -> None:
     start_and_leave(http, "model")
     with following(http, f"{OF_MODEL}/progress") as events:

@@ -124,6 +124,7 @@ def test_one_that_is_stuck_in_a_step(hanging: Hub, monkeypatch: pytest.MonkeyPat
         assert http.post("/v1/chat/completions", json=chat("hello")).status_code == 200
 
 
+@pytest.mark.slow
 def test_one_that_is_stopped_while_it_is_being_written_to(process_hub: Hub) -> None:
     """It reads nothing more: whoever waited for it to do so would wait with all others behind."""
     process_hub.revive_models()

@@ -114,6 +114,7 @@ class TestSignals:
                 assert "server_stopping" in [line for line in lines if line][-1]
 
     @pytest.mark.parametrize("program", [0.3], indirect=True)
+    @pytest.mark.slow
     def test_a_stream_that_takes_too_long_is_cut_short(self, program: subprocess.Popen[str]) -> None:
         assert program.stdout is not None
         url = program.stdout.readline().strip()

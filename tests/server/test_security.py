@@ -262,6 +262,7 @@ def converse(http: httpx.Client, *pieces: bytes) -> bytes:
         pytest.param([GET_LIVE[:-2] + b"X: " + b"x" * 100_000], 400, "invalid_http", id="endless head"),
     ],
 )
+@pytest.mark.slow
 def test_slow_and_broken_senders(
     shared_http: httpx.Client, monkeypatch: pytest.MonkeyPatch, sent: list[bytes], status: int, code: str
 ) -> None:

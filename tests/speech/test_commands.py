@@ -54,12 +54,14 @@ class TestSpeak:
         with soundfile.SoundFile(tmp_path / "a.wav") as audio:
             assert audio.frames == ((tmp_path / "a.wav").stat().st_size - 44) / 2 > 1000
 
+    @pytest.mark.slow
     def test_into_a_pipe(self) -> None:
         result = speak(subprocess.PIPE, "Hello there, my friend.")
         assert result.returncode == 0
         assert result.stdout.startswith(b"RIFF")
         assert len(result.stdout) > 2000
 
+    @pytest.mark.slow
     def test_from_a_pipe(self, tmp_path: Path) -> None:
         result = ominix("speak", "-o", str(tmp_path / "a.wav"), stdin="Hello there, my friend.\n")
         assert result.returncode == 0
@@ -75,6 +77,7 @@ class TestSpeak:
             (["Hello", "--model", "nothing"], ["no model called 'nothing'"]),
         ],
     )
+    @pytest.mark.slow
     def test_what_fails_is_told_in_a_sentence(self, arguments: list[str], words: list[str]) -> None:
         result = ominix("speak", *arguments)
         assert (result.returncode, result.stdout) == (1, "")

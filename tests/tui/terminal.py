@@ -12,7 +12,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -70,8 +70,9 @@ class Terminal:
         """Leave by the key for it, also with models in memory; the exit code."""
         self.forget()
         self.type(b"\x11")
-        self.wait_for("Unload and quit")
-        self.type(b"\x11")
+        with suppress(OSError):  # it has ended: without a model in memory it asks nothing
+            self.wait_for("Unload and quit")
+            self.type(b"\x11")
         return self.end()
 
     def end(self) -> int:

@@ -208,6 +208,7 @@ class TestOptions:
         assert asked[0].sampling == Sampling(temperature=0.6, top_p=0.95, top_k=20)
         assert asked[0].max_tokens == 2048
 
+    @pytest.mark.slow
     async def test_every_option_reaches_the_model(self, catalogue_hub: Hub, asked: list[ChatRequest]) -> None:
         app = self.recommend(catalogue_hub)
         async with app.run_test(size=(120, 40)) as pilot:

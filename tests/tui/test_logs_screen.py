@@ -112,6 +112,7 @@ class TestFilter:
 
 
 class TestFollowing:
+    @pytest.mark.slow
     async def test_new_lines_come_into_view_unless_one_scrolled_up(self, catalogue_app: OminixApp, logs: Home) -> None:
         async with catalogue_app.run_test() as pilot:
             await open_logs(8)(pilot)

@@ -89,6 +89,7 @@ class TestJump:
 
         assert snap_compare(catalogue_app, terminal_size=size, run_before=jump)
 
+    @pytest.mark.slow
     async def test_every_letter_leads_to_its_field(self, catalogue_app: OminixApp) -> None:
         async with catalogue_app.run_test(size=(120, 40)) as pilot:
             await until_connected(pilot)

@@ -67,6 +67,7 @@ class TestTerminal:
             assert psutil.wait_procs(workers, timeout=PATIENCE)[1] == []
         assert drafts(home) == ["do not lose this"]
 
+    @pytest.mark.slow
     def test_a_kill_costs_no_more_than_the_last_seconds(self, home: Home) -> None:
         with on_a_terminal() as screen:
             screen.wait_for(PROMPT)

@@ -118,6 +118,7 @@ class TestRun:
 
         assert answer("red") != answer("blue")
 
+    @pytest.mark.slow
     def test_several_images_go_in_their_order(self, models: None, tmp_path: Path) -> None:
         paths = []
         for color in ("red", "blue"):
