@@ -14,7 +14,7 @@ from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.schemas.base import MOST_ITEMS, ApiRequest, Count, Json, Neutral, Text
 from ominix_core.server.schemas.images import Base64Source, PlacedImage, UrlSource
 from ominix_core.server.schemas.sampling import SampledRequest
-from ominix_core.server.schemas.tool_choice import Mode, ToolChoice, checked
+from ominix_core.server.schemas.tool_choice import Mode, OneTool, ToolChoice, checked
 
 
 class Block(ApiRequest):
@@ -162,19 +162,10 @@ class KindChoice(MessageToolChoice):
         return "required" if self.type == "any" else self.type
 
 
-class NamedChoice(MessageToolChoice):
+class NamedChoice(OneTool, MessageToolChoice):
     """This tool must be called."""
 
     type: Literal["tool"]
-    name: Text
-
-    @property
-    def mode(self) -> Mode:
-        return "required"
-
-    @property
-    def only(self) -> tuple[str, ...]:
-        return (self.name,)
 
 
 Choice = Annotated[KindChoice | NamedChoice, Field(discriminator="type")]

@@ -18,8 +18,8 @@ from ominix_core.server.schemas.tool_choice import (
     Mode,
     ModeChoice,
     NamedFunction,
+    OneTool,
     SomeTools,
-    ToolChoice,
     checked,
     spelled_out,
 )
@@ -77,19 +77,10 @@ class NamedTool(NamedFunction):
     type: Literal["function"]
 
 
-class FunctionChoice(ToolChoice):
+class FunctionChoice(OneTool):
     """This function must be called."""
 
     type: Literal["function"]
-    name: Text
-
-    @property
-    def mode(self) -> Mode:
-        return "required"
-
-    @property
-    def only(self) -> tuple[str, ...]:
-        return (self.name,)
 
 
 class AllowedChoice(SomeTools):

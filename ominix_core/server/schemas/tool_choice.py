@@ -58,6 +58,18 @@ class NamedFunction(ApiRequest):
     name: Text
 
 
+class OneTool(NamedFunction, ToolChoice):
+    """The tool of this name must be called."""
+
+    @property
+    def mode(self) -> Mode:
+        return "required"
+
+    @property
+    def only(self) -> tuple[str, ...]:
+        return (self.name,)
+
+
 C = TypeVar("C", bound=ToolChoice)
 
 
