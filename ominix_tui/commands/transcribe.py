@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from ominix_core.errors import OminixError
+from ominix_core.paths import typed_path
 
 if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
@@ -77,8 +79,8 @@ def transcribe(
 def _local_file(name: str) -> Iterator[Path]:
     """The file's absolute path; standard input becomes a file for as long as it is needed."""
     if name != "-":
-        path = Path(name).expanduser().absolute()
-        if not path.is_file():
+        path = typed_path(name)
+        if not os.path.isfile(path):
             raise OminixError(f"There is no file {name}.")
         yield path
         return
@@ -134,9 +136,12 @@ class _Writer:
         from ominix_core.transcript import SUFFIXES, as_object, render
 
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
             target = self._folder / f"{path.stem}{SUFFIXES[self._form]}"
-            target.write_text(render(transcript, self._form), "utf-8")
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                target.write_text(render(transcript, self._form), "utf-8")
+            except OSError as error:
+                raise OminixError(f"Cannot write {target}: {error.strerror}.") from error
             typer.echo(f"{name}: {target}", err=True)
         elif self._form == "json" and self._several:
             typer.echo(json.dumps({"file": name, **as_object(transcript)}, ensure_ascii=False))
