@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from ominix_core.errors import DownloadError
+from ominix_core.system import disk_under
 
 RESERVE_BYTES = 1 << 30
 LOW_BYTES = 256 << 20
@@ -19,9 +19,7 @@ class DiskFullError(DownloadError):
 
 def free_bytes(folder: Path) -> int:
     """Free space on the disk that holds `folder`, or will hold it."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+    return disk_under(folder)[1]
 
 
 def require(folder: Path, missing_bytes: int, promised_bytes: int = 0) -> None:
