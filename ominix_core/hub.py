@@ -21,7 +21,7 @@ from ominix_core.guard import MemoryGuard
 from ominix_core.housekeeping import Housekeeper
 from ominix_core.media import Abilities, SpeechRequest, TranscriptionRequest, TranscriptSegment
 from ominix_core.memory import GB, Verdict
-from ominix_core.paths import Home
+from ominix_core.paths import Home, typed_path
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import Category, RegistryEntry
 from ominix_core.registry.update import Update, difference, update_in_background
@@ -191,8 +191,8 @@ class Hub:
         """
         entry = self.resolve(model_id)
         if isinstance(self._library.state_of(entry), Downloaded):
-            return self._runtime.weigh(entry, self._library.folder_of(entry))
-        return self._runtime.estimate(entry)
+            return self._runtime.room.weigh(entry, self._library.folder_of(entry))
+        return self._runtime.room.estimate(entry)
 
     def load(self, model_id: str, *, force: bool = False) -> Future[None]:
         """Bring a downloaded model into memory; a second call joins the first.
@@ -223,7 +223,7 @@ class Hub:
             cache_folder=str(cache_folder) if cache_bytes else None,
             cache_bytes=cache_bytes,
             draft_folder=str(self._library.folder_of(self._on_disk(draft))) if draft else None,
-            adapter_folder=str(Path(adapter).expanduser()) if adapter else None,
+            adapter_folder=str(typed_path(adapter)) if adapter else None,
             kv_bits=settings.kv_bits,
             allow_code=entry.id in settings.allow_code,
         )
