@@ -182,7 +182,7 @@ class ModelCommands:
         finally:
             self._show_check(entry.id, None)
         if not result.faults:
-            self._app.notify(_all_well(result), title=one_line(entry.name), markup=False)
+            self._app.notify(all_well(result), title=one_line(entry.name), markup=False)
             return
         choices = {"repair": "Repair: fetch them again", "": "Leave them"}
         title = f"{one_line(entry.name)}: {len(result.faults)} of its files are damaged"
@@ -219,6 +219,7 @@ def _fault_lines(result: Verification) -> Iterator[Content]:
         yield Content(f"… and {len(result.faults) - MOST_FAULTS} more")
 
 
-def _all_well(result: Verification) -> str:
+def all_well(result: Verification) -> str:
+    """What is said of a model whose files are as they should be."""
     unchecked = f"; {result.unverified} have none, and the right size" if result.unverified else ""
     return f"{result.checked} files match their checksums{unchecked}."
