@@ -84,7 +84,7 @@ class AsyncGuardedTransport(httpx.AsyncBaseTransport):
 
 
 def _led_to(request: httpx.Request, address: str) -> httpx.Request:
-    """The request to this address under the host's name. The client keeps its own, which relative redirects start from."""
+    """A copy that goes to this address under the host's name; relative redirects start from the original."""
     return httpx.Request(
         request.method,
         request.url.copy_with(host=address),
