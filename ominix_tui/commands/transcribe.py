@@ -19,7 +19,6 @@ from ominix_core.paths import typed_path
 if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
     from ominix_core.media import TranscriptionRequest
-    from ominix_core.registry.entry import RegistryEntry
     from ominix_core.transcript import Form, Transcript
 
 FORMATS = ("text", "srt", "vtt", "json")
@@ -50,6 +49,7 @@ def transcribe(
 ) -> None:
     """Write down what is said in audio files. The text goes to standard output, progress to standard error."""
     from ominix_core.media import TranscriptionRequest
+    from ominix_tui.commands.choice import choose
     from ominix_tui.commands.progress import follow
     from ominix_tui.commands.session import chosen_server, open_hub_in_use
 
@@ -58,7 +58,7 @@ def transcribe(
     with contextlib.ExitStack() as stack:
         paths = [stack.enter_context(_local_file(name)) for name in files]
         hub = stack.enter_context(open_hub_in_use(chosen_server(context)))
-        entry = _choose(hub, model)
+        entry = choose(hub, model, "ASR")
         follow(hub, entry.id, hub.load(entry.id))
         writer = _Writer(cast("Form", form), output, several=len(files) > 1)
         failures = 0
@@ -94,26 +94,6 @@ def _local_file(name: str) -> Iterator[Path]:
         with path.open("wb") as target:
             shutil.copyfileobj(sys.stdin.buffer, target)
         yield path
-
-
-def _choose(hub: HubFacade, name: str) -> RegistryEntry:
-    """The model of this name, or the one in memory, or the first on this machine."""
-    from ominix_core.registry.entry import Category
-
-    if name:
-        entry = hub.resolve(name)
-        if entry.category != Category.ASR:
-            raise OminixError(f"{entry.name} does not transcribe; it is a model of the kind {entry.category}.")
-        return entry
-    loaded = hub.loaded(Category.ASR)
-    candidates = [entry for entry in hub.registry.entries if entry.category == Category.ASR and not entry.hidden]
-    here = loaded or next((entry for entry in candidates if hub.downloaded(entry.id)), None)
-    if here is None:
-        example = next(
-            (entry.id for entry in candidates if entry.verified and entry.unsupported_reason() is None), "MODEL"
-        )
-        raise OminixError(f"No transcription model is on this machine. Get one first: ominix pull {example}")
-    return here
 
 
 class _Writer:
