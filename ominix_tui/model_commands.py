@@ -13,8 +13,9 @@ from textual.content import Content
 from ominix_core.errors import Cancelled, InsufficientMemoryError, OminixError
 from ominix_core.memory import gigabytes
 from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded, Paused
+from ominix_core.system import file_size
 from ominix_tui.memory_words import memory_lines
-from ominix_tui.text import file_size, one_line
+from ominix_tui.text import one_line
 
 if TYPE_CHECKING:
     from textual.app import App

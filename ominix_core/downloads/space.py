@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ominix_core.errors import DownloadError
-from ominix_core.system import disk_under
+from ominix_core.system import disk_under, file_size
 
 RESERVE_BYTES = 1 << 30
 LOW_BYTES = 256 << 20
@@ -30,10 +30,10 @@ def require(folder: Path, missing_bytes: int, promised_bytes: int = 0) -> None:
     """
     free = free_bytes(folder) - promised_bytes
     if missing_bytes and free < missing_bytes + RESERVE_BYTES:
-        others = f" ({gigabytes(promised_bytes)} are promised to other downloads)" if promised_bytes else ""
+        others = f" ({file_size(promised_bytes)} are promised to other downloads)" if promised_bytes else ""
         raise DiskFullError(
-            f"Not enough disk space: needs {gigabytes(missing_bytes)} and {gigabytes(RESERVE_BYTES)} in reserve, only "
-            f"{gigabytes(max(0, free))} free{others}. Remove a model (`ominix rm`) or free some space."
+            f"Not enough disk space: needs {file_size(missing_bytes)} and {file_size(RESERVE_BYTES)} in reserve, only "
+            f"{file_size(max(0, free))} free{others}. Remove a model (`ominix rm`) or free some space."
         )
 
 
@@ -44,10 +44,5 @@ def watch(folder: Path) -> None:
 
 
 def disk_is_full(folder: Path) -> DiskFullError:
-    free = gigabytes(free_bytes(folder))
+    free = file_size(free_bytes(folder))
     return DiskFullError(f"The disk is full ({free} left). What has arrived is kept; free some space and go on.")
-
-
-def gigabytes(count: int) -> str:
-    """Decimal units, as disks are sold: "9.5 GB", "340 MB"."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

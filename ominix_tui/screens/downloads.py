@@ -14,9 +14,10 @@ from textual.widgets import Label, ListView, OptionList
 
 from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.states import Downloaded, Downloading, Error, NotDownloaded, Paused
+from ominix_core.system import file_size
 from ominix_tui.model_commands import all_well
 from ominix_tui.screens.place import PlaceScreen
-from ominix_tui.text import counted, file_size, one_line, percent
+from ominix_tui.text import counted, one_line, percent
 from ominix_tui.widgets.dialogs import ConfirmDialog
 from ominix_tui.widgets.download_queue import DownloadQueue, Unfinished, unfinished
 from ominix_tui.widgets.stored_models import Stored, StoredModels
