@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ominix_core import prompt_caches
 from ominix_core.board import StateBoard, Subscriber
@@ -24,7 +25,6 @@ from ominix_core.memory import GB, Verdict
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import Category, RegistryEntry
-from ominix_core.registry.update import Update, difference, update_in_background
 from ominix_core.runtime import Runtime
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Downloading, Loaded, ModelState, NotDownloaded, Unsupported
@@ -33,6 +33,9 @@ from ominix_core.system import System, disk_under
 from ominix_core.voices import VoiceBook
 from ominix_core.workers.host import convert_in_worker
 from ominix_core.workers.protocol import Convert
+
+if TYPE_CHECKING:
+    from ominix_core.registry.update import Update
 
 
 class Hub:
@@ -113,11 +116,15 @@ class Hub:
 
     def update_registry(self) -> Future[Update]:
         """Fetch a newer registry; new models are there at once, with their states. The future raises RegistryError."""
+        from ominix_core.registry.update import update_in_background
+
         settings = self.settings
         return update_in_background(self.home, settings.registry_url, settings.registry_key, self.reload_registry)
 
     def reload_registry(self) -> None:
         """Read the registry's files again; subscribers hear RegistryChanged if they say anything new."""
+        from ominix_core.registry.update import difference
+
         old, new = self.registry, Registry.load(self.home, self.settings.registry_key)
         change = difference(old, new)
         self.registry = new
@@ -228,8 +235,9 @@ class Hub:
         )
 
     def warm_up(self) -> None:
-        """Prepare for the first load in the background; for programs that stay, such as the TUI and the server."""
+        """Get a worker ready and fetch a newer registry in the background; for programs that stay."""
         self._runtime.warm_up()
+        self.update_registry()
 
     def revive_models(self) -> None:
         """From now on load a model again, but not twice in a row, when its worker hangs or dies. For servers."""

@@ -9,11 +9,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ominix_core.board import StateBoard
 from ominix_core.downloads import store, verification
 from ominix_core.downloads.download import Download, QueueItem, Stage
-from ominix_core.downloads.job import Converter, Job, Options
 from ominix_core.downloads.library import Library
 from ominix_core.downloads.locks import exclusive
 from ominix_core.downloads.store import ModelFolder, Usage
@@ -25,6 +25,9 @@ from ominix_core.paths import Home
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Downloading, Error, ModelState, Paused
+
+if TYPE_CHECKING:
+    from ominix_core.downloads.job import Converter, Options
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ class DownloadManager:
         self._board = board
         self._at_once = settings.simultaneous_downloads
         self._convert = convert
-        self._options = options or Options()
+        self._options = options
         self._tickets = Tickets(home.downloads)
         self.library = Library(home, self._tickets)
         self._lock = threading.RLock()
@@ -258,6 +261,8 @@ class DownloadManager:
             self._threads.discard(threading.current_thread())
 
     def _run_job(self, download: Download) -> None:
+        from ominix_core.downloads.job import Job, Options
+
         entry = download.entry
         if not download.recheck and isinstance(self.state_on_disk(entry), Downloaded):
             return  # another program has finished it meanwhile
@@ -267,7 +272,8 @@ class DownloadManager:
             self._tickets.report(entry.id, state)
             self._board.set(entry.id, state)
 
-        job = Job(entry, self._home, self._convert, report, lambda: self._promised(download), self._options)
+        options = self._options or Options()
+        job = Job(entry, self._home, self._convert, report, lambda: self._promised(download), options)
         with self._lock:
             download.job = job
             if download.stopped.is_set():
