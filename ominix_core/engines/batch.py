@@ -20,7 +20,7 @@ AT_ONCE = 32
 """How many answers are decoded together; further ones wait for one of them to end."""
 
 MOST_LOGITS = 256
-"""For how many tokens of a prompt logits may be computed with those of the last: a row of them is a whole vocabulary."""
+"""For so many tokens of a prompt logits may be computed beside those of the last: a row of them is a vocabulary."""
 
 
 def can_batch(model: Any) -> bool:
