@@ -7,11 +7,11 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from ominix_core.board import StateBoard
 from ominix_core.downloads import store, verification
 from ominix_core.downloads.download import Download, QueueItem, Stage
-from ominix_core.downloads.job import Converter, Job, Options
 from ominix_core.downloads.library import Library
 from ominix_core.downloads.locks import exclusive
 from ominix_core.downloads.store import ModelFolder
@@ -23,6 +23,9 @@ from ominix_core.paths import Home
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Downloading, Error, Paused
+
+if TYPE_CHECKING:
+    from ominix_core.downloads.job import Converter, Options
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +49,7 @@ class DownloadManager:
         self._board = board
         self._at_once = settings.simultaneous_downloads
         self._convert = convert
-        self._options = options or Options()
+        self._options = options
         self._tickets = Tickets(home.downloads)
         self.library = Library(home, self._tickets)
         self._lock = threading.RLock()
@@ -79,13 +82,6 @@ class DownloadManager:
     def repair(self, entry: RegistryEntry) -> Future[None]:
         """Check every file of a model and fetch again what is missing or damaged. The future is as of `start`."""
         return self._ask(entry, recheck=True)
-
-    def resume(self, model_id: str) -> None:
-        """Go on with a download that this program paused."""
-        with self._lock:
-            download = self._downloads.get(model_id)
-        if download is not None:
-            self._ask(download.entry, recheck=False)
 
     def resume_queue(self, find: Callable[[str], RegistryEntry | None]) -> None:
         """Start what was running or waiting when the last program that shares this home ended."""
@@ -245,6 +241,8 @@ class DownloadManager:
             self._threads.discard(threading.current_thread())
 
     def _run_job(self, download: Download) -> None:
+        from ominix_core.downloads.job import Job, Options
+
         entry = download.entry
         if not download.recheck and isinstance(self.library.state_of(entry), Downloaded):
             return  # another program has finished it meanwhile
@@ -254,7 +252,8 @@ class DownloadManager:
             self._tickets.report(entry.id, state)
             self._board.set(entry.id, state)
 
-        job = Job(entry, self._home, self._convert, report, lambda: self._promised(download), self._options)
+        options = self._options or Options()
+        job = Job(entry, self._home, self._convert, report, lambda: self._promised(download), options)
         with self._lock:
             download.job = job
             if download.stopped.is_set():

@@ -99,14 +99,14 @@ class HubScreen(Screen[None]):
         self.query_one("#update").disabled = False
         self.query_one(SystemLine).watch_hub(hub)
         sidebar = await self._show_models(hub)
+        if self.focused is None:
+            self.query_one(RegistryTree).focus()
         await self.view.connect(hub, self._states)
         if initial is None:
             return
         if initial_model or not is_empty(hub) or not await self._welcome(hub):
             await self.view.select(initial)
             sidebar.choose(initial.id)
-        if self.focused is None:
-            self.query_one(RegistryTree).focus()
         if initial_model and load_initial:
             self._awaited = initial.id
             if isinstance(hub.state(initial.id), Downloaded):

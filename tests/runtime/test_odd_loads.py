@@ -51,7 +51,7 @@ def test_a_worker_that_cannot_be_started_is_told(home: Home, add_models: Callabl
     home.root.mkdir(parents=True, exist_ok=True)
     home.logs.write_text("a file where a folder should be")
     with Hub(home, Settings(isolation="process")) as hub:
-        hub.warm_up()
+        hub._runtime.warm_up()
         with pytest.raises(LoadError, match="One could not be loaded"):
             hub.load("one").result(60)
         assert isinstance(hub.state("one"), Error)
