@@ -23,7 +23,10 @@ def load_options(
     adapter = settings.adapters.get(entry.id)
     cache_bytes = int(settings.prompt_cache_gb * GB)
     prompt_caches.prune(home, cache_bytes)
-    cache_folder = prompt_caches.folder_for(home, entry.id, folder, adapter or "", str(settings.kv_bits))
+    variants = [adapter or "", str(settings.kv_bits)]
+    if draft_folder:  # it has a cache of its own, which must be as long
+        variants.append(str(draft_folder))
+    cache_folder = prompt_caches.folder_for(home, entry.id, folder, *variants)
     return LoadOptions(
         variant=entry.runtime.variant,
         bits=settings.quantize.get(entry.id, 0),
