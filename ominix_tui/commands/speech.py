@@ -96,6 +96,8 @@ def _listener(output: Path | None) -> _Listener:
     if output is not None and str(output) != "-":
         from ominix_core.audio_files import format_of
 
+        if not os.path.isdir(output.parent):
+            raise OminixError(f"{output} cannot be written: there is no folder {output.parent}. Make it first.")
         return _File(output, format_of(output))
     if output is None and sys.stdout.isatty():
         return _Loudspeaker()
@@ -119,8 +121,12 @@ class _File:
 
     def hear(self, samples: bytes) -> None:
         import numpy as np
+        import soundfile
 
-        self._file.write(np.frombuffer(samples, "<f4"))
+        try:
+            self._file.write(np.frombuffer(samples, "<f4"))
+        except soundfile.SoundFileError as error:
+            raise OminixError(f"The speech cannot be written to its end; is the disk full? {error}") from error
 
     def end(self) -> None:
         self._file.close()

@@ -57,6 +57,8 @@ def transcribe(
         raise typer.BadParameter(f"{form} files hold one transcript each: say where to write them with -o FOLDER")
     with contextlib.ExitStack() as stack:
         paths = [stack.enter_context(_local_file(name)) for name in files]
+        if output is not None:
+            _check_apart(paths)
         hub = stack.enter_context(open_hub_in_use(chosen_server(context)))
         entry = choose(hub, model, "ASR")
         follow(hub, entry.id, hub.load(entry.id))
@@ -73,6 +75,17 @@ def transcribe(
                 typer.echo(f"ominix: {name}: {error}", err=True)
     if failures:
         raise OminixError(f"{failures} of {len(files)} files could not be transcribed.")
+
+
+def _check_apart(paths: list[Path]) -> None:
+    """Raises OminixError if one transcript would be written over another."""
+    seen: dict[str, Path] = {}
+    for path in paths:
+        if other := seen.get(path.stem.casefold()):  # a disk of a Mac does not tell a from A
+            raise OminixError(
+                f"The transcripts of {other} and {path} would have the same name. Write them into two folders."
+            )
+        seen[path.stem.casefold()] = path
 
 
 @contextlib.contextmanager

@@ -71,7 +71,7 @@ class TestSpeak:
         ("arguments", "words"),
         [
             (["Hello", "-o", "a.aac"], ["a.aac", ".wav, .flac"]),
-            (["Hello", "-o", "/no/such/folder/a.wav"], ["/no/such/folder/a.wav"]),
+            (["Hello", "-o", "/no/such/folder/a.wav"], ["/no/such/folder/a.wav", "there is no folder"]),
             (["Hello", "-o", "-", "--voice", "alloy"], ["no voice 'alloy'", "vivian, ryan"]),
             (["...", "-o", "-"], ["nothing to speak"]),
             (["Hello", "--model", "nothing"], ["no model called 'nothing'"]),

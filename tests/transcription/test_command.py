@@ -69,6 +69,7 @@ def test_one_bad_file_does_not_cost_the_others(clip: Path, tmp_path: Path) -> No
     [
         (["none.wav"], 1, "There is no file none.wav"),
         (["a", "b", "--format", "srt"], 2, "-o FOLDER"),
+        (["pyproject.toml", "./pyproject.toml", "-o", "texts"], 1, "would have the same name"),
         (["a", "--format", "docx"], 2, "none of text, srt, vtt, json"),
         (["pyproject.toml", "--model", "smollm2-135m"], 1, "does not transcribe"),
         (["pyproject.toml", "--language", "klingon"], 1, "does not know the language 'klingon'"),
