@@ -64,20 +64,14 @@ def verify(
 
 def disk_usage(context: typer.Context) -> None:
     """What every model under OMINIX_HOME takes on disk."""
-    from rich.console import Console
-    from rich.table import Table
-
     from ominix_tui.commands.session import open_chosen_hub
+    from ominix_tui.commands.tables import print_table
 
     with open_chosen_hub(context) as hub:
         usage = hub.disk_usage()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("ID", "SIZE", ""):
-        table.add_column(column, no_wrap=True, justify="right" if column == "SIZE" else "left")
-    for each in usage:
-        table.add_row(each.model_id, file_size(each.bytes), "" if each.is_complete else "not complete")
-    table.add_row("total", file_size(sum(each.bytes for each in usage)), style="bold")
-    Console().print(table)
+    rows = [(each.model_id, file_size(each.bytes), "" if each.is_complete else "not complete") for each in usage]
+    total = ("total", file_size(sum(each.bytes for each in usage)), "")
+    print_table(("ID", "SIZE", ""), [*rows, total], right=("SIZE",))
 
 
 class _Start(Protocol):

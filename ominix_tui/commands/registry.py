@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
     from ominix_core.states import ModelState
 
-WIDTH_OF_A_PIPE = 1000
 
 registry_app = typer.Typer(help="See, check and change which models there are.", no_args_is_help=True)
 
@@ -261,21 +260,23 @@ def _row(entry: RegistryEntry, state: ModelState) -> dict[str, Any]:
 
 
 def _print_table(rows: list[tuple[RegistryEntry, ModelState]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from ominix_core.states import describe
+    from ominix_core.system import file_size
+    from ominix_tui.commands.tables import print_table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("ID", "NAME", "CATEGORY", "SIZE", "STATE"):
-        table.add_column(column, no_wrap=True)
-    for entry, state in rows:
-        size = f"{entry.size_bytes / 1e9:.1f} GB" if entry.size_bytes else ""
-        # Text, because a name from a registry may hold what rich would read as markup.
-        table.add_row(*(Text(cell) for cell in (entry.id, entry.name, entry.category, size, describe(state))))
-    # Cells are cut to the width of a screen, but never in a file or a pipe.
-    Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE).print(table)
+    print_table(
+        ("ID", "NAME", "CATEGORY", "SIZE", "STATE"),
+        [
+            (
+                entry.id,
+                entry.name,
+                entry.category,
+                file_size(entry.size_bytes) if entry.size_bytes else "",
+                describe(state),
+            )
+            for entry, state in rows
+        ],
+    )
 
 
 def _complain_of_problems(hub: HubFacade) -> None:

@@ -16,24 +16,19 @@ if TYPE_CHECKING:
 
 def ps(context: typer.Context) -> None:
     """The models that the running server has in memory, and what they do."""
-    from rich.console import Console
-    from rich.table import Table
-
     from ominix_core.memory import gigabytes
     from ominix_tui.commands.session import open_server
+    from ominix_tui.commands.tables import print_table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("MODEL", "STATE", "MEMORY", "REQUESTS"):
-        table.add_column(column, no_wrap=True, justify="right" if column in ("MEMORY", "REQUESTS") else "left")
     with open_server(context) as hub:
         server = hub.server()
-        for model in server.models:
-            table.add_row(model.id, "loaded", gigabytes(model.memory_bytes), str(model.requests))
-        for model_id, stage, progress in _downloads(hub):
-            table.add_row(model_id, f"download {stage} {progress:.0%}", "", "")
+        rows = [
+            *((model.id, "loaded", gigabytes(model.memory_bytes), str(model.requests)) for model in server.models),
+            *((model_id, f"download {stage} {progress:.0%}", "", "") for model_id, stage, progress in _downloads(hub)),
+        ]
     minutes = server.uptime_seconds // 60
     typer.echo(f"{hub.address.url}, version {server.version}, up {minutes // 60}:{minutes % 60:02} h", err=True)
-    Console().print(table)
+    print_table(("MODEL", "STATE", "MEMORY", "REQUESTS"), rows, right=("MEMORY", "REQUESTS"))
 
 
 def _downloads(hub: HubFacade) -> Iterator[tuple[str, str, float]]:
