@@ -22,8 +22,8 @@ import numpy as np
 import soundfile
 
 from ominix_core.engines.base import LoadOptions
-from ominix_core.engines.recognition import Recognizer
 from ominix_core.engines.transcription import TranscriptionEngine
+from ominix_core.engines.whisper import Whisper
 from ominix_core.media import TranscriptionRequest, TranscriptSegment
 from tests.support.piper import SENTENCES, spoken
 from tests.support.real_whisper import whisper_tiny_en
@@ -40,9 +40,9 @@ def main() -> None:
     engine.load(whisper_tiny_en(cache), LoadOptions(), lambda *_: None)
     clips = spoken(cache, SENTENCES)
     talk, seconds = joined(clips, cache / "talk.wav")
-    recognizer = engine._listener
-    assert isinstance(recognizer, Recognizer)
-    model = recognizer._model
+    listener = engine._listener
+    assert isinstance(listener, Whisper)
+    model = listener._model
 
     def ours(path: Path) -> str:
         engine.submit("bench", TranscriptionRequest(path=str(path)))
