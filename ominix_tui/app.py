@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from ominix_tui.screens.chat import ChatScreen
     from ominix_tui.widgets.prompt_area import PromptArea
 
+SETTLED_SECONDS = 1.0
+"""When the first screen is drawn, and what it is prepared for may begin."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -153,7 +156,7 @@ class OminixApp(NavigatingApp):
             self.opened_hub = hub
             self._opened.set()
             await self._show_first(hub)
-            hub.warm_up()
+            self.set_timer(SETTLED_SECONDS, hub.warm_up)
             if self._notice:
                 self.notify(self._notice, severity="warning", timeout=20, markup=False)
             _spare_the_loop()

@@ -49,16 +49,12 @@ def run(
 
 def read_image(path: Path) -> bytes:
     """The bytes of an image, checked here, so that nothing is loaded in vain. Raises OminixError."""
-    from ominix_core.images import ImageError, check_image
+    from ominix_core import images
 
     try:
-        data = path.read_bytes()
-        check_image(data)
-    except OSError as error:
-        raise OminixError(f"Cannot read {path}: {error.strerror}.") from error
-    except ImageError as error:
+        return images.read_image(path).data
+    except images.ImageError as error:
         raise OminixError(f"{path}: {error}") from error
-    return data
 
 
 def text_or_stdin(text: str | None, command: str) -> str:

@@ -32,7 +32,7 @@ def serve(
 ) -> None:
     """Serve the models over an OpenAI-compatible API. Options that are left out are as `config.toml` says."""
     from ominix_core.server.run import serve as run_server
-    from ominix_tui.commands.session import open_staying_hub
+    from ominix_tui.commands.session import open_hub
 
     options = {
         "host": host,
@@ -43,7 +43,8 @@ def serve(
         "certfile": str(certfile) if certfile else None,
         "keyfile": str(keyfile) if keyfile else None,
     }
-    with open_staying_hub(**{name: value for name, value in options.items() if value is not None}) as hub:
+    with open_hub(**{name: value for name, value in options.items() if value is not None}) as hub:
+        hub.warm_up()
         hub.resume_downloads()
         hub.revive_models()
         _preload(hub)

@@ -16,7 +16,6 @@ from textual.widgets import Button, Input, Label, Select, TextArea
 
 from ominix_core.errors import OminixError
 from ominix_core.media import Abilities, ImageRequest
-from ominix_core.paths import Home
 from ominix_core.states import Loaded, ModelState
 from ominix_tui.panels.base import ModelPanel, hint
 from ominix_tui.widgets.attachments import Attachments
@@ -237,7 +236,7 @@ class ImageGenerationPanel(ModelPanel):
     @telling
     async def action_save(self) -> None:
         if (take := self.query_one(ImageStage).shown) is not None:
-            path = await asyncio.to_thread(_save, take, self.entry.id, Home.from_environment().outputs)
+            path = await asyncio.to_thread(_save, take, self.entry.id, self.hub.home.outputs)
             self.notify(f"Saved {path}", title="Image", markup=False)
 
     def action_copy_prompt(self) -> None:

@@ -13,7 +13,6 @@ from textual.widgets import Button, Input, Label, Static, TextArea
 from ominix_core.chat_tree import Exchange
 from ominix_core.errors import OminixError
 from ominix_core.generation import ChatMessage, ChatRequest
-from ominix_core.images import NamedImage
 from ominix_core.states import Loaded, ModelState
 from ominix_tui.panels.base import ModelPanel, hint
 from ominix_tui.widgets.number_field import NumberField
@@ -23,6 +22,7 @@ from ominix_tui.widgets.sampling_options import SamplingOptions, within
 
 if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
+    from ominix_core.images import NamedImage
     from ominix_core.registry.entry import RegistryEntry
     from ominix_tui.app import OminixApp
 

@@ -15,7 +15,6 @@ from ominix_core import devices
 from ominix_core.errors import OminixError
 from ominix_core.generation import Failed
 from ominix_core.media import FASTEST, SLOWEST, Abilities, SpeechRequest
-from ominix_core.paths import Home
 from ominix_core.states import Loaded, ModelState
 from ominix_tui.panels.base import ModelPanel, hint
 from ominix_tui.speech_take import SpeechTake
@@ -218,7 +217,7 @@ class TTSSynthesisPanel(ModelPanel):
     @telling
     async def action_save(self) -> None:
         if self._take is not None and self._take.seconds:
-            path = await asyncio.to_thread(self._take.save, Home.from_environment().outputs)
+            path = await asyncio.to_thread(self._take.save, self.hub.home.outputs)
             self.notify(f"Saved {path}", title="Speech", markup=False)
 
     @work(group="manage")

@@ -34,6 +34,23 @@ def _attention(layers: int, heads: int, hidden: int) -> dict[str, Any]:
     return {"num_hidden_layers": layers, "num_attention_heads": heads, "hidden_size": hidden}
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"max_position_embeddings": "many"},
+        {"thinker_config": "none", "text_config": ["none"]},
+        {"text_config": {"model_type": ["a", "list"], "num_hidden_layers": {}}},
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_weighed_all_the_same(tmp_path: Path, config: dict[str, Any]) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    entry = RegistryEntry.model_validate(
+        {"id": "odd", "name": "Odd", "category": "LLM", "source": {"type": "Local", "path": str(tmp_path)}}
+    )
+    verdict = MemoryGuard(Settings(), read_machine=lambda: Machine(64 * GIB, 64 * GIB)).weigh(entry, tmp_path, 0)
+    assert verdict.need.kv_cache == 0
+
+
 class TestKVCache:
     @pytest.mark.parametrize(
         ("config", "per_token"),
