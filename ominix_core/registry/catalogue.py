@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -126,7 +125,9 @@ class Registry:
         return names
 
     def _near(self, name: str) -> list[str]:
-        # difflib compares every pair of letters; beyond a few thousand ids that would hold up the error.
+        import difflib
+
+        # It compares every pair of letters; beyond a few thousand ids that would hold up the error.
         return difflib.get_close_matches(name.lower(), list(islice(self._by_id, 2000)), n=2, cutoff=0.5)
 
 

@@ -89,6 +89,8 @@ def _faults(value: Any, kind: inspect.Type, path: _Path) -> Iterator[tuple[_Path
         case inspect.VarTupleType(max_length=int(most)) if isinstance(value, list | tuple) and len(value) <= most:
             for index, item in enumerate(value):
                 yield from _faults(item, kind.item_type, (*path, str(index)))
+        case inspect.DictType() if isinstance(value, dict):
+            pass
         case _:
             if reason := _refusal(value, kind):
                 yield path, reason

@@ -24,11 +24,12 @@ class FaultyEntryError(RegistryError):
 
 def read_entry(fields: JsonObject) -> RegistryEntry:
     """The entry that `fields` describe, with what follows from them. Raises FaultyEntryError."""
-    fields = complete(fields)
+    said = complete(fields)
+    whole = {**said, "said": said}
     try:
-        return msgspec.convert({**fields, "said": fields}, RegistryEntry, strict=False)
+        return msgspec.convert(whole, RegistryEntry, strict=False)
     except msgspec.ValidationError as error:
-        raise FaultyEntryError(faults_of(fields, RegistryEntry) or [Fault("", str(error))]) from error
+        raise FaultyEntryError(faults_of(whole, RegistryEntry) or [Fault("", str(error))]) from error
 
 
 def said_fields(entry: RegistryEntry) -> JsonObject:

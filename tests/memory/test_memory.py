@@ -44,7 +44,7 @@ def _attention(layers: int, heads: int, hidden: int) -> dict[str, Any]:
 )
 def test_a_configuration_that_makes_no_sense_is_weighed_all_the_same(tmp_path: Path, config: dict[str, Any]) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
-    entry = RegistryEntry.model_validate(
+    entry = read_entry(
         {"id": "odd", "name": "Odd", "category": "LLM", "source": {"type": "Local", "path": str(tmp_path)}}
     )
     verdict = MemoryGuard(Settings(), read_machine=lambda: Machine(64 * GIB, 64 * GIB)).weigh(entry, tmp_path, 0)
