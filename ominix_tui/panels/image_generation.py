@@ -74,10 +74,10 @@ class ImageGenerationPanel(ModelPanel):
                 yield Input(placeholder="What it shall not show, if you like", compact=True, id="negative")
             yield Attachments("From")
             with Horizontal(id="options-row"):
-                sizes = self.entry.defaults.get("sizes") or USUAL_SIZES
+                sizes = self.entry.defaults.sizes or USUAL_SIZES
                 named = [(size.replace("x", "×"), size) for size in sizes]
                 yield Select(named, value=_first_size(sizes), allow_blank=False, compact=True, id="size")
-                steps, guidance = self.entry.defaults.get("steps"), self.entry.defaults.get("guidance")
+                steps, guidance = self.entry.defaults.steps, self.entry.defaults.guidance
                 yield NumberField("Steps", steps or USUAL_STEPS, 1, MOST_STEPS, id="steps")
                 initial = USUAL_GUIDANCE if guidance is None else guidance
                 yield NumberField("CFG", initial, 0.0, STRONGEST_GUIDANCE, id="guidance")
@@ -118,7 +118,7 @@ class ImageGenerationPanel(ModelPanel):
 
     def _show_abilities(self, abilities: Abilities | None) -> None:
         """Offer what the model honours; before it is loaded, what the registry says."""
-        honours_all = bool(self.entry.defaults.get("negative_prompt", True))
+        honours_all = self.entry.defaults.negative_prompt is not False
         negative = "negative_prompt" in abilities.options if abilities else honours_all
         guidance = "guidance" in abilities.options if abilities else honours_all
         self.query_one("#negative-row").display = negative
@@ -268,7 +268,7 @@ class ImageGenerationPanel(ModelPanel):
         self.refresh_bindings()
 
 
-def _first_size(sizes: list[str] | tuple[str, ...]) -> str:
+def _first_size(sizes: tuple[str, ...]) -> str:
     """The size that models are made for, if it is there."""
     return "1024x1024" if "1024x1024" in sizes else sizes[0]
 

@@ -121,10 +121,10 @@ class TTSSynthesisPanel(ModelPanel):
     def _show_abilities(self, abilities: Abilities | None, own: list[str] | None = None) -> None:
         """Offer what the model can do; before it is loaded, what the registry says."""
         defaults = self.entry.defaults
-        of_model = abilities.voices if abilities else tuple(defaults.get("voices") or ())
+        of_model = abilities.voices if abilities else defaults.voices
         voices = [*(own or []), *of_model]
         select = self.query_one("#voice", Select)
-        wanted = [str(name).casefold() for name in (select.value, defaults.get("voice"))]
+        wanted = [str(name).casefold() for name in (select.value, defaults.voice)]
         select.set_options((one_line(name), name) for name in voices)
         known = {name.casefold(): name for name in voices}
         if chosen := next((known[name] for name in wanted if name in known), None):

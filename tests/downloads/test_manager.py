@@ -263,13 +263,13 @@ from ominix_core.board import StateBoard
 from ominix_core.downloads.job import Options
 from ominix_core.downloads.manager import DownloadManager
 from ominix_core.paths import Home
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.settings import Settings
 board = StateBoard()
 board.subscribe(lambda event: print(type(event.state).__name__, flush=True))
 manager = DownloadManager(Home(Path(sys.argv[1])), board, Settings(), lambda *_: None, Options(segment_bytes=256 << 10))
 source = {"type": "HuggingFace", "repo": "acme/model"}
-manager.start(RegistryEntry.model_validate({"id": "model", "name": "A Model", "source": source})).result(60)
+manager.start(read_entry({"id": "model", "name": "A Model", "source": source})).result(60)
 manager.close()
 """
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ominix_core import memory
 from ominix_core.guard import MemoryGuard
 from ominix_core.memory import GB, KVCache, Machine, Need
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.settings import Settings
 
 GIB = 1 << 30
@@ -44,7 +44,7 @@ def _attention(layers: int, heads: int, hidden: int) -> dict[str, Any]:
 )
 def test_a_configuration_that_makes_no_sense_is_weighed_all_the_same(tmp_path: Path, config: dict[str, Any]) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
-    entry = RegistryEntry.model_validate(
+    entry = read_entry(
         {"id": "odd", "name": "Odd", "category": "LLM", "source": {"type": "Local", "path": str(tmp_path)}}
     )
     verdict = MemoryGuard(Settings(), read_machine=lambda: Machine(64 * GIB, 64 * GIB)).weigh(entry, tmp_path, 0)
@@ -157,8 +157,7 @@ class TestNeed:
         machine = Machine(64 * GIB, 64 * GIB)
         guard = MemoryGuard(Settings(context=32_768), read_machine=lambda: machine)
         chat, speech = (
-            guard.weigh(RegistryEntry.model_validate(entry | {"category": category}), folder, 0).need
-            for category in ("LLM", "ASR")
+            guard.weigh(read_entry(entry | {"category": category}), folder, 0).need for category in ("LLM", "ASR")
         )
         assert speech.weights == chat.weights
         assert speech.kv_cache < chat.kv_cache / 20
