@@ -28,13 +28,16 @@ def service_here(*, system: bool = False) -> Service:
 
 
 def job_here(*, system: bool = False) -> Job:
-    """`ominix serve` as its user would start it, with a folder for its log."""
+    """`ominix serve` as its user would start it, with a folder for its log. Raises ServiceError."""
     home = Home.from_environment()
     if system and "OMINIX_HOME" not in os.environ:
         home = Home(Path(f"~{_user_behind_sudo()}").expanduser() / ".ominix")
     job = Job(home.root, math.ceil(Settings.load(home).drain_seconds + SECONDS_TO_CLOSE))
     if not system:
-        job.log.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            job.log.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ServiceError(f"Cannot write to {home.root}: {error.strerror}.") from error
     elif not job.log.parent.is_dir():  # made here it would be the administrator's
         raise ServiceError(f"{home.root} is not in use yet. Run `ominix list` without sudo first.")
     return job

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
     from ominix_core.states import ModelState
 
-
 registry_app = typer.Typer(help="See, check and change which models there are.", no_args_is_help=True)
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="Its id, API id or repository.")]
