@@ -19,7 +19,7 @@ from ominix_core.devices import play_file
 from ominix_core.errors import OminixError
 from ominix_core.paths import typed_path
 from ominix_tui.text import one_line, printable
-from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS, TextDialog
+from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS, ConfirmDialog, TextDialog
 from ominix_tui.widgets.telling import telling
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ominix_core.voices import Voice
 
 HINT = "Enter uses a voice · a adds · r renames · d removes · p plays it"
+ADD_HINT = "Enter adds the voice · Tab goes on · Escape cancels"
 NONE_YET = "You have no voices yet. Press a to add one from a clip of 3 to 10 seconds."
 
 
@@ -104,10 +105,8 @@ class VoicesDialog(ModalScreen[str | None]):
     async def action_remove(self) -> None:
         if (name := self._chosen) is None:
             return
-        answer = await self.app.push_screen_wait(
-            TextDialog(f"Remove {one_line(name)}?", hint="Type yes and press Enter to delete it · Escape keeps it")
-        )
-        if answer and answer.strip().lower() == "yes":
+        question = f"Remove {one_line(name)}? Its clip is deleted."
+        if await self.app.push_screen_wait(ConfirmDialog("Remove", question, "Remove")):
             await asyncio.to_thread(self._hub.voices.remove, name)
             self._list()
 
@@ -135,6 +134,7 @@ class NewVoiceDialog(ModalScreen[None]):
     def __init__(self, hub: HubFacade) -> None:
         super().__init__()
         self._hub = hub
+        self._adding = False
 
     def compose(self) -> ComposeResult:
         with Container() as box:
@@ -146,16 +146,20 @@ class NewVoiceDialog(ModalScreen[None]):
             yield Label("What is said in the clip; empty asks the loaded transcription model")
             yield Input(compact=True, id="words")
             yield Label(id="problem", markup=False)
-            yield Label("Enter adds the voice · Tab goes on · Escape cancels")
+            yield Label(ADD_HINT, id="hint")
 
     @on(Input.Submitted)
     def _on_submitted(self) -> None:
-        self._add()
+        if not self._adding:  # a second one would find the name taken by the first
+            self._adding = True
+            self._add()
 
-    @work(exclusive=True)
+    @work
     async def _add(self) -> None:
         clip, name, words = (self.query_one(field, Input).value.strip() for field in ("#clip", "#name", "#words"))
-        problem = self.query_one("#problem", Label)
+        problem, hint = self.query_one("#problem", Label), self.query_one("#hint", Label)
+        problem.display = False
+        hint.update("Adding …")
         try:
             await asyncio.to_thread(self._hub.voices.add, name, typed_path(clip), words)
         except OminixError as error:
@@ -163,6 +167,9 @@ class NewVoiceDialog(ModalScreen[None]):
             problem.display = True
         else:
             self.dismiss(None)
+        finally:
+            self._adding = False
+            hint.update(ADD_HINT)
 
 
 def _describe(voice: Voice) -> Text:

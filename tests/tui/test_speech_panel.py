@@ -301,7 +301,7 @@ class TestVoices:
             await until(pilot, lambda: "Ann  Hello" in screen_text(pilot))
             await pilot.press("d")
             await until(pilot, lambda: "Remove Ann?" in screen_text(pilot))
-            await pilot.press(*"yes", "enter")
+            await pilot.press("y")
             await until(pilot, lambda: "You have no voices yet" in screen_text(pilot))
             assert catalogue_hub.voices.all() == []
 
