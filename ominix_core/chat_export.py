@@ -17,6 +17,7 @@ from ominix_core.chat_tree import Chat
 from ominix_core.chats import ChatStore
 from ominix_core.chats_file import ChatsError
 from ominix_core.images import data_url
+from ominix_core.paths import typed_path
 
 
 def to_markdown(chat: Chat, images: Mapping[str, str] | None = None) -> str:
@@ -61,7 +62,7 @@ def export(store: ChatStore, conversation_id: int, file: Path) -> Path:
     Raises:
         ChatsError: There is such a file already, or it cannot be written.
     """
-    file = file.expanduser().absolute()
+    file = typed_path(str(file))
     chat = store.load(conversation_id)
     try:
         if file.exists():

@@ -14,7 +14,7 @@ from ominix_core.states import Downloaded, Loaded, Loading, ModelState
 
 if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
-    from ominix_core.registry.entry import RegistryEntry
+    from ominix_core.registry.entry import Defaults, RegistryEntry
     from ominix_core.stream import Generation
 
 LOCAL = "local"
@@ -110,7 +110,7 @@ class ChatModels:
         return ChatModel(entry.id, entry.name, state=state, context=entry.runtime.context, images=images)
 
 
-def _sampling(defaults: dict[str, float]) -> Sampling:
+def _sampling(defaults: Defaults) -> Sampling:
     """What the registry recommends for a model."""
-    names = ("temperature", "top_p", "top_k", "min_p")
-    return Sampling(**{name: defaults[name] for name in names if defaults.get(name) is not None})  # type: ignore[arg-type]
+    chosen = {name: getattr(defaults, name) for name in ("temperature", "top_p", "top_k", "min_p")}
+    return Sampling(**{name: value for name, value in chosen.items() if value is not None})

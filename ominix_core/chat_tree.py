@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from ominix_core.chat_images import KeptImage
 from ominix_core.generation import ChatMessage, Sampling, Usage
-from ominix_core.images import NamedImage
+
+if TYPE_CHECKING:
+    from ominix_core.chat_images import KeptImage
+    from ominix_core.images import NamedImage
 
 TITLE_LENGTH = 60
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ominix_core import atomic
 from ominix_core.errors import SettingsError
 from ominix_core.settings import Settings
 
@@ -59,15 +58,9 @@ class ConfigFile:
 
     def _write(self, document: TOMLDocument) -> None:
         path = self._home.config.resolve()  # people keep such files elsewhere and link them
-        draft = path.with_name(f"{path.name}.{os.getpid()}.new")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(document.as_string(), "utf-8")
-            if path.exists():
-                shutil.copymode(path, draft)
-            os.replace(draft, path)
+            atomic.write(path, document.as_string())
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise SettingsError(f"Cannot write {path}: {error.strerror}") from error
 
 

@@ -138,7 +138,7 @@ class HubFacade(Protocol):
     # -- the loaded models --------------------------------------------------------------------------------------
 
     def warm_up(self) -> None:
-        """Prepare for the first load in the background, at once."""
+        """Get in the background what will be wanted soon: a worker for the first load, and a newer registry."""
         ...
 
     def online(self) -> bool:

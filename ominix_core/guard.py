@@ -38,7 +38,7 @@ class MemoryGuard:
         on_cpu = sys.platform != "darwin"
         config = memory.read_config(folder)
         wanted = memory.TRANSCRIPTION_TOKENS if entry.category == Category.ASR else self._settings.context
-        context = min(wanted, memory.text_config(config).get("max_position_embeddings") or wanted)
+        context = min(wanted, memory.number_in(memory.text_config(config), "max_position_embeddings") or wanted)
         floor = int((entry.runtime.memory_gb or 0) * GB)
         if is_image_model(folder):
             bits = self._settings.quantize.get(entry.id, 0)

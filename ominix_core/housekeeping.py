@@ -59,7 +59,7 @@ class Housekeeper:
             elif self._settings.idle_minutes and self._idle_for(resident, now) > 60 * self._settings.idle_minutes:
                 logger.info("unloading %s after %.0f idle minutes", resident.entry.id, self._settings.idle_minutes)
                 self._runtime.unload(resident.entry.id)
-        if loaded and self._settings.guard != "off":
+        if self._settings.guard != "off":
             self._answer_pressure(loaded, now)
 
     def _hangs(self, resident: Resident, now: float) -> str:
@@ -75,9 +75,11 @@ class Housekeeper:
 
     def _answer_pressure(self, loaded: list[Resident], now: float) -> None:
         machine = self._guard.read_machine()
-        self._runtime.refusing = machine.available < SOFT_SHARE * machine.total
+        was_short = self._runtime.refusing
+        self._runtime.refusing = bool(loaded) and machine.available < SOFT_SHARE * machine.total
         if self._runtime.refusing:
-            logger.warning("memory is short (%.1f GB available); dropping caches", machine.available / 1e9)
+            if not was_short:
+                logger.warning("memory is short (%.1f GB available); dropping caches", machine.available / 1e9)
             self._runtime.trim()
         if machine.available < HARD_SHARE * machine.total:
             idle = [resident for resident in loaded if self._idle_for(resident, now) > 0]

@@ -42,7 +42,7 @@ class GuardedTransport(httpx.BaseTransport):
         host = request.url.host
         proxy = _proxy_for(request.url.scheme, host)
         if proxy is None:
-            _lead_to(request, resolve_public(host, _port(request)))
+            request = _led_to(request, resolve_public(host, _port(request)))
         return self._transport_for(host, proxy).handle_request(request)
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class AsyncGuardedTransport(httpx.AsyncBaseTransport):
         host = request.url.host
         proxy = _proxy_for(request.url.scheme, host)
         if proxy is None:
-            _lead_to(request, await asyncio.to_thread(resolve_public, host, _port(request)))
+            request = _led_to(request, await asyncio.to_thread(resolve_public, host, _port(request)))
         return await self._transport_for(host, proxy).handle_async_request(request)
 
     async def aclose(self) -> None:
@@ -83,9 +83,15 @@ class AsyncGuardedTransport(httpx.AsyncBaseTransport):
         return self._by_host[key]
 
 
-def _lead_to(request: httpx.Request, address: str) -> None:
-    request.extensions = {**request.extensions, "sni_hostname": request.url.host}
-    request.url = request.url.copy_with(host=address)
+def _led_to(request: httpx.Request, address: str) -> httpx.Request:
+    """A copy that goes to this address under the host's name; relative redirects start from the original."""
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=address),
+        headers=request.headers,
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": request.url.host},
+    )
 
 
 def _port(request: httpx.Request) -> int:

@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ominix_core import prompt_caches
 from ominix_core.board import StateBoard, Subscriber
 from ominix_core.downloads import endpoints
 from ominix_core.downloads.download import QueueItem
 from ominix_core.downloads.manager import DownloadManager
 from ominix_core.downloads.store import Usage
 from ominix_core.downloads.verification import Verification
-from ominix_core.engines.base import LoadOptions
 from ominix_core.errors import NotReadyError, RequestError
 from ominix_core.events import RegistryChanged
 from ominix_core.generation import Failed, Request
 from ominix_core.guard import MemoryGuard
 from ominix_core.housekeeping import Housekeeper
+from ominix_core.load_options import load_options
 from ominix_core.media import Abilities, SpeechRequest, TranscriptionRequest, TranscriptSegment
-from ominix_core.memory import GB, Verdict
+from ominix_core.memory import Verdict
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import Category, RegistryEntry
-from ominix_core.registry.update import Update, difference, update_in_background
 from ominix_core.runtime import Runtime
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Downloading, Loaded, ModelState, NotDownloaded, Unsupported
@@ -33,6 +32,9 @@ from ominix_core.system import System, disk_under
 from ominix_core.voices import VoiceBook
 from ominix_core.workers.host import convert_in_worker
 from ominix_core.workers.protocol import Convert
+
+if TYPE_CHECKING:
+    from ominix_core.registry.update import Update
 
 
 class Hub:
@@ -59,6 +61,7 @@ class Hub:
         self.voices = VoiceBook(self.home, self._write_down)
         self._board = StateBoard()
         self._downloads = DownloadManager(self.home, self._board, self.settings, self._convert)
+        self._library = self._downloads.library
         self._guard = MemoryGuard(self.settings, lambda: self.registry.entries)
         self._runtime = Runtime(self.home, self._board, self.settings, self._guard)
         self._housekeeper = Housekeeper(self._runtime, self._guard, self.settings)
@@ -82,7 +85,7 @@ class Hub:
 
     def downloaded(self, model_id: str) -> bool:
         """Whether the model is complete on this machine, whatever its state; an Error alone does not tell."""
-        return isinstance(self._downloads.state_on_disk(self.resolve(model_id)), Downloaded)
+        return isinstance(self._library.state_of(self.resolve(model_id)), Downloaded)
 
     def loaded(self, category: str) -> RegistryEntry | None:
         """The model of this category that is in memory, if any."""
@@ -113,11 +116,15 @@ class Hub:
 
     def update_registry(self) -> Future[Update]:
         """Fetch a newer registry; new models are there at once, with their states. The future raises RegistryError."""
+        from ominix_core.registry.update import update_in_background
+
         settings = self.settings
         return update_in_background(self.home, settings.registry_url, settings.registry_key, self.reload_registry)
 
     def reload_registry(self) -> None:
         """Read the registry's files again; subscribers hear RegistryChanged if they say anything new."""
+        from ominix_core.registry.update import difference
+
         old, new = self.registry, Registry.load(self.home, self.settings.registry_key)
         change = difference(old, new)
         self.registry = new
@@ -173,13 +180,13 @@ class Hub:
         them.
         """
         entry = self.resolve(model_id)
-        self._downloads.library.check_own(entry)  # before its memory is freed for nothing
+        self._library.check_own(entry)  # before its memory is freed for nothing
         self._runtime.unload(entry.id)
         return self._downloads.remove(entry)
 
     def disk_usage(self) -> list[Usage]:
         """What every model under `OMINIX_HOME` takes on disk, the largest first."""
-        return self._downloads.usage()
+        return self._library.usage()
 
     # -- the loaded models --------------------------------------------------------------------------------------
 
@@ -189,9 +196,9 @@ class Hub:
         One that is not on this machine is judged by what the registry says of it; None if that tells nothing.
         """
         entry = self.resolve(model_id)
-        if isinstance(self._downloads.state_on_disk(entry), Downloaded):
-            return self._runtime.weigh(entry, self._downloads.folder_of(entry))
-        return self._runtime.estimate(entry)
+        if isinstance(self._library.state_of(entry), Downloaded):
+            return self._runtime.room.weigh(entry, self._library.folder_of(entry))
+        return self._runtime.room.estimate(entry)
 
     def load(self, model_id: str, *, force: bool = False) -> Future[None]:
         """Bring a downloaded model into memory; a second call joins the first.
@@ -201,35 +208,22 @@ class Hub:
         Raises NotReadyError if the model is not on this machine; the future raises LoadError or Cancelled.
         """
         entry = self._on_disk(model_id)
+        folder, draft = self._library.folder_of(entry), self.settings.draft_models.get(entry.id)
+        draft_folder = self._library.folder_of(self._on_disk(draft)) if draft else None
+        options = load_options(entry, folder, draft_folder, self.home, self.settings)
         self._housekeeper.start()
-        return self._runtime.load(entry, self._downloads.folder_of(entry), self._options_for(entry), force=force)
+        return self._runtime.load(entry, folder, options, force=force)
 
     def _on_disk(self, model_id: str) -> RegistryEntry:
         entry = self.resolve(model_id)
-        if not isinstance(self._downloads.state_on_disk(entry), Downloaded):
+        if not isinstance(self._library.state_of(entry), Downloaded):
             raise NotReadyError(f"{entry.name} is not on this machine yet. Get it first: ominix pull {entry.id}")
         return entry
 
-    def _options_for(self, entry: RegistryEntry) -> LoadOptions:
-        folder, settings = self._downloads.folder_of(entry), self.settings
-        draft, adapter = settings.draft_models.get(entry.id), settings.adapters.get(entry.id)
-        cache_bytes = int(settings.prompt_cache_gb * GB)
-        prompt_caches.prune(self.home, cache_bytes)
-        cache_folder = prompt_caches.folder_for(self.home, entry.id, folder, adapter or "", str(settings.kv_bits))
-        return LoadOptions(
-            variant=entry.runtime.variant,
-            bits=settings.quantize.get(entry.id, 0),
-            cache_folder=str(cache_folder) if cache_bytes else None,
-            cache_bytes=cache_bytes,
-            draft_folder=str(self._downloads.folder_of(self._on_disk(draft))) if draft else None,
-            adapter_folder=str(Path(adapter).expanduser()) if adapter else None,
-            kv_bits=settings.kv_bits,
-            allow_code=entry.id in settings.allow_code,
-        )
-
     def warm_up(self) -> None:
-        """Prepare for the first load in the background; for programs that stay, such as the TUI and the server."""
+        """Get a worker ready and fetch a newer registry in the background; for programs that stay."""
         self._runtime.warm_up()
+        self.update_registry()
 
     def revive_models(self) -> None:
         """From now on load a model again, but not twice in a row, when its worker hangs or dies. For servers."""
@@ -279,7 +273,7 @@ class Hub:
 
     def _state_before_use(self, entry: RegistryEntry) -> ModelState:
         reason = entry.unsupported_reason()
-        return Unsupported(reason) if reason else self._downloads.state_on_disk(entry)
+        return Unsupported(reason) if reason else self._library.state_of(entry)
 
     def _convert(self, entry: RegistryEntry, source: Path, target: Path) -> None:
         log = self.home.logs / f"convert-{entry.id}.log"

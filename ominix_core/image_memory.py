@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ominix_core.memory import WEIGHTS_FACTOR, Need, read_config, weight_bytes
+from ominix_core.memory import WEIGHTS_FACTOR, Need, number_in, read_config, weight_bytes
 
 DEFAULT_SIDE = 1024
 _PROMPT_TOKENS = 512
@@ -50,9 +50,13 @@ class ImageMemory:
     def of(cls, folder: Path, bits: int = 0, *, dense_float32: bool) -> ImageMemory:
         """From the configurations in a model's folder, or what the usual models have where it has none."""
         transformer, vae = read_config(folder / "transformer"), read_config(folder / "vae")
-        heads = transformer.get("num_attention_heads") or transformer.get("n_heads") or _HEADS
-        width = transformer.get("dim") or heads * (transformer.get("attention_head_dim") or _HEAD_WIDTH)
-        channels = (vae.get("block_out_channels") or [0, _DECODER_CHANNELS])[1]
+        heads = number_in(transformer, "num_attention_heads") or number_in(transformer, "n_heads") or _HEADS
+        width = number_in(transformer, "dim") or heads * (number_in(transformer, "attention_head_dim") or _HEAD_WIDTH)
+        match vae.get("block_out_channels"):
+            case [_, int(channels), *_]:
+                pass
+            case _:
+                channels = _DECODER_CHANNELS
         encoder = int(_loaded_bytes(folder / "text_encoder", bits, dense_float32))
         return cls(width, heads, 4 if dense_float32 else 2, encoder, channels)
 
@@ -114,7 +118,7 @@ def _number_types(part: Path) -> set[str]:
         try:
             with path.open("rb") as file:
                 header = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), _LONGEST_HEADER)))
-        except (OSError, ValueError):
+            return {entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return set()
-        return {entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
     return set()

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ominix_core.errors import OminixError
+from ominix_core.small_files import read_small_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,14 +64,7 @@ class NamedImage:
 
 def read_image(path: Path) -> NamedImage:
     """Read and check an image file. Raises ImageError."""
-    try:
-        if not path.is_file():
-            raise ImageError("This is not a file.")
-        if path.stat().st_size > MAX_IMAGE_BYTES:
-            raise ImageError(f"This file is too large: an image may have {MAX_IMAGE_BYTES // 10**6} MB.")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"This file cannot be read: {error.strerror}.") from error
+    data = read_small_file(path, "an image", MAX_IMAGE_BYTES, ImageError)
     return NamedImage(path.name, data, check_image(data))
 
 

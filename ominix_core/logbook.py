@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -100,8 +101,9 @@ class _File:
             return _request_line(text, source, changed)
         if match := _STAMPED.fullmatch(text):
             moment, thousandths, level, message = match.groups()
-            seconds = time.mktime(time.strptime(moment, "%Y-%m-%d %H:%M:%S")) + int(thousandths) / 1000
-            return LogLine(seconds, source, _LEVELS.get(level, Level.INFO), message)
+            with contextlib.suppress(ValueError, OverflowError):  # it only looks like a time
+                seconds = time.mktime(time.strptime(moment, "%Y-%m-%d %H:%M:%S")) + int(thousandths) / 1000
+                return LogLine(seconds, source, _LEVELS.get(level, Level.INFO), message)
         if self._last is not None:  # the next line of a traceback, for one
             return LogLine(self._last.time, source, self._last.level, text)
         return LogLine(changed, source, Level.INFO, text)

@@ -177,7 +177,7 @@ def need_of(folder: Path, context: int, *, dense_float32: bool, floor: int = 0, 
     text = text_config(config)
     weights = int(weight_bytes(folder) * WEIGHTS_FACTOR * _growth(config, dense_float32))
     kv_cache = kv_cache_of(config, 4 if dense_float32 else 2).bytes_for(context) * sequences
-    vocabulary, hidden = _number(text, "vocab_size"), _number(text, "hidden_size")
+    vocabulary, hidden = number_in(text, "vocab_size"), number_in(text, "hidden_size")
     activations = max(SMALLEST_ACTIVATIONS, min(PREFILL_TOKENS, context) * (vocabulary * 4 + 8 * hidden * 2))
     return Need(max(weights, floor - kv_cache - activations), kv_cache, activations)
 
@@ -193,10 +193,15 @@ def read_config(folder: Path, file: str = "config.json") -> dict[str, Any]:
 
 def text_config(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a model's config.json that describes its language model, with what its family leaves unsaid."""
-    config = config.get("thinker_config") or config
-    parts = (config.get(name) for name in _TEXT_CONFIGS)
-    text = next((part for part in parts if part and isinstance(part, dict)), config)
-    return _UNSAID.get(text.get("model_type") or "", {}) | _UNSAID.get(config.get("model_type") or "", {}) | text
+    config = _first_part(config, "thinker_config")
+    text = _first_part(config, *_TEXT_CONFIGS)
+    return _UNSAID.get(str(text.get("model_type")), {}) | _UNSAID.get(str(config.get("model_type")), {}) | text
+
+
+def _first_part(config: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The first of these parts that the configuration has; without any the whole."""
+    parts = (config.get(name) for name in names)
+    return next((part for part in parts if part and isinstance(part, dict)), config)
 
 
 def weight_bytes(folder: Path) -> int:
@@ -220,18 +225,18 @@ def _growth(config: dict[str, Any], dense_float32: bool) -> float:
 def kv_cache_of(config: dict[str, Any], dtype_bytes: int) -> KVCache:
     """How the model's cache grows, from its config.json."""
     text = text_config(config)
-    layers = max(0, _number(text, "num_hidden_layers") - _number(text, "num_kv_shared_layers"))
+    layers = max(0, number_in(text, "num_hidden_layers") - number_in(text, "num_kv_shared_layers"))
     full, sliding = _layer_counts(text, layers)
     layer = _layer_bytes_per_token(text, dtype_bytes)
-    return KVCache(full * layer, sliding * layer, _number(text, "sliding_window") if sliding else 0)
+    return KVCache(full * layer, sliding * layer, number_in(text, "sliding_window") if sliding else 0)
 
 
 def _layer_bytes_per_token(text: dict[str, Any], dtype_bytes: int) -> int:
-    if latent := _number(text, "kv_lora_rank"):  # multi-head latent attention keeps one compressed vector
-        return (latent + _number(text, "qk_rope_head_dim")) * dtype_bytes
-    heads = _number(text, "num_attention_heads")
-    kv_heads = _number(text, "num_key_value_heads") or heads
-    head_dim = _number(text, "head_dim") or (_number(text, "hidden_size") // heads if heads else 0)
+    if latent := number_in(text, "kv_lora_rank"):  # multi-head latent attention keeps one compressed vector
+        return (latent + number_in(text, "qk_rope_head_dim")) * dtype_bytes
+    heads = number_in(text, "num_attention_heads")
+    kv_heads = number_in(text, "num_key_value_heads") or heads
+    head_dim = number_in(text, "head_dim") or (number_in(text, "hidden_size") // heads if heads else 0)
     return 2 * kv_heads * head_dim * dtype_bytes
 
 
@@ -241,15 +246,16 @@ def _layer_counts(text: dict[str, Any], layers: int) -> tuple[int, int]:
     if isinstance(kinds, list):
         kinds = kinds[:layers]
         return kinds.count("full_attention"), kinds.count("sliding_attention")
-    if interval := _number(text, "full_attention_interval"):
+    if interval := number_in(text, "full_attention_interval"):
         return layers // interval, 0
-    if (pattern := _number(text, "sliding_window_pattern")) and _number(text, "sliding_window"):
+    if (pattern := number_in(text, "sliding_window_pattern")) and number_in(text, "sliding_window"):
         full = layers // pattern
         return full, layers - full
     return layers, 0
 
 
-def _number(config: dict[str, Any], key: str) -> int:
+def number_in(config: dict[str, Any], key: str) -> int:
+    """A count from a model's configuration; 0 where it holds none that makes sense."""
     value = config.get(key)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 

@@ -85,6 +85,11 @@ class Home:
         return self.models / model_id
 
 
+def typed_path(text: str) -> Path:
+    """The absolute path that a person means; `~` is a home folder, and `~NAME` a plain name if nobody is called so."""
+    return Path(os.path.expanduser(text)).absolute()  # Path's own raises RuntimeError for such a name
+
+
 def bundled_registry() -> Path:
     """The catalogue that ships with Ominix: beside the packages in a checkout, inside `ominix_core` in a wheel."""
     package = Path(__file__).parent

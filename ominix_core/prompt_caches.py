@@ -32,8 +32,16 @@ def prune(home: Home, most_bytes: int) -> None:
     if not home.prompt_caches.is_dir():
         return
     used = 0
-    folders = sorted(home.prompt_caches.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
-    for folder in folders:
-        used += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    for folder in sorted(home.prompt_caches.iterdir(), key=lambda folder: _status(folder)[1], reverse=True):
+        used += sum(_status(path)[0] for path in folder.rglob("*") if path.is_file())
         if used > most_bytes:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _status(path: Path) -> tuple[int, float]:
+    """Bytes, and when it was written; nothing of what a worker that ends just now has replaced."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0.0
+    return status.st_size, status.st_mtime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import logging
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ominix_core.errors import NotReadyError, RequestError
+from ominix_core.event_data import EventData
 from ominix_core.generation import ChatMessage, Failed, Finished, GenerationEvent, ReasoningDelta, TextDelta, Usage
 from ominix_core.images import WEB_FORMATS, data_url
 from ominix_core.stream import Generation
@@ -35,15 +37,14 @@ def generate(name: str, provider: Provider, model: str, messages: list[ChatMessa
         raise NotReadyError(
             f"The key for {name} is missing. Set the variable {provider.key_env} and start Ominix again."
         )
-    cancelled = threading.Event()
-    generation = Generation(uuid.uuid4().hex, lambda _: cancelled.set())
     body = {
         "model": model,
         "messages": [{"role": message.role, "content": _content(message)} for message in messages],
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    exchange = _Exchange(name, provider.base_url.rstrip("/"), key, body, cancelled)
+    exchange = _Exchange(name, provider.base_url.rstrip("/"), key, body)
+    generation = Generation(uuid.uuid4().hex, lambda _: exchange.cancel(generation))
     threading.Thread(target=exchange.run, args=(generation,), name=f"provider-{name}", daemon=True).start()
     return generation
 
@@ -60,13 +61,21 @@ def _content(message: ChatMessage) -> str | list[dict[str, Any]]:
 class _Exchange:
     """One request and the stream that answers it."""
 
-    def __init__(self, name: str, url: str, key: str, body: dict[str, Any], cancelled: threading.Event) -> None:
-        self._name, self._url, self._key, self._body, self._cancelled = name, url, key, body, cancelled
+    def __init__(self, name: str, url: str, key: str, body: dict[str, Any]) -> None:
+        self._name, self._url, self._key, self._body = name, url, key, body
+        self._cancelled = threading.Event()
         self._started = time.monotonic()
         self._first: float | None = None
         self._reason = "stop"
         self._usage: dict[str, int] = {}
         self._pieces = 0
+        # some services cut between the two halves of a character beyond U+FFFF; the first one waits here for the other
+        self._whole_characters = codecs.getincrementaldecoder("utf-16-le")("replace")
+
+    def cancel(self, generation: Generation) -> None:
+        """End the answer now; the connection ends with the next thing that the provider says."""
+        self._cancelled.set()
+        generation.put(Finished("cancelled", self._figures()))
 
     def run(self, generation: Generation) -> None:
         """Put the answer's events, the last one included, whatever happens."""
@@ -96,21 +105,24 @@ class _Exchange:
         ):
             if response.status_code != 200:
                 raise RequestError(self._refusal(response))
-            for line in response.iter_lines():
-                if self._cancelled.is_set():
-                    self._reason = "cancelled"
-                    break
-                if line.startswith("data:") and line[5:].strip() != "[DONE]":
-                    yield from self._read(json.loads(line[5:]))
+            lines = EventData()
+            for part in response.iter_bytes():
+                for data in lines.feed(part):
+                    if self._cancelled.is_set():
+                        return
+                    if data and data != b"[DONE]":
+                        yield from self._read(json.loads(data))
         yield Finished(self._reason, self._figures())  # type: ignore[arg-type]
 
     def _read(self, chunk: dict[str, Any]) -> Iterator[GenerationEvent]:
         if error := chunk.get("error"):
-            raise RequestError(f"{self._name}: {error.get('message', error)}")
-        self._usage = chunk.get("usage") or self._usage
+            said = error.get("message") if isinstance(error, dict) else None
+            raise RequestError(f"{self._name}: {said or error}")
+        if usage := chunk.get("usage"):
+            self._usage = {name: count for name, count in usage.items() if isinstance(count, int)}
         for choice in chunk.get("choices", ())[:1]:
-            delta = choice.get("delta", {})
-            text, thought = delta.get("content"), delta.get("reasoning_content")
+            delta = choice.get("delta") or {}
+            text, thought = self._text(delta.get("content")), self._text(delta.get("reasoning_content"))
             if text or thought:
                 self._first = self._first or time.monotonic()
                 self._pieces += 1
@@ -120,6 +132,11 @@ class _Exchange:
                 yield TextDelta(text)
             if choice.get("finish_reason") in ("stop", "length"):
                 self._reason = choice["finish_reason"]
+
+    def _text(self, value: object) -> str:
+        if not isinstance(value, str):
+            return ""
+        return self._whole_characters.decode(value.encode("utf-16-le", "surrogatepass"))
 
     def _figures(self) -> Usage:
         now = time.monotonic()

@@ -6,20 +6,21 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from ominix_core.board import StateBoard
 from ominix_core.engines.base import LoadOptions
-from ominix_core.errors import BusyError, Cancelled, InsufficientMemoryError, LoadError, NotReadyError
+from ominix_core.errors import BusyError, Cancelled, LoadError, NotReadyError
 from ominix_core.events import ModelActivity
 from ominix_core.generation import Request
 from ominix_core.guard import MemoryGuard
 from ominix_core.media import Abilities
-from ominix_core.memory import Verdict
 from ominix_core.paths import Home
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.resident import Resident
+from ominix_core.room import Room
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Error, Loaded, Loading, ModelState
 from ominix_core.stream import Generation
@@ -28,7 +29,6 @@ from ominix_core.workers.spare import Spare
 
 logger = logging.getLogger(__name__)
 
-DOWNLOADED = Downloaded()
 # How long a worker may take to save its prompt caches when its model is unloaded, and when everything ends.
 UNLOAD_PATIENCE = 5.0
 CLOSE_PATIENCE = 1.0
@@ -42,8 +42,7 @@ class Runtime:
     def __init__(self, home: Home, board: StateBoard, settings: Settings, guard: MemoryGuard) -> None:
         self._home = home
         self._board = board
-        self._settings = settings
-        self._guard = guard
+        self.room = Room(settings, guard, lambda: self.residents)
         self._spare = Spare(settings.isolation, home.logs / "worker-spare.log", wanted=settings.warm_spare)
         self._lock = threading.Lock()
         self._residents: dict[str, Resident] = {}
@@ -91,9 +90,13 @@ class Runtime:
                 return already
             self._register(resident)
             swap = self._swaps.setdefault(entry.category, threading.Lock())
-            future = self._executor.submit(self._swap_in, resident, swap, force)
+            told = threading.Event()
+            future = self._executor.submit(self._swap_in, resident, swap, force, told)
             self._loads[entry.id] = future
-        self._board.set(entry.id, Loading())
+        try:
+            self._board.set(entry.id, Loading())
+        finally:
+            told.set()
         return future
 
     def _register(self, resident: Resident) -> None:
@@ -102,16 +105,18 @@ class Runtime:
         self._residents[resident.entry.id] = resident
         self._fallen.discard(resident.entry.id)
 
-    def _swap_in(self, resident: Resident, swap: threading.Lock, force: bool) -> None:
+    def _swap_in(self, resident: Resident, swap: threading.Lock, force: bool, told: threading.Event) -> None:
+        told.wait()  # that it loads: a load that is refused at once would tell its end before
         with swap:
             evicted: list[Resident] = []
             try:
-                if not resident.cancelled:
-                    evicted = self._to_evict(resident.entry)
-                    self._check_memory(resident, evicted, force)
-                for other in evicted:
-                    self._end(other)
-                self._bring_in(resident)
+                with _only_load_errors(resident.entry):
+                    if not resident.cancelled:
+                        evicted = self.room.to_evict(resident.entry)
+                        self.room.give(resident, evicted, force=force)
+                    for other in evicted:
+                        self._end(other)
+                    self._bring_in(resident)
             except LoadError as error:
                 self._end(resident, Error(str(error)))
                 for other in evicted:
@@ -122,41 +127,6 @@ class Runtime:
                 raise
         self._spare.refill()
 
-    def _to_evict(self, entry: RegistryEntry) -> list[Resident]:
-        """Which models of the same category make room: the least recently used that are not pinned."""
-        loaded = [other for other in self.residents if other.is_loaded]
-        others = [other for other in loaded if other.entry.category == entry.category]
-        surplus = len(others) + 1 - self._settings.max_loaded_per_category
-        if surplus <= 0:
-            return []
-        free = sorted((other for other in others if not other.pinned), key=lambda other: other.last_used)
-        if len(free) < surplus:
-            names = " and ".join(other.entry.name for other in others if other.pinned)
-            raise LoadError(f"{names} is pinned and stays in memory. Unpin it to load {entry.name}.")
-        return free[:surplus]
-
-    def _check_memory(self, resident: Resident, evicted: list[Resident], force: bool) -> None:
-        verdict = self.weigh(resident.entry, resident.folder, evicted)
-        if not verdict.fits and not force:
-            raise InsufficientMemoryError(verdict.message)
-        resident.give_room(self._guard.room_for_caches(verdict))
-
-    def weigh(self, entry: RegistryEntry, folder: Path, evicted: list[Resident] | None = None) -> Verdict:
-        """The guard's verdict on loading this model now."""
-        return self._guard.weigh(entry, folder, *self._used_and_freed(entry, evicted))
-
-    def estimate(self, entry: RegistryEntry) -> Verdict | None:
-        """The same for a model whose files are not here; None if nobody knows its size."""
-        return self._guard.estimate(entry, *self._used_and_freed(entry))
-
-    def _used_and_freed(self, entry: RegistryEntry, evicted: list[Resident] | None = None) -> tuple[int, int]:
-        """Bytes that models hold, and those of them that are freed before this one is loaded."""
-        if evicted is None:
-            with contextlib.suppress(LoadError):
-                evicted = self._to_evict(entry)
-        used = sum(other.memory_bytes for other in self.residents)
-        return used, sum(other.memory_bytes for other in evicted or [])
-
     def _bring_back(self, former: Resident) -> None:
         logger.info("bringing %s back", former.entry.id)
         again = Resident(former.entry, former.folder, former.options, pinned=former.pinned)
@@ -164,7 +134,8 @@ class Runtime:
         try:
             with self._lock:
                 self._register(again)
-            self._bring_in(again)
+            with _only_load_errors(again.entry):
+                self._bring_in(again)
         except LoadError as error:
             self._end(again, Error(str(error)))
         except Cancelled:
@@ -216,14 +187,17 @@ class Runtime:
                 self._end(resident, patience=CLOSE_PATIENCE)
         self._executor.shutdown(wait=True)
 
-    def _end(self, resident: Resident, state: ModelState = DOWNLOADED, patience: float = 0.0) -> None:
+    def _end(self, resident: Resident, state: ModelState = Downloaded(), patience: float = 0.0) -> None:
         with self._lock:
             if self._residents.get(resident.entry.id) is resident:
                 del self._residents[resident.entry.id]
         resident.fail_requests(f"{resident.entry.name} was unloaded before it could finish.")
         if resident.worker is not None:
             resident.worker.close(patience)
-        self._board.set(resident.entry.id, state)
+        with self._lock:
+            replaced = resident.entry.id in self._residents
+        if not replaced:  # a load that was asked for while the worker ended tells the state itself
+            self._board.set(resident.entry.id, state)
 
     def abilities(self, model_id: str) -> Abilities | None:
         """What a loaded model can do beyond its kind; None if it is not loaded."""
@@ -287,6 +261,19 @@ class Runtime:
         if gone:  # it ended between the look-up and the hand-over
             resident.fail_requests(f"{entry.name} was unloaded before it could answer.")
         return generation
+
+
+@contextlib.contextmanager
+def _only_load_errors(entry: RegistryEntry) -> Iterator[None]:
+    """Let whatever else a load stumbles over, such as a configuration that makes no sense, become a LoadError."""
+    try:
+        yield
+    except (LoadError, Cancelled):
+        raise
+    except Exception as error:
+        logger.exception("loading %s failed", entry.id)
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise LoadError(f"{entry.name} could not be loaded: {reason}. The log has the details.") from error
 
 
 class _ResidentListener:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -174,6 +173,8 @@ def _read_file(home: Home) -> dict[str, Any]:
     known = [setting.name for setting in fields(Settings)]
     for name in values:
         if name not in known:
+            import difflib
+
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else f" Known settings: {', '.join(known)}."
             raise SettingsError(f"{home.config} has an unknown setting '{name}'.{hint}")

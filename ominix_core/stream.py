@@ -63,8 +63,8 @@ class Generation:
         while True:
             with self._arrived:
                 while not self._events:
+                    if self._ended:
+                        return
                     self._arrived.wait()
                 event = self._events.popleft()
             yield event
-            if isinstance(event, Finished | Failed):
-                return

@@ -53,6 +53,11 @@ def disk_under(folder: Path) -> tuple[int, int]:
     return usage.total, usage.free
 
 
+def file_size(size: float) -> str:
+    """A number of bytes in decimal units, as the registry and the disks count them: "9.5 GB", "340 MB"."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
 def estimated_need(entry: RegistryEntry) -> int | None:
     """What a model that is not on this machine is likely to take in memory; None if the registry does not tell."""
     if entry.runtime.memory_gb is not None:

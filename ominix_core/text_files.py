@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ominix_core.errors import OminixError
+from ominix_core.small_files import read_small_file
 
 MAX_TEXT_BYTES = 200_000
 """About 50,000 tokens, which is more than most models' context."""
@@ -36,12 +37,7 @@ class NamedText:
 
 def read_text(path: Path) -> NamedText | None:
     """Read a text file; None if it is no UTF-8 text. Raises TextFileError."""
-    try:
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            raise TextFileError(f"This file is too large: a text may have {MAX_TEXT_BYTES // 1000} kB.")
-        data = path.read_bytes()
-    except OSError as error:
-        raise TextFileError(f"This file cannot be read: {error.strerror}.") from error
+    data = read_small_file(path, "a text", MAX_TEXT_BYTES, TextFileError)
     if b"\0" in data:
         return None
     try:

@@ -32,7 +32,7 @@ def copy_clip(source: Path, target: Path) -> None:
             rate = file.samplerate
             # Some formats do not tell how long they are, so that one sample more than wanted is asked for.
             audio = file.read(int(LONGEST * rate) + 1, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
+    except (soundfile.SoundFileError, OSError, TypeError) as error:  # the last for a .raw file, which tells no rate
         raise VoiceError(f"{source.name} cannot be read as audio: give a WAV, FLAC, MP3, OGG or AIFF file.") from error
     if not np.isfinite(audio).all():
         raise VoiceError(f"{source.name} holds samples that are no numbers.")
@@ -46,4 +46,8 @@ def copy_clip(source: Path, target: Path) -> None:
         raise VoiceError(f"{source.name} is almost silent. Record it louder.")
     if float((np.abs(audio) >= _FULL).any(axis=1).mean()) > CLIPPED_SHARE:
         raise VoiceError(f"{source.name} is distorted: it was recorded too loud. Record it a little quieter.")
-    soundfile.write(target, mono, rate, subtype="PCM_16", format="WAV")
+    try:
+        soundfile.write(target, mono, rate, subtype="PCM_16", format="WAV")
+    except (soundfile.SoundFileError, OSError) as error:
+        target.unlink(missing_ok=True)
+        raise VoiceError(f"The clip cannot be kept as {target}: {error}") from error

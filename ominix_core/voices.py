@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from ominix_core import atomic
 from ominix_core.media import FASTEST, SLOWEST, Abilities, SpeechRequest, VoiceReference
 from ominix_core.paths import Home
 from ominix_core.voice_clips import VoiceError, copy_clip
@@ -211,14 +210,14 @@ class VoiceBook:
         """The file's content, which is written when the block ends well; other programs wait meanwhile."""
         from filelock import FileLock
 
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self._file}.lock"):
-            content = self._read()
-            yield content
-            descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=_FILE_NAME)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(content, file, ensure_ascii=False, indent=2)
-            os.replace(temporary, self._file)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{self._file}.lock"):
+                content = self._read()
+                yield content
+                atomic.write(self._file, json.dumps(content, ensure_ascii=False, indent=2), private=True)
+        except OSError as error:
+            raise VoiceError(f"The voices in {self._folder} cannot be changed: {error.strerror}.") from error
 
 
 def _checked(name: str) -> str:

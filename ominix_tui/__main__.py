@@ -1,6 +1,6 @@
 """`python -m ominix_tui` is the `ominix` command."""
 
-from ominix_tui.cli import main
+from ominix_tui.main import main
 
 if __name__ == "__main__":
     main()

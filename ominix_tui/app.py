@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from ominix_tui.screens.chat import ChatScreen
     from ominix_tui.widgets.prompt_area import PromptArea
 
+SETTLED_SECONDS = 1.0
+"""When the first screen is drawn, and what it is prepared for may begin."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -153,7 +156,7 @@ class OminixApp(NavigatingApp):
             self.opened_hub = hub
             self._opened.set()
             await self._show_first(hub)
-            hub.warm_up()
+            self.set_timer(SETTLED_SECONDS, hub.warm_up)
             if self._notice:
                 self.notify(self._notice, severity="warning", timeout=20, markup=False)
             _spare_the_loop()
@@ -202,9 +205,12 @@ class OminixApp(NavigatingApp):
         await self._keep_state(finally_=True)
         if self._opening is None:
             return
-        with contextlib.suppress(Exception):  # a hub that could not be made has been reported
-            hub = await self._opening
-            await asyncio.to_thread(hub.close)
+        await asyncio.wait([self._opening])
+        if self._opening.exception() is None:  # else it has been told
+            try:
+                await asyncio.to_thread(self._opening.result().close)
+            except Exception:
+                logger.exception("the hub could not be closed")
 
     # -- screens ------------------------------------------------------------------------------------------------
 
@@ -295,7 +301,7 @@ class OminixApp(NavigatingApp):
         if isinstance(self.screen, QuitDialog):
             self.screen.dismiss("unload")
             return
-        hub = await self._opening if self._opening is not None and self._opening.done() else None
+        hub = self.opened_hub
         models = [] if hub is None or hub.place else models_in_memory(hub)
         if hub is None or not models:
             self.exit()

@@ -1,18 +1,12 @@
-"""The `ominix` command. Standard output carries data, standard error tells what is going on, the exit code says how it
-ended: 0 well, 1 a failure that the message explains, 2 wrong usage, 3 a fault of Ominix itself, 130 interrupted.
-"""
+"""The commands of `ominix` and their common options."""
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
 from typing import Annotated
 
 import typer
 
 from ominix_core import __version__
-from ominix_core.errors import OminixError
 from ominix_tui.commands import (
     downloads,
     image,
@@ -83,7 +77,7 @@ def root(
     if connect:
         _connect_to(context, connect, key)
     if context.invoked_subcommand is None:
-        tui.open_hub(context)
+        tui.open_hub(context.obj)
 
 
 def _connect_to(context: typer.Context, url: str, key: str) -> None:
@@ -95,31 +89,4 @@ def _connect_to(context: typer.Context, url: str, key: str) -> None:
         context.fail(f"`ominix {command}` works on this machine alone. Leave --connect out.")
     context.obj = address = address_of(url, key)
     if command is not None and address.sends_openly:
-        _complain(tui.READABLE.format(name=address.name))
-
-
-def main() -> None:
-    """Run the command line; every failure becomes one line on standard error and an exit code."""
-    try:
-        app()
-    except OminixError as error:
-        _complain(str(error))
-        sys.exit(1)
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`); keep the interpreter from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except Exception as error:
-        logging.getLogger(__name__).critical("unexpected failure", exc_info=True)
-        _complain(f"something went wrong inside Ominix: {error!r}. {_where_the_log_is()}")
-        sys.exit(3)
-
-
-def _complain(text: str) -> None:
-    typer.echo(f"ominix: {text}", err=True)
-
-
-def _where_the_log_is() -> str:
-    from ominix_core.paths import Home
-
-    return f"The log has the details: {Home.from_environment().log_file}"
+        typer.echo(f"ominix: {tui.READABLE.format(name=address.name)}", err=True)

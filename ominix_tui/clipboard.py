@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ominix_core.errors import OminixError
+from ominix_core.paths import typed_path
 
 PATIENCE = 2.0
 
@@ -36,7 +37,7 @@ def save(text: str, name: str) -> Path:
     Raises:
         OminixError: There is such a file already, or it cannot be written.
     """
-    file = Path(name).expanduser().absolute()
+    file = typed_path(name)
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)

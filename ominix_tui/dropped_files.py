@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from ominix_core.paths import typed_path
 
 LONGEST = 8192
 
@@ -19,7 +22,7 @@ def dropped_files(text: str) -> list[Path]:
         words = []
     for names in (words, text.strip().splitlines()):
         paths = [_path(name) for name in names]
-        if paths and all(path.is_absolute() and _is_file(path) for path in paths):
+        if paths and all(path.is_absolute() and os.path.isfile(path) for path in paths):
             return paths
     return []
 
@@ -27,11 +30,4 @@ def dropped_files(text: str) -> list[Path]:
 def _path(name: str) -> Path:
     if name.startswith("file://"):
         return Path(unquote(urlsplit(name).path))
-    return Path(name).expanduser() if name.startswith("~/") else Path(name)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # far too long, or with a NUL in it
-        return False
+    return typed_path(name) if name.startswith("~/") else Path(name)

@@ -1,11 +1,11 @@
-"""What to offer on a machine that has no model yet."""
+"""What a start shows first: the model that is selected, or on a machine without any what to get."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ominix_core.states import NotDownloaded, Unsupported
+from ominix_core.states import Downloaded, Loaded, NotDownloaded, Unsupported
 from ominix_core.system import estimated_need
 
 if TYPE_CHECKING:
@@ -33,6 +33,16 @@ class Offer:
     capacity: int
     memory: int
     online: bool = True
+
+
+def first_choice(hub: HubFacade) -> RegistryEntry | None:
+    """A loaded model, else one on this machine, else the first."""
+    entries = hub.registry.entries
+    for kind in (Loaded, Downloaded):
+        for entry in entries:
+            if isinstance(hub.state(entry.id), kind):
+                return entry
+    return entries[0] if entries else None
 
 
 def is_empty(hub: HubFacade) -> bool:

@@ -90,9 +90,13 @@ def connection(server: Announcement) -> Iterator[httpx.Client]:
 
 def answer(response: httpx.Response) -> dict[str, Any]:
     """The body of an answer; a refusal's text becomes this program's own."""
-    body: dict[str, Any] = response.json()
-    if response.is_error:
-        raise OminixError(body["error"]["message"])
+    try:
+        body: dict[str, Any] = response.json()
+        trouble = body["error"]["message"] if response.is_error else ""
+    except (ValueError, KeyError, TypeError) as error:
+        raise OminixError(f"What answers at {response.url.copy_with(path='/')} is not an Ominix server.") from error
+    if trouble:
+        raise OminixError(trouble)
     return body
 
 

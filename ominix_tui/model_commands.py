@@ -13,8 +13,9 @@ from textual.content import Content
 from ominix_core.errors import Cancelled, InsufficientMemoryError, OminixError
 from ominix_core.memory import gigabytes
 from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded, Paused
+from ominix_core.system import file_size
 from ominix_tui.memory_words import memory_lines
-from ominix_tui.text import file_size, one_line
+from ominix_tui.text import one_line
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -182,7 +183,7 @@ class ModelCommands:
         finally:
             self._show_check(entry.id, None)
         if not result.faults:
-            self._app.notify(_all_well(result), title=one_line(entry.name), markup=False)
+            self._app.notify(all_well(result), title=one_line(entry.name), markup=False)
             return
         choices = {"repair": "Repair: fetch them again", "": "Leave them"}
         title = f"{one_line(entry.name)}: {len(result.faults)} of its files are damaged"
@@ -219,6 +220,7 @@ def _fault_lines(result: Verification) -> Iterator[Content]:
         yield Content(f"… and {len(result.faults) - MOST_FAULTS} more")
 
 
-def _all_well(result: Verification) -> str:
+def all_well(result: Verification) -> str:
+    """What is said of a model whose files are as they should be."""
     unchecked = f"; {result.unverified} have none, and the right size" if result.unverified else ""
     return f"{result.checked} files match their checksums{unchecked}."

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Self
 
+from ominix_core import atomic
+
 logger = logging.getLogger(__name__)
 
 MOST_DRAFTS = 50
@@ -60,10 +62,8 @@ class Remembered:
 
 def save(path: Path, text: str) -> None:
     """Write the file, for its owner only: drafts are private. A failure costs the memory, nothing else."""
-    from ominix_core.server.private_file import write_private
-
     try:
-        write_private(path, text)
+        atomic.write(path, text, private=True)
     except OSError as error:
         logger.warning("the state of the screen was not kept: %s", error)
 

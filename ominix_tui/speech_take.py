@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ominix_core.devices import Playback
+from ominix_core.errors import OminixError
 from ominix_core.generation import Failed, Finished
 from ominix_core.media import AudioChunk
 
@@ -96,13 +97,16 @@ class SpeechTake:
             self._playback.stop()
 
     def save(self, folder: Path) -> Path:
-        """Write a WAV file with the time in its name, and return its path."""
+        """Write a WAV file with the time in its name, and return its path. Raises OminixError."""
         import numpy as np
         import soundfile
 
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / time.strftime("speech-%Y%m%d-%H%M%S.wav")
-        soundfile.write(path, np.frombuffer(b"".join(self._parts), "<f4"), self._sample_rate, subtype="PCM_16")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, np.frombuffer(b"".join(self._parts), "<f4"), self._sample_rate, subtype="PCM_16")
+        except (OSError, soundfile.SoundFileError) as error:
+            raise OminixError(f"{path} cannot be written: {error}") from error
         return path
 
     def describe(self) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from ominix_core.chat_images import KeptImage
 from ominix_core.chat_models import ChatModels
 from ominix_core.chat_tree import Answer, Chat
 from ominix_core.chats import ChatStore
-from ominix_core.errors import BusyError, NotReadyError, OminixError
+from ominix_core.errors import BusyError, NotReadyError
 from ominix_core.generation import ChatMessage
 from ominix_core.images import NamedImage
 from ominix_core.stream import Generation
@@ -53,24 +54,21 @@ class Talk:
 
     async def ask(self, chat: Chat, model_id: str, question: Question) -> Generation:
         """Keep a question and have it answered. Raises OminixError."""
-        generation = await self._start(chat, model_id, question)
-        try:
+        async with self._started(chat, model_id, question) as generation:
             conversation_id = chat.conversation.id or await self._keep_draft(chat, model_id)
             kept = await asyncio.to_thread(
                 self._store.ask, conversation_id, question.parent, question.text, question.images
             )
-        except OminixError:
-            generation.cancel()
-            raise
-        self.asked = Asked(conversation_id, kept.id, model_id)
+            self.asked = Asked(conversation_id, kept.id, model_id)
         return generation
 
     async def ask_again(self, chat: Chat, model_id: str, question_id: int) -> Generation:
         """Have a question answered once more. Raises OminixError."""
         asked = chat.messages[question_id]
-        generation = await self._start(chat, model_id, Question(asked.parent, asked.content, asked.images))
-        await asyncio.to_thread(self._store.select, chat.conversation.id, question_id)
-        self.asked = Asked(chat.conversation.id, question_id, model_id)
+        question = Question(asked.parent, asked.content, asked.images)
+        async with self._started(chat, model_id, question) as generation:
+            await asyncio.to_thread(self._store.select, chat.conversation.id, question_id)
+            self.asked = Asked(chat.conversation.id, question_id, model_id)
         return generation
 
     async def keep(self, answer: Answer) -> Asked | None:
@@ -93,8 +91,12 @@ class Talk:
         kept = await asyncio.to_thread(self._store.create, draft.title, draft.system_prompt, model_id)
         return kept.id
 
-    async def _start(self, chat: Chat, model_id: str, question: Question) -> Generation:
-        """Send the conversation up to the question to the model, which is loaded first if it has to be."""
+    @asynccontextmanager
+    async def _started(self, chat: Chat, model_id: str, question: Question) -> AsyncIterator[Generation]:
+        """Send the conversation up to the question to the model, which is loaded first if it has to be.
+
+        Nothing else can be asked until the block ends; if it fails, the answer is not wanted any more.
+        """
         if self.asked is not None or self._starting:
             raise BusyError("An answer is on its way. Wait for it, or stop it with Escape.")
         if not model_id:
@@ -102,7 +104,12 @@ class Talk:
         self._starting = True
         try:
             await self.make_ready(model_id)
-            return await asyncio.to_thread(self._send, chat, model_id, question)
+            generation = await asyncio.to_thread(self._send, chat, model_id, question)
+            try:
+                yield generation
+            except BaseException:
+                generation.cancel()
+                raise
         finally:
             self._starting = False
 

@@ -18,6 +18,7 @@ from ominix_core.states import (
     Paused,
     Unsupported,
 )
+from ominix_core.system import file_size
 
 if TYPE_CHECKING:
     from ominix_core.events import RegistryChanged
@@ -45,11 +46,6 @@ def fitted(text: str, width: int) -> str:
     if cell_len(text) > width:
         text = set_cell_size(text, width - 1).rstrip() + "…"
     return set_cell_size(text, width)
-
-
-def file_size(size: float) -> str:
-    """A number of bytes in decimal units, as the registry and the disks count them."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def time_left(seconds: float) -> str:

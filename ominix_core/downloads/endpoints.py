@@ -22,7 +22,7 @@ def reachable() -> bool:
 
     try:
         httpx.head(huggingface(), timeout=PATIENCE)
-    except httpx.HTTPError:
+    except (httpx.HTTPError, httpx.InvalidURL):
         return False
     return True
 

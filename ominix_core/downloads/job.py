@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from ominix_core.downloads.transfer import CONNECTIONS, SEGMENT_BYTES, Transfer
 from ominix_core.downloads.web import RefusedError, Web
 from ominix_core.errors import DownloadError
 from ominix_core.paths import Home
+from ominix_core.registry.dialects import JsonObject
 from ominix_core.registry.entry import (
     DirectUrlSource,
     HuggingFaceSource,
@@ -27,6 +29,7 @@ from ominix_core.registry.entry import (
     RegistryEntry,
     Source,
 )
+from ominix_core.registry.entry_json import all_fields
 from ominix_core.states import Downloading
 
 Converter = Callable[[RegistryEntry, Path, Path], None]
@@ -193,11 +196,24 @@ class Job:
 
 
 def source_key(entry: RegistryEntry) -> str:
-    """The entry's sources as canonical text: another text means other files."""
+    """The entry's sources as canonical text: another text means other files, so manifests rely on its form."""
+    fields = all_fields(entry)
+    told = [fields["source"], *(extra["source"] for extra in fields["extra_sources"])]
     return "\n".join(
-        f"{source.type} {folder} {source.model_dump_json(exclude_defaults=True, exclude={'backup_urls'})}"
-        for source, folder in _parts(entry)
+        f"{source.type} {folder} {_identity(source, its_fields)}"
+        for (source, folder), its_fields in zip(_parts(entry), told, strict=True)
     )
+
+
+def _identity(source: Source, fields: JsonObject) -> str:
+    """What of a source decides on its files, as JSON: not what it leaves as usual, nor where else they are."""
+    usual = {field.name: field.default for field in msgspec.structs.fields(source)}
+    unusual = {
+        name: value
+        for name, value in fields.items()
+        if name not in ("type", "backup_urls") and (name not in usual or getattr(source, name) != usual[name])
+    }
+    return json.dumps(unusual, separators=(",", ":"), ensure_ascii=False)
 
 
 def _parts(entry: RegistryEntry) -> list[tuple[Source, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ominix_core.downloads import elsewhere, store, verification
-from ominix_core.downloads.store import ModelFolder
+from ominix_core.downloads.store import ModelFolder, Usage
 from ominix_core.downloads.tickets import Tickets
 from ominix_core.errors import ForeignFilesError
 from ominix_core.paths import Home
@@ -35,8 +35,8 @@ class Library:
         if self._is_whole(own, entry) or elsewhere.find(entry):
             return Downloaded()
         manifest = ModelFolder(own).manifest()
-        if manifest is not None and manifest.was_complete:
-            file = ModelFolder(own).missing(manifest)[0]
+        if manifest is not None and manifest.was_complete and (missing := ModelFolder(own).missing(manifest)):
+            file = missing[0]
             fault = verification.fault_at_a_glance(own / file.path, file)
             return Error(f"{entry.name} is damaged: {file.path} {fault}. Get it again: ominix pull {entry.id}")
         return self.unfinished_state(entry.id)
@@ -52,6 +52,10 @@ class Library:
         if manifest is None or not done:
             return NotDownloaded()
         return Downloaded() if not folder.missing(manifest) else Paused(done, manifest.total_bytes)
+
+    def usage(self) -> list[Usage]:
+        """What every model under `OMINIX_HOME/models` takes, the largest first."""
+        return store.usage(self._home.models)
 
     def remove(self, entry: RegistryEntry) -> int:
         """Delete a model under `OMINIX_HOME/models` and return the bytes that the disk got back.

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ominix_core.board import StateBoard
 from ominix_core.downloads import store, verification
 from ominix_core.downloads.download import Download, QueueItem, Stage
-from ominix_core.downloads.job import Converter, Job, Options
 from ominix_core.downloads.library import Library
 from ominix_core.downloads.locks import exclusive
-from ominix_core.downloads.store import ModelFolder, Usage
+from ominix_core.downloads.store import ModelFolder
 from ominix_core.downloads.tickets import Tickets
 from ominix_core.downloads.verification import Verification
 from ominix_core.downloads.watcher import Watcher
@@ -24,7 +22,10 @@ from ominix_core.errors import Cancelled, DownloadError, OminixError
 from ominix_core.paths import Home
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.settings import Settings
-from ominix_core.states import Downloaded, Downloading, Error, ModelState, Paused
+from ominix_core.states import Downloaded, Downloading, Error, Paused
+
+if TYPE_CHECKING:
+    from ominix_core.downloads.job import Converter, Options
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,9 @@ class DownloadManager:
 
     Args:
         convert: Called on a download's thread for models that come in another format.
+
+    Attributes:
+        library: What is on this machine.
     """
 
     def __init__(
@@ -45,7 +49,7 @@ class DownloadManager:
         self._board = board
         self._at_once = settings.simultaneous_downloads
         self._convert = convert
-        self._options = options or Options()
+        self._options = options
         self._tickets = Tickets(home.downloads)
         self.library = Library(home, self._tickets)
         self._lock = threading.RLock()
@@ -55,25 +59,11 @@ class DownloadManager:
         self._watcher = Watcher(self._tickets, self.library, board)
         self._watcher.start()
 
-    # -- what there is ------------------------------------------------------------------------------------------
-
-    def folder_of(self, entry: RegistryEntry) -> Path:
-        """Where the model's files are, or will be: another program's folder if the whole model lies there."""
-        return self.library.folder_of(entry)
-
-    def state_on_disk(self, entry: RegistryEntry) -> ModelState:
-        """Downloaded, Downloading (by another program), Paused, NotDownloaded, or Error for files that went missing."""
-        return self.library.state_of(entry)
-
     def queue(self) -> tuple[QueueItem, ...]:
         """The downloads that were asked for in this program and have not ended, in their order."""
         with self._lock:
             downloads = list(self._downloads.values())
         return tuple(QueueItem(each.entry.id, each.stage, self._board.get(each.entry.id)) for each in downloads)
-
-    def usage(self) -> list[Usage]:
-        """What every model under `OMINIX_HOME/models` takes, the largest first."""
-        return store.usage(self._home.models)
 
     # -- start, pause, cancel -----------------------------------------------------------------------------------
 
@@ -83,7 +73,7 @@ class DownloadManager:
         The future ends when the download does: a pause leaves it open. It raises OminixError (DownloadError,
         AddressError, or Cancelled).
         """
-        if entry.id not in self._downloads and isinstance(self.state_on_disk(entry), Downloaded):
+        if entry.id not in self._downloads and isinstance(self.library.state_of(entry), Downloaded):
             done: Future[None] = Future()
             done.set_result(None)
             return done
@@ -92,13 +82,6 @@ class DownloadManager:
     def repair(self, entry: RegistryEntry) -> Future[None]:
         """Check every file of a model and fetch again what is missing or damaged. The future is as of `start`."""
         return self._ask(entry, recheck=True)
-
-    def resume(self, model_id: str) -> None:
-        """Go on with a download that this program paused."""
-        with self._lock:
-            download = self._downloads.get(model_id)
-        if download is not None:
-            self._ask(download.entry, recheck=False)
 
     def resume_queue(self, find: Callable[[str], RegistryEntry | None]) -> None:
         """Start what was running or waiting when the last program that shares this home ended."""
@@ -193,7 +176,7 @@ class DownloadManager:
         with exclusive(self._home, entry.id):
             freed = self.library.remove(entry)
         self._tickets.end(entry.id)
-        self._board.set(entry.id, self.state_on_disk(entry))
+        self._board.set(entry.id, self.library.state_of(entry))
         return freed
 
     # -- the queue ----------------------------------------------------------------------------------------------
@@ -258,8 +241,10 @@ class DownloadManager:
             self._threads.discard(threading.current_thread())
 
     def _run_job(self, download: Download) -> None:
+        from ominix_core.downloads.job import Job, Options
+
         entry = download.entry
-        if not download.recheck and isinstance(self.state_on_disk(entry), Downloaded):
+        if not download.recheck and isinstance(self.library.state_of(entry), Downloaded):
             return  # another program has finished it meanwhile
 
         def report(state: Downloading) -> None:
@@ -267,7 +252,8 @@ class DownloadManager:
             self._tickets.report(entry.id, state)
             self._board.set(entry.id, state)
 
-        job = Job(entry, self._home, self._convert, report, lambda: self._promised(download), self._options)
+        options = self._options or Options()
+        job = Job(entry, self._home, self._convert, report, lambda: self._promised(download), options)
         with self._lock:
             download.job = job
             if download.stopped.is_set():
@@ -282,18 +268,21 @@ class DownloadManager:
             self._tickets.pause(model_id)
         else:
             self._tickets.rest(model_id)
-        self._board.set(model_id, self.state_on_disk(download.entry))
+        self._board.set(model_id, self.library.state_of(download.entry))
 
     def _end(self, download: Download, outcome: OminixError | None) -> None:
         model_id = download.entry.id
         if download.discard:
-            with contextlib.suppress(DownloadError), exclusive(self._home, model_id):  # unless it is another program's
-                store.remove(self._home.models, model_id)
+            try:
+                with exclusive(self._home, model_id):
+                    store.remove(self._home.models, model_id)
+            except (DownloadError, OSError):  # it is another program's, or the disk refuses: the bytes stay
+                logger.warning("what has arrived of %s was not discarded", model_id, exc_info=True)
         with self._lock:
             self._downloads.pop(model_id, None)
             self._tickets.end(model_id)
         failed = outcome is not None and not isinstance(outcome, Cancelled)
-        self._board.set(model_id, Error(str(outcome)) if failed else self.state_on_disk(download.entry))
+        self._board.set(model_id, Error(str(outcome)) if failed else self.library.state_of(download.entry))
         if outcome is None:
             download.future.set_result(None)
         else:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from ominix_core.errors import DownloadError
+from ominix_core.system import disk_under, file_size
 
 RESERVE_BYTES = 1 << 30
 LOW_BYTES = 256 << 20
@@ -19,9 +19,7 @@ class DiskFullError(DownloadError):
 
 def free_bytes(folder: Path) -> int:
     """Free space on the disk that holds `folder`, or will hold it."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+    return disk_under(folder)[1]
 
 
 def require(folder: Path, missing_bytes: int, promised_bytes: int = 0) -> None:
@@ -32,10 +30,10 @@ def require(folder: Path, missing_bytes: int, promised_bytes: int = 0) -> None:
     """
     free = free_bytes(folder) - promised_bytes
     if missing_bytes and free < missing_bytes + RESERVE_BYTES:
-        others = f" ({gigabytes(promised_bytes)} are promised to other downloads)" if promised_bytes else ""
+        others = f" ({file_size(promised_bytes)} are promised to other downloads)" if promised_bytes else ""
         raise DiskFullError(
-            f"Not enough disk space: needs {gigabytes(missing_bytes)} and {gigabytes(RESERVE_BYTES)} in reserve, only "
-            f"{gigabytes(max(0, free))} free{others}. Remove a model (`ominix rm`) or free some space."
+            f"Not enough disk space: needs {file_size(missing_bytes)} and {file_size(RESERVE_BYTES)} in reserve, only "
+            f"{file_size(max(0, free))} free{others}. Remove a model (`ominix rm`) or free some space."
         )
 
 
@@ -46,10 +44,5 @@ def watch(folder: Path) -> None:
 
 
 def disk_is_full(folder: Path) -> DiskFullError:
-    free = gigabytes(free_bytes(folder))
+    free = file_size(free_bytes(folder))
     return DiskFullError(f"The disk is full ({free} left). What has arrived is kept; free some space and go on.")
-
-
-def gigabytes(count: int) -> str:
-    """Decimal units, as disks are sold: "9.5 GB", "340 MB"."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from ominix_core import atomic
 from ominix_core.downloads.files import PRIVATE_FOLDER, Manifest, RemoteFile
 from ominix_core.downloads.partial import arrived_bytes
 from ominix_core.errors import DownloadError
@@ -41,8 +42,7 @@ class ModelFolder:
             return None
 
     def write_manifest(self, manifest: Manifest) -> None:
-        self.private.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.private / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+        atomic.write(self.private / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
 
     def missing(self, manifest: Manifest) -> list[RemoteFile]:
         return [file for file in manifest.files if not is_present(self.path, file)]
@@ -120,10 +120,3 @@ def is_present(folder: Path, file: RemoteFile) -> bool:
         return path.is_file() and path.stat().st_size == file.size
     except OSError:
         return False
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Readers see the old content or the new, never half of it."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
-    draft.write_bytes(content)
-    os.replace(draft, path)

@@ -6,14 +6,17 @@ It survives restarts, and it shows other programs that share `OMINIX_HOME` how f
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
-from ominix_core.downloads.store import write_atomically
+from ominix_core import atomic
 from ominix_core.states import Downloading
+
+logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 5.0
 WRITE_SECONDS = 0.5
@@ -63,8 +66,11 @@ class Tickets:
         return _read(self._path(model_id))
 
     def put(self, ticket: Ticket) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._path(ticket.model_id), msgspec.json.encode(ticket))
+        """Write a ticket down. Where that cannot be done, as on a full disk, the download itself tells of it."""
+        try:
+            atomic.write(self._path(ticket.model_id), msgspec.json.encode(ticket))
+        except OSError:
+            logger.warning("the place of %s in the queue was not kept", ticket.model_id, exc_info=True)
 
     def ask(self, model_id: str) -> None:
         """Enter a download into the queue, or keep its place if it is there."""

@@ -182,7 +182,8 @@ class Transfer:
                 unfinished = [target for target in self._targets if target.pending]
                 target = min(unfinished, key=lambda target: target.threads, default=None)
                 if self._waiting and (target is None or target.threads):
-                    self._begin(self._waiting.popleft()[0])
+                    self._begin(self._waiting[0][0])
+                    self._waiting.popleft()  # not before: what cannot be opened is still missing
                 elif target is not None:
                     segments = target.take(self._share(unfinished))
                     target.threads += 1

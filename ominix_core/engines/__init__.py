@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from ominix_core.errors import LoadError
@@ -29,7 +28,9 @@ def create_engine(name: str) -> Engine:
     """A fresh engine. Raises LoadError for a name that neither Ominix nor an installed package provides."""
     target = ENGINES.get(name)
     if target is None:
-        target = next((e.value for e in metadata.entry_points(group="ominix.engines") if e.name == name), None)
+        from importlib.metadata import entry_points
+
+        target = next((e.value for e in entry_points(group="ominix.engines") if e.name == name), None)
     if target is None:
         raise LoadError(f"This version of Ominix has no engine '{name}'. Update Ominix, or correct the registry entry.")
     module, _, attribute = target.partition(":")

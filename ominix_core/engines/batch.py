@@ -19,6 +19,9 @@ from ominix_core.generation import FinishReason
 AT_ONCE = 32
 """How many answers are decoded together; further ones wait for one of them to end."""
 
+MOST_LOGITS = 256
+"""For so many tokens of a prompt logits may be computed beside those of the last: a row of them is a vocabulary."""
+
 
 def can_batch(model: Any) -> bool:
     """Whether the KV caches of this model can be put side by side; those that read in chunks (llama4) cannot."""
@@ -146,7 +149,12 @@ class Batch:
         with mx.stream(self._generator.stream):
             newcomer.cache = newcomer.cache or make_prompt_cache(self._model)
             newcomer.tokens += newcomer.prompt
-            logits = self._model(mx.array(newcomer.prompt)[None], cache=newcomer.cache)[:, -1, :]
+            unread = newcomer.prompt
+            if size > MOST_LOGITS:
+                self._model(mx.array(unread[:-1])[None], cache=newcomer.cache)
+                mx.eval([part.state for part in newcomer.cache])
+                unread = unread[-1:]
+            logits = self._model(mx.array(unread)[None], cache=newcomer.cache)[:, -1, :]
             for processor in newcomer.logits_processors:
                 logits = processor(mx.array(newcomer.tokens), logits)
             logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)

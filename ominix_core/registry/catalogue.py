@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,17 +9,14 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-import pydantic
-
 from ominix_core.errors import RegistryError, UnknownModelError
 from ominix_core.paths import Home, bundled_registry
-from ominix_core.registry.dialects import JsonObject, complete
 from ominix_core.registry.document import Document, Problem, read_document
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.registry.layers import Layer, Origin, explain, merge, origins, restrain
+from ominix_core.registry.layers import Layer, Origin, merge, origins, restrain
 from ominix_core.registry.search import SearchIndex
 
-__all__ = ["Problem", "Registry", "check_entry"]
+__all__ = ["Problem", "Registry"]
 
 
 class Registry:
@@ -129,17 +125,10 @@ class Registry:
         return names
 
     def _near(self, name: str) -> list[str]:
-        # difflib compares every pair of letters; beyond a few thousand ids that would hold up the error.
+        import difflib
+
+        # It compares every pair of letters; beyond a few thousand ids that would hold up the error.
         return difflib.get_close_matches(name.lower(), list(islice(self._by_id, 2000)), n=2, cutoff=0.5)
-
-
-def check_entry(entry: JsonObject) -> RegistryEntry:
-    """One entry on its own, in canonical names. Raises RegistryError with every fault in it."""
-    try:
-        return RegistryEntry.model_validate(complete(entry))
-    except pydantic.ValidationError as error:
-        faults = "; ".join(f"{path}: {reason}" for path, reason in explain(error))
-        raise RegistryError(f"The entry is not valid: {faults}") from error
 
 
 def _bundled() -> Document:

@@ -187,17 +187,27 @@ def _entry(raw: Any, place: str, file: Path) -> tuple[JsonObject, Problem | None
     model_id = raw.get("id")
     if not isinstance(model_id, str):
         return {}, Problem(file, place, "the entry has no id")
-    if any(_depth_over(value, MAX_DEPTH) for value in raw.values() if isinstance(value, dict | list)):
+    if _is_deeper_than(MAX_DEPTH, raw):
         return {}, Problem(file, place, f"nested more than {MAX_DEPTH} levels deep", model_id[:64])
     return normalise(raw), None
 
 
-def _depth_over(container: JsonObject | list[Any], limit: int) -> bool:
-    """Whether lists and objects are nested more than `limit` deep; looks no deeper than that."""
-    if limit == 0:
-        return True
-    items = container.values() if isinstance(container, dict) else container
-    return any(_depth_over(item, limit - 1) for item in items if isinstance(item, dict | list))
+_CONTAINERS = frozenset({dict, list})
+
+
+def _is_deeper_than(limit: int, entry: JsonObject) -> bool:
+    """Whether `entry` nests lists and objects more than `limit` deep; looks no deeper than that."""
+    level: list[Any] = [entry]
+    for _ in range(limit + 1):
+        level = [
+            item
+            for container in level
+            for item in (container.values() if isinstance(container, dict) else container)
+            if type(item) in _CONTAINERS
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _date(value: Any, file: Path) -> date | None:

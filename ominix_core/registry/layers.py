@@ -6,17 +6,13 @@ Objects are merged, lists replaced, `null` removes a field, and `"hidden": true`
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
-
-import pydantic
+from typing import Any, Literal
 
 from ominix_core.registry import rules
-from ominix_core.registry.dialects import JsonObject, complete
+from ominix_core.registry.dialects import JsonObject
 from ominix_core.registry.document import Document, Problem
 from ominix_core.registry.entry import RegistryEntry
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+from ominix_core.registry.entry_json import FaultyEntryError, read_entry, said_fields
 
 LayerName = Literal["bundled", "fetched", "user"]
 Origin = Literal["bundled", "fetched", "user", "derived"]
@@ -83,7 +79,7 @@ def restrain(layer: Layer, bundled: Document, own: Document | None = None) -> La
 
 def origins(layers: list[Layer], entry: RegistryEntry) -> dict[str, Origin]:
     """Which layer each value of `entry` comes from, by its dotted path; "derived" if no layer says it."""
-    final = entry.model_dump(mode="json", exclude_unset=True)
+    final = said_fields(entry)
     said = [(layer.name, layer.document.entries.get(entry.id, {})) for layer in reversed(layers)]
     found: dict[str, Origin] = {}
     for path, value in _leaves(final):
@@ -93,6 +89,12 @@ def origins(layers: list[Layer], entry: RegistryEntry) -> dict[str, Origin]:
 
 def overlay(base: JsonObject, over: JsonObject) -> JsonObject:
     """`base` with `over` on top; the arguments stay as they are."""
+    if not base:
+        return {
+            name: overlay({}, value) if isinstance(value, dict) else value
+            for name, value in over.items()
+            if value is not None
+        }
     merged = dict(base)
     for name, value in over.items():
         below = merged.get(name)
@@ -106,46 +108,25 @@ def overlay(base: JsonObject, over: JsonObject) -> JsonObject:
     return merged
 
 
-def explain(error: pydantic.ValidationError) -> list[tuple[str, str]]:
-    """Each fault of a validation as its path and its reason, without the library's own words around it."""
-    faults = []
-    for fault in error.errors(include_url=False):
-        path = ".".join(str(part) for part in fault["loc"] if part not in _UNION_TAGS)
-        reason = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        faults.append((path, f"{reason}{_found(fault)}"))
-    return faults
-
-
-def _found(fault: ErrorDetails) -> str:
-    """What stands there, for faults whose text does not show it."""
-    value = fault["input"]
-    if fault["type"] == "value_error" or not isinstance(value, str | int | float):
-        return ""
-    return f" (it is {rules.clean_text(repr(value))[:60]})"
-
-
-_UNION_TAGS = frozenset({"HuggingFace", "ModelScope", "DirectUrl", "PyPI", "Local", "Unavailable"})
-
-
 def _fold(model_id: str, layers: list[Layer], problems: list[Problem]) -> RegistryEntry | None:
     """The entry of all layers, or of those whose say leaves it valid."""
     merged: JsonObject = {}
     for layer in layers:
         merged = overlay(merged, layer.document.entries[model_id])
     try:
-        return RegistryEntry.model_validate(complete(merged))
-    except pydantic.ValidationError:
+        return read_entry(merged)
+    except FaultyEntryError:
         pass
     entry = None
     merged = {}
     for layer in layers:
         attempt = overlay(merged, layer.document.entries[model_id])
         try:
-            entry = RegistryEntry.model_validate(complete(attempt))
+            entry = read_entry(attempt)
             merged = attempt
-        except pydantic.ValidationError as error:
+        except FaultyEntryError as error:
             place = layer.document.places[model_id]
-            for path, reason in explain(error):
+            for path, reason in error.faults:
                 where = ".".join(part for part in (place, path) if part)
                 problems.append(Problem(layer.document.file, where, reason, rules.clean_text(model_id)[:64]))
     return entry

@@ -12,6 +12,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from ominix_core import addresses
+
 MAX_DEPTH = 32
 DEFAULT_FILES = (
     "*.json",
@@ -25,66 +27,56 @@ DEFAULT_FILES = (
 )
 """What is fetched from a repository whose entry names no files: weights as safetensors, configuration, tokenizers."""
 
-_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
-_API_ID = re.compile(r"[A-Za-z0-9][\w.:/@-]{0,127}", re.ASCII)
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
-_REVISION = re.compile(r"[A-Za-z0-9][\w./-]{0,127}", re.ASCII)
-_COLOR = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
-_PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?", re.ASCII)
-_PACKAGE_VERSION = re.compile(r"[0-9][A-Za-z0-9.!+-]{0,63}", re.ASCII)
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CODE = (".py", ".pyc", ".pyo", ".pyd", ".so", ".dylib", ".dll", ".sh", ".command", ".app", ".exe", ".js", ".ipynb")
 _PICKLE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz", ".dill", ".msgpack", ".h5")
 _SHARD_DIGITS = re.compile(r"[*?\[\]]")
 
 
-def check_id(value: str) -> str:
-    """An id names a folder under `OMINIX_HOME/models`, so it is one plain lower-case path component."""
-    if not _ID.fullmatch(value):
-        raise ValueError("an id is 1 to 64 lower-case letters, digits, dots, dashes or underscores")
-    return value
+class Rule:
+    """A check of a text by its form: called with one, it returns it or raises ValueError with the rule's reason.
+
+    Attributes:
+        pattern: What the whole text must match, written so that JSON Schema reads it as Python does.
+    """
+
+    def __init__(self, pattern: str, reason: str) -> None:
+        self.pattern = pattern
+        self._reason = reason
+        self._match = re.compile(pattern, re.ASCII).fullmatch
+
+    def __call__(self, value: str) -> str:
+        if self._match(value) is None:
+            raise ValueError(self._reason)
+        return value
 
 
-def check_api_id(value: str) -> str:
-    if value and not _API_ID.fullmatch(value):
-        raise ValueError("an API id is up to 128 letters, digits and . _ : / @ -")
-    return value
+# An id names a folder under `OMINIX_HOME/models`, so it is one plain lower-case path component.
+check_id = Rule(
+    r"[a-z0-9][a-z0-9._-]{0,63}", "an id is 1 to 64 lower-case letters, digits, dots, dashes or underscores"
+)
+check_api_id = Rule(r"(?:[A-Za-z0-9][\w.:/@-]{0,127})?", "an API id is up to 128 letters, digits and . _ : / @ -")
+check_repo = Rule(
+    r"(?!.*\.\.)[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}(?<!\.)(?<!\.git)",
+    "a repository is 'owner/name', for example mlx-community/Qwen3-8B-8bit",
+)
+check_revision = Rule(
+    r"(?!.*\.\.)[A-Za-z0-9][\w./-]{0,127}", "a revision is a branch, tag or commit without spaces or '..'"
+)
+check_color = Rule(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})", "a colour is #rgb or #rrggbb")
+check_package = Rule(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?", "this is not the name of a Python package")
+check_package_version = Rule(r"[0-9][A-Za-z0-9.!+-]{0,63}", "a package version starts with a digit, for example 0.1.2")
+check_absolute_path = Rule(r"(?:/|~/)[^\0]*", "a local model needs the absolute path of its folder")
+check_sha256 = Rule(r"[0-9a-f]{64}", "a sha256 is 64 lower-case hexadecimal digits")
+check_size = Rule(r"\d{2,5}x\d{2,5}", "a size is WIDTHxHEIGHT, for example 1024x1024")
 
 
-def check_repo(value: str) -> str:
-    if not _REPO.fullmatch(value) or ".." in value or value.endswith((".", ".git")):
-        raise ValueError("a repository is 'owner/name', for example mlx-community/Qwen3-8B-8bit")
-    return value
-
-
-def check_revision(value: str) -> str:
-    if not _REVISION.fullmatch(value) or ".." in value:
-        raise ValueError("a revision is a branch, tag or commit without spaces or '..'")
-    return value
-
-
-def check_color(value: str) -> str:
-    if not _COLOR.fullmatch(value):
-        raise ValueError("a colour is #rgb or #rrggbb")
-    return value
-
-
-def check_package(value: str) -> str:
-    if not _PACKAGE.fullmatch(value):
-        raise ValueError("this is not the name of a Python package")
-    return value
-
-
-def check_package_version(value: str) -> str:
-    if not _PACKAGE_VERSION.fullmatch(value):
-        raise ValueError("a package version starts with a digit, for example 0.1.2")
-    return value
-
-
-def check_absolute_path(value: str) -> str:
-    if not value.startswith(("/", "~/")) or "\0" in value:
-        raise ValueError("a local model needs the absolute path of its folder")
-    return value
+def check_url(value: str) -> str:
+    """An https address on the public internet, as far as its text shows."""
+    try:
+        return addresses.check_url(value)
+    except addresses.AddressError as error:
+        raise ValueError(str(error)) from error
 
 
 @functools.lru_cache(maxsize=1024)
@@ -95,6 +87,11 @@ def check_file(name: str) -> str:
     if name.lower().endswith(_CODE):
         raise ValueError(f"'{name}' is a program; Ominix fetches no code from a repository")
     return name
+
+
+def check_folder(name: str) -> str:
+    """A folder below the model's own, or "" for that one."""
+    return check_file(name) if name else name
 
 
 def is_pickle(name: str) -> bool:

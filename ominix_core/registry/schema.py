@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+import msgspec
 
-from ominix_core.registry.entry import Defaults, RegistryEntry
+from ominix_core.registry import entry
+from ominix_core.registry.entry import RegistryEntry
 
 
-class RegistryFile(BaseModel):
+class RegistryFile(msgspec.Struct, kw_only=True):
     """A catalogue of models for Ominix.
 
     Attributes:
@@ -21,10 +24,8 @@ class RegistryFile(BaseModel):
         min_app_version: The oldest Ominix that can read it.
     """
 
-    model_config = ConfigDict(extra="allow", title="Ominix model registry")
-
     version: str = "1.0.0"
-    serial: int = Field(0, ge=0)
+    serial: Annotated[int, msgspec.Meta(ge=0)] = 0
     expires: date | None = None
     min_app_version: str = ""
     models: list[RegistryEntry]
@@ -32,17 +33,27 @@ class RegistryFile(BaseModel):
 
 def registry_schema() -> dict[str, Any]:
     """The schema as a JSON object."""
-    schema = RegistryFile.model_json_schema()
-    definitions = schema["$defs"]
-    definitions["RegistryEntry"]["required"] = ["id"]
-    defaults = Defaults.model_json_schema(ref_template="#/$defs/{model}")
-    definitions["Defaults"] = defaults
-    definitions["RegistryEntry"]["properties"]["defaults"] = {"$ref": "#/$defs/Defaults"}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    _, definitions = msgspec.json.schema_components([RegistryFile], ref_template="#/$defs/{name}")
+    for name, definition in definitions.items():
+        _describe(definition, RegistryFile if name == "RegistryFile" else getattr(entry, name))
+    file, model = definitions.pop("RegistryFile"), definitions["RegistryEntry"]
+    model["required"] = ["id"]
+    del model["properties"]["said"]
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, **file, "title": "Ominix model registry", "$defs": definitions}
 
 
 def schema_text() -> str:
     return json.dumps(registry_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _describe(definition: dict[str, Any], struct: type[msgspec.Struct]) -> None:
+    """Say of an object and of its fields what the docstring says."""
+    summary, _, attributes = inspect.cleandoc(struct.__doc__ or "").partition("\n\nAttributes:\n")
+    definition["description"] = summary
+    for name, text in re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE):
+        if name in definition["properties"]:
+            definition["properties"][name]["description"] = re.sub(r"\s+", " ", text)
 
 
 if __name__ == "__main__":

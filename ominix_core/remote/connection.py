@@ -14,6 +14,7 @@ import msgspec
 
 from ominix_core import wire
 from ominix_core.errors import AccessError, HubConnectionError, OminixError, error_of
+from ominix_core.event_data import EventData
 from ominix_core.remote.address import ServerAddress
 
 if TYPE_CHECKING:
@@ -116,10 +117,12 @@ class Connection:
         """
         async with self._response(method, path, params=params, **body) as response:
             on_head(response.headers)
-            async for data in _event_data(response):
-                if data.startswith(b'{"error"'):
-                    raise _error_in(data, self.address.name)
-                yield data
+            lines = EventData()
+            async for part in response.aiter_bytes():
+                for data in lines.feed(part):
+                    if data.startswith(b'{"error"'):
+                        raise _error_in(data, self.address.name)
+                    yield data
 
     @asynccontextmanager
     async def _response(self, method: str, path: str, **options: Any) -> AsyncIterator[httpx.Response]:
@@ -195,13 +198,3 @@ def _not_connected(error: httpx.ConnectError, address: ServerAddress) -> HubConn
     if reason is not None:
         return HubConnectionError(f"{address.name} does not speak HTTPS at {address.url}. Try http:// instead.")
     return NobodyListensError(f"No Ominix server answers at {address.url}. Is `ominix serve` running there?")
-
-
-async def _event_data(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Lines end with "\\n" alone here: text in the data may hold what Unicode also counts as the end of a line."""
-    rest = b""
-    async for part in response.aiter_bytes():
-        *lines, rest = (rest + part).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data: "):
-                yield line.removeprefix(b"data: ")

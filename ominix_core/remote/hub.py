@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -248,8 +248,7 @@ class RemoteHub:
                 pass
 
     def close(self) -> None:
-        with suppress(HubConnectionError):
-            self._connection.close()
+        self._connection.close()
 
 
 def _model_path(model_id: str) -> str:

@@ -14,7 +14,7 @@ from ominix_core import wire
 from ominix_core.errors import HubConnectionError, OminixError
 from ominix_core.events import ConnectionChanged
 from ominix_core.registry.catalogue import Registry
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.remote.connection import Connection
 from ominix_core.remote.mirror import Mirror
 
@@ -102,7 +102,7 @@ class Watch:
 
 
 def _registry_of(reply: RegistryReply) -> Registry:
-    return Registry([RegistryEntry.model_validate(_complete(item.entry)) for item in reply.data])
+    return Registry([read_entry(_complete(item.entry)) for item in reply.data])
 
 
 def _complete(entry: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ominix_core.server.metrics import Metrics
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""Those that are counted by their names: a client can send any word, and each would be kept for ever."""
+
 LOG_BYTES = 10_000_000
 LOG_FILES = 5
 
@@ -53,10 +56,14 @@ class AccessLog:
 
         try:
             await self._app(scope, receive, named)
+        except Exception:
+            status = 500  # it is answered further outside
+            raise
         finally:
             seconds = time.monotonic() - started
             route = getattr(scope.get("route"), "path", "none")
-            self._metrics.http(scope["method"], route, status, seconds)
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._metrics.http(method, route, status, seconds)
             _access.info("", extra={"fields": _line(scope, identity, status, seconds)})
 
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import ominix_core
+from ominix_core import atomic
 from ominix_core.errors import OminixError
-from ominix_core.server.private_file import write_private
 
 
 class ServerNotRunningError(OminixError):
@@ -45,7 +45,7 @@ def find_server(path: Path) -> Announcement:
 def announced_in(path: Path, url: str, key: str) -> Iterator[None]:
     """Say in `path` where the server is while the block runs; `key` lets the user's own programs in."""
     text = json.dumps(asdict(Announcement(url, key, os.getpid(), ominix_core.__version__)))
-    write_private(path, text)
+    atomic.write(path, text, private=True)
     try:
         yield
     finally:

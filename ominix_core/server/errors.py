@@ -137,7 +137,7 @@ def public_error(error: BaseException, app: FastAPI) -> ApiError:
         name = request_id.get()
         logger.error("%s failed", name, exc_info=error)
         message = f"Something went wrong inside Ominix. Its log has the details under {name}."
-        return ApiError(500, message, code="internal_error")
+        return ApiError(500, message, code="internal_error", headers={"x-request-id": name})
     error.detail = without_paths(error.detail, app)
     return error
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ominix_core import atomic
 from ominix_core.errors import OminixError
-from ominix_core.server.private_file import write_private
 
 Scope = Literal["use", "manage"]
 """`use` runs models and reads; `manage` also loads, unloads and downloads them."""
@@ -66,14 +66,14 @@ class KeyStore:
         return self._by_hash.get(_hash(secret))
 
     def create(self, name: str, scopes: tuple[Scope, ...] = ("use",)) -> tuple[ApiKey, str]:
-        """Make and keep a key; returns it with its secret, which nothing can show again."""
+        """Make and keep a key; returns it with its secret, which nothing can show again. Raises KeyStoreError."""
         secret = new_secret()
         key = ApiKey(secrets.token_hex(4), name, scopes, _hash(secret), int(time.time()))
         self._write([*self.all(), key])
         return key, secret
 
     def revoke(self, key_id: str) -> ApiKey:
-        """Remove the key with this id. Raises KeyStoreError if there is none."""
+        """Remove the key with this id. Raises KeyStoreError, also if there is none."""
         keys = self.all()
         revoked = next((key for key in keys if key.id == key_id), None)
         if revoked is None:
@@ -84,14 +84,13 @@ class KeyStore:
     def _refresh(self) -> None:
         try:
             status = self._path.stat()
+            seen = (status.st_mtime_ns, status.st_ino)
+            if seen == self._seen:
+                return
+            keys = [_read(raw) for raw in json.loads(self._path.read_text("utf-8"))["keys"]]
         except FileNotFoundError:
             self._seen, self._by_hash = None, {}
             return
-        seen = (status.st_mtime_ns, status.st_ino)
-        if seen == self._seen:
-            return
-        try:
-            keys = [_read(raw) for raw in json.loads(self._path.read_text("utf-8"))["keys"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise KeyStoreError(
                 f"{self._path} cannot be read: {error}. Mend it, or remove it and make new keys."
@@ -99,7 +98,11 @@ class KeyStore:
         self._seen, self._by_hash = seen, {key.sha256: key for key in keys}
 
     def _write(self, keys: list[ApiKey]) -> None:
-        write_private(self._path, json.dumps({"keys": [asdict(key) for key in keys]}, indent=1))
+        text = json.dumps({"keys": [asdict(key) for key in keys]}, indent=1)
+        try:
+            atomic.write(self._path, text, private=True)
+        except OSError as error:
+            raise KeyStoreError(f"The API keys cannot be written to {self._path}: {error.strerror}.") from error
 
 
 def _read(raw: dict[str, Any]) -> ApiKey:

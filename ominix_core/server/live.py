@@ -128,7 +128,7 @@ class LiveRequest:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Changes when an equal request with an equal seed may get another answer."""
-        identity = f"{ominix_core.__version__} {self.entry.id} {self.entry.source.model_dump_json()}"
+        identity = f"{ominix_core.__version__} {self.entry.id} {self.entry.source}"
         return "fp_" + hashlib.sha256(identity.encode()).hexdigest()[:12]
 
     async def started(self, request: Request, patience: float | None = FIRST_EVENT_SECONDS) -> GenerationEvent | None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends
 
 from ominix_core import wire
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import all_fields
 from ominix_core.registry.update import Update
 from ominix_core.server.auth import may_manage
 from ominix_core.server.dependencies import TheHub
@@ -52,7 +53,7 @@ async def update_registry(hub: TheHub) -> Update:
 
 
 def _public(entry: RegistryEntry) -> dict[str, Any]:
-    fields: dict[str, Any] = entry.model_dump(mode="json")
+    fields = all_fields(entry)
     if fields["source"]["type"] == "Local":
         fields["source"] = {"type": "Local"}
     return fields

@@ -9,7 +9,7 @@ import time
 from fastapi import APIRouter, Request
 
 import ominix_core
-from ominix_core.memory import read_machine
+from ominix_core.memory import Machine, read_machine
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
 from ominix_core.server.schemas.base import ApiObject
 from ominix_core.states import Loaded
@@ -47,12 +47,12 @@ class System(ApiObject):
 @router.get("/v1/system")
 async def get_system(request: Request, hub: TheHub, live_requests: TheLiveRequests) -> System:
     """Memory, and what is in it."""
-    machine = await asyncio.to_thread(read_machine)
+    machine, name, processor = await asyncio.to_thread(_machine)
     states = ((entry.id, hub.state(entry.id)) for entry in hub.registry.entries)
     return System(
         version=ominix_core.__version__,
-        platform=platform.platform(),
-        processor=platform.processor() or platform.machine(),
+        platform=name,
+        processor=processor,
         uptime_seconds=int(time.monotonic() - request.app.state.started),
         memory=MachineMemory(total=machine.total, available=machine.available, gpu_limit=machine.gpu_limit),
         models=[
@@ -61,3 +61,8 @@ async def get_system(request: Request, hub: TheHub, live_requests: TheLiveReques
             if isinstance(state, Loaded)
         ],
     )
+
+
+def _machine() -> tuple[Machine, str, str]:
+    """Its memory, system and processor; where the last is asked first, Python starts a program for it."""
+    return read_machine(), platform.platform(), platform.processor() or platform.machine()

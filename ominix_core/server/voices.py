@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, UploadFile
@@ -15,6 +12,7 @@ from ominix_core.hub import Hub
 from ominix_core.registry.entry import Category
 from ominix_core.server.auth import may_manage
 from ominix_core.server.dependencies import TheHub
+from ominix_core.server.forms import Upload
 from ominix_core.server.schemas.voices import RemovedVoice, Voice, VoiceChange, VoiceList
 
 router = APIRouter(tags=["audio"])
@@ -58,8 +56,8 @@ def remove_voice(voice: str, hub: TheHub) -> RemovedVoice:
 
 
 def _add(hub: Hub, name: str, file: UploadFile, text: str) -> Voice:
-    with tempfile.TemporaryDirectory() as folder:
-        clip = Path(folder) / "clip"
-        with clip.open("wb") as copy:
-            shutil.copyfileobj(file.file, copy)
-        return Voice.of(hub.voices.add(name, clip, text))
+    upload = Upload(file)
+    try:
+        return Voice.of(hub.voices.add(name, upload.path, text))
+    finally:
+        upload.delete()

@@ -13,7 +13,7 @@ import sys
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from ominix_core.errors import DownloadError
 from ominix_core.workers import inference
@@ -66,20 +66,17 @@ class ProcessWorker:
     def __init__(self, log: Path) -> None:
         self._log = log
         self._listener: Listener | None = None
+        self._dead = False
+        self._listening = threading.Lock()
         self._closing = threading.Event()
-        ours, theirs = socket.socketpair()
         log.parent.mkdir(parents=True, exist_ok=True)
-        with theirs, log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "ominix_core.workers", str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                # Ctrl-C in the terminal is for the Hub, which then ends its workers in order.
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": _import_path()},
-            )
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs, log.open("ab") as output:
+                self._process = _spawn(theirs.fileno(), output)
+        except BaseException:
+            ours.close()
+            raise
         self._link = Link(ours, at_hub=True)
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._receive, name=f"worker-{self.pid}", daemon=True)
@@ -96,8 +93,9 @@ class ProcessWorker:
         return self._process.poll() is None
 
     def listen(self, listener: Listener) -> None:
-        self._listener = listener
-        if not self._thread.is_alive() and not self._closing.is_set():  # it died before anybody listened
+        with self._listening:
+            self._listener, died_before = listener, self._dead
+        if died_before and not self._closing.is_set():
             listener.on_death(self._death())
 
     def send(self, command: Command) -> None:
@@ -118,8 +116,10 @@ class ProcessWorker:
         except Exception:  # a report that cannot be read: no later one can be trusted either
             logger.exception("the connection to worker %d is broken", self.pid)
             self._process.kill()
-        if self._listener is not None and not self._closing.is_set():
-            self._listener.on_death(self._death())
+        with self._listening:
+            self._dead, listener = True, self._listener
+        if listener is not None and not self._closing.is_set():
+            listener.on_death(self._death())
 
     def _death(self) -> str:
         return f"{_how_it_ended(self._process.wait())} The log is {self._log}."
@@ -207,6 +207,20 @@ def convert_in_worker(isolation: str, log: Path, command: Convert) -> None:
         outcome.result()
     finally:
         worker.close()
+
+
+def _spawn(descriptor: int, output: IO[bytes]) -> subprocess.Popen[bytes]:
+    """A worker's process that talks to the Hub over a socket, and prints to `output`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ominix_core.workers", str(descriptor)],
+        pass_fds=(descriptor,),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        # Ctrl-C in the terminal is for the Hub, which then ends its workers in order.
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": _import_path()},
+    )
 
 
 def _import_path() -> str:

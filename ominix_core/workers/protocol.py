@@ -136,7 +136,7 @@ class Link:
                 return None
             (length,) = _LENGTH.unpack(header)
             payload = self._reader.read(length)
-        except OSError:
+        except (OSError, ValueError):  # gone, or closed here by another thread
             return None
         return self._decode(payload) if len(payload) == length else None
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 
 from ominix_core.workers.host import ProcessWorker, Worker, start_worker
 from ominix_core.workers.protocol import Prepare
+
+logger = logging.getLogger(__name__)
 
 
 class Spare:
@@ -32,8 +35,12 @@ class Spare:
         """Start the next worker, if one is to be kept and none is waiting."""
         with self._lock:
             if self._keeping and self._worker is None:
-                self._worker = ProcessWorker(self._log)
-                self._worker.send(Prepare())
+                try:
+                    self._worker = ProcessWorker(self._log)
+                except OSError:  # the next load starts one itself, and tells why it cannot
+                    logger.warning("no worker could be kept ready", exc_info=True)
+                else:
+                    self._worker.send(Prepare())
 
     def take(self) -> Worker:
         """The waiting worker, or a fresh one."""

@@ -15,6 +15,8 @@ import typer
 from ominix_core.errors import OminixError
 from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.states import Downloading, ModelState
+from ominix_core.system import file_size
+from ominix_tui.commands.choice import example
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -41,7 +43,7 @@ def remove(context: typer.Context, models: ModelNames) -> None:
 
     with open_chosen_hub(context) as hub:
         for entry in [hub.resolve(model) for model in models]:
-            typer.echo(f"{entry.name}: {_size(hub.remove(entry.id))} freed", err=True)
+            typer.echo(f"{entry.name}: {file_size(hub.remove(entry.id))} freed", err=True)
 
 
 def verify(
@@ -73,8 +75,8 @@ def disk_usage(context: typer.Context) -> None:
     for column in ("ID", "SIZE", ""):
         table.add_column(column, no_wrap=True, justify="right" if column == "SIZE" else "left")
     for each in usage:
-        table.add_row(each.model_id, _size(each.bytes), "" if each.is_complete else "not complete")
-    table.add_row("total", _size(sum(each.bytes for each in usage)), style="bold")
+        table.add_row(each.model_id, file_size(each.bytes), "" if each.is_complete else "not complete")
+    table.add_row("total", file_size(sum(each.bytes for each in usage)), style="bold")
     Console().print(table)
 
 
@@ -107,9 +109,14 @@ def _fetch(hub: HubFacade, entries: list[RegistryEntry], start: _Start) -> None:
     for model_id, work in running.items():
         if work.exception() is None:
             seconds = time.monotonic() - begin
-            typer.echo(f'{names[model_id]} is ready ({seconds:.0f} s): ominix run {model_id} "Hello"', err=True)
+            typer.echo(f"{names[model_id]} is ready ({seconds:.0f} s). {_hint(hub, model_id)}".rstrip(), err=True)
     if failures:
         raise OminixError("\n".join(str(error) for error in failures))
+
+
+def _hint(hub: HubFacade, model_id: str) -> str:
+    command = example(hub.resolve(model_id))
+    return f"Try it: {command}" if command else ""
 
 
 def _is_sound(hub: HubFacade, entry: RegistryEntry) -> bool:
@@ -172,10 +179,4 @@ def _pace(state: Downloading) -> str:
     minutes, seconds = divmod(round(state.eta), 60)
     hours, minutes = divmod(minutes, 60)
     left = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-    return f"{_size(round(state.speed))}/s, {left} left"
-
-
-def _size(count: int) -> str:
-    from ominix_core.downloads.space import gigabytes
-
-    return gigabytes(count)
+    return f"{file_size(round(state.speed))}/s, {left} left"

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ominix_core.media import ImageMade, ImageRequest
     from ominix_core.registry.entry import RegistryEntry
 
-IMAGES = "ImageGen"
 WIDEST_PICTURE = 80
 
 
@@ -40,6 +39,7 @@ def image(
 ) -> None:
     """Make an image, save it as PNG, and show it in a terminal that can."""
     from ominix_core.media import ImageRequest
+    from ominix_tui.commands.choice import choose
     from ominix_tui.commands.progress import follow
     from ominix_tui.commands.session import chosen_server, open_hub_in_use
 
@@ -57,17 +57,14 @@ def image(
         strength=strength,
     )
     with open_hub_in_use(chosen_server(context)) as hub:
-        entry = _choose(hub, model)
+        entry = choose(hub, model, "ImageGen")
         follow(hub, entry.id, hub.load(entry.id))
-        made = _make(hub, entry, request)
-        for picture in made:
-            path = _path_for(output, picture)
-            _write(path, picture.png)
-            typer.echo(str(path))
-            facts = f"seed {picture.seed}, {picture.steps} steps, {picture.seconds:.1f} s"
-            typer.secho(facts, err=True, dim=sys.stderr.isatty())
-            if sys.stdout.isatty():
-                _show(hub, picture)
+        made: list[ImageMade] = []
+        try:
+            _make(hub, entry, request, made)
+        finally:  # the first images are not lost with the one that fails
+            for picture in made:
+                _keep(hub, picture, _path_for(output, picture))
 
 
 def _parsed(size: str) -> tuple[int | None, int | None]:
@@ -81,28 +78,13 @@ def _parsed(size: str) -> tuple[int | None, int | None]:
     return int(width), int(height)
 
 
-def _choose(hub: HubFacade, name: str) -> RegistryEntry:
-    """The model of this name, or the first image model that is on this machine."""
-    if name:
-        entry = hub.resolve(name)
-        if entry.category != IMAGES:
-            raise OminixError(f"{entry.name} makes no images. `ominix list` shows which models do.")
-        return entry
-    entries = [entry for entry in hub.registry.entries if entry.category == IMAGES]
-    here = next((entry for entry in entries if hub.downloaded(entry.id)), None)
-    if here is None:
-        known = next((f" Get one first: ominix pull {entry.id}" for entry in entries), "")
-        raise OminixError(f"There is no image model on this machine.{known}")
-    return here
-
-
-def _make(hub: HubFacade, entry: RegistryEntry, request: ImageRequest) -> list[ImageMade]:
+def _make(hub: HubFacade, entry: RegistryEntry, request: ImageRequest, made: list[ImageMade]) -> None:
+    """Add each image to `made` once it is done."""
     from ominix_core.errors import RequestError
     from ominix_core.generation import Failed
     from ominix_core.media import ImageMade, ImageStep
     from ominix_tui.commands.progress import steps_shown
 
-    made = []
     with steps_shown(entry.name) as show:
         for event in hub.generate(entry.id, request):
             if isinstance(event, ImageStep):
@@ -111,7 +93,6 @@ def _make(hub: HubFacade, entry: RegistryEntry, request: ImageRequest) -> list[I
                 made.append(event)
             elif isinstance(event, Failed):
                 raise RequestError(event.message, event.code)
-    return made
 
 
 def _path_for(output: Path | None, picture: ImageMade) -> Path:
@@ -120,11 +101,17 @@ def _path_for(output: Path | None, picture: ImageMade) -> Path:
     return path if picture.index == 0 else path.with_stem(f"{path.stem}-{picture.index + 1}")
 
 
-def _write(path: Path, png: bytes) -> None:
+def _keep(hub: HubFacade, picture: ImageMade, path: Path) -> None:
+    """Write the picture, say where and what it was made with, and show it in a terminal that can."""
     try:
-        path.write_bytes(png)
+        path.write_bytes(picture.png)
     except OSError as error:
         raise OminixError(f"Cannot write {path}: {error.strerror}.") from error
+    typer.echo(str(path))
+    facts = f"seed {picture.seed}, {picture.steps} steps, {picture.seconds:.1f} s"
+    typer.secho(facts, err=True, dim=sys.stderr.isatty())
+    if sys.stdout.isatty():
+        _show(hub, picture)
 
 
 def _show(hub: HubFacade, picture: ImageMade) -> None:

@@ -59,9 +59,11 @@ def show(
     origin: Annotated[bool, typer.Option("--origin", help="Say of each value which layer it comes from.")] = False,
 ) -> None:
     """Print a model's entry, as the layers make it."""
+    from ominix_core.registry.entry_json import said_fields
+
     registry = _registry()
     entry = registry.resolve(model)
-    value = entry.model_dump(mode="json", exclude_unset=True)
+    value = said_fields(entry)
     if not origin:
         typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
         return
@@ -104,14 +106,14 @@ def add(
 ) -> None:
     """Add a model: read its repository, show the entry that follows, and write it to your own registry file."""
     from ominix_core.registry import override
-    from ominix_core.registry.catalogue import check_entry
+    from ominix_core.registry.entry_json import read_entry
     from ominix_core.registry.repository import draft_entry, inspect, runs_code
 
     found = inspect(repository, revision)
     entry = draft_entry(found)
     if model_id:
         entry["id"] = model_id
-    checked = check_entry(entry)
+    checked = read_entry(entry)
     home = Home.from_environment()
     typer.echo(json.dumps(entry, indent=2, ensure_ascii=False))
     if runs_code(found.config):
@@ -172,6 +174,7 @@ def update() -> None:
 def diff() -> None:
     """What fetched and own entries change in the registry that ships with Ominix."""
     from ominix_core.registry.catalogue import Registry
+    from ominix_core.registry.entry_json import all_fields
     from ominix_core.registry.update import difference
 
     bundled, now = Registry.bundled(), _registry()
@@ -179,9 +182,9 @@ def diff() -> None:
     for model_id in change.added:
         typer.echo(f"+ {model_id} ({now.origin(model_id)['id']})")
     for model_id in change.changed:
-        old = bundled.resolve(model_id).model_dump(mode="json")
+        old, new = all_fields(bundled.resolve(model_id)), all_fields(now.resolve(model_id))
         for path, layer in now.origin(model_id).items():
-            new_value, old_value = _at(now.resolve(model_id).model_dump(mode="json"), path), _at(old, path)
+            new_value, old_value = _at(new, path), _at(old, path)
             if new_value != old_value:
                 typer.echo(f"~ {model_id} {path}: {_short(old_value)} → {_short(new_value)} ({layer})")
     for model_id in change.removed:
@@ -253,10 +256,11 @@ def _known_state(wanted: str) -> str:
 
 
 def _row(entry: RegistryEntry, state: ModelState) -> dict[str, Any]:
+    from ominix_core.registry.entry_json import said_fields
     from ominix_core.states import describe
 
     reason = getattr(state, "reason", None) or getattr(state, "message", None)
-    row = {**entry.model_dump(mode="json", exclude_unset=True), "state": describe(state)}
+    row = {**said_fields(entry), "state": describe(state)}
     return {**row, "reason": reason} if reason else row
 
 

@@ -7,12 +7,12 @@ import logging
 import logging.handlers
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from ominix_core.errors import OminixError
 from ominix_core.paths import Home
 
 if TYPE_CHECKING:
+    import typer
+
     from ominix_core.facade import HubFacade
     from ominix_core.hub import Hub
     from ominix_core.remote.address import ServerAddress
@@ -46,14 +46,6 @@ def open_hub(**settings: Any) -> Hub:
     return Hub(home, dataclasses.replace(Settings.load(home), **settings))
 
 
-def open_staying_hub(**settings: Any) -> Hub:
-    """The same for programs that stay: a newer registry is fetched, and a worker gets warm, in the background."""
-    hub = open_hub(**settings)
-    hub.update_registry()
-    hub.warm_up()
-    return hub
-
-
 def chosen_server(context: typer.Context) -> ServerAddress | None:
     """The server that `--connect` names; None without it."""
     address: ServerAddress | None = context.find_root().obj
@@ -66,16 +58,13 @@ def open_chosen_hub(context: typer.Context) -> HubFacade:
     return open_hub() if address is None else connect(address)
 
 
-def open_hub_in_use(address: ServerAddress | None, *, staying: bool = False) -> HubFacade:
+def open_hub_in_use(address: ServerAddress | None) -> HubFacade:
     """The hub that has, or will have, the user's models in memory: the server's at `address`, else that of the server
     that the user runs on this machine, else one in this program.
-
-    Args:
-        staying: As `open_staying_hub` is for `open_hub`.
     """
     if address is not None:
         return connect(address)
-    return attach() or (open_staying_hub() if staying else open_hub())
+    return attach() or open_hub()
 
 
 def open_server(context: typer.Context) -> RemoteHub:

@@ -16,16 +16,14 @@ from ominix_core.errors import OminixError, RequestError
 
 if TYPE_CHECKING:
     from ominix_core.audio_files import AudioFormat
-    from ominix_core.facade import HubFacade
     from ominix_core.media import AudioChunk
-    from ominix_core.registry.entry import RegistryEntry
     from ominix_core.stream import Generation
 
 
 def speak(
     context: typer.Context,
     text: Annotated[str | None, typer.Argument(help="What to say; read from standard input when left out.")] = None,
-    model: Annotated[str | None, typer.Option(help="Its id; without it, a speech model on this machine.")] = None,
+    model: Annotated[str, typer.Option(help="Its id, API id or repository; otherwise one on this machine.")] = "",
     voice: Annotated[
         str | None, typer.Option(help="One of the model's voices or of yours: `ominix voices list`.")
     ] = None,
@@ -40,6 +38,7 @@ def speak(
 ) -> None:
     """Speak a text. Without -o it is played; into a pipe or file (> speech.wav) it goes as WAV."""
     from ominix_core.media import SpeechRequest
+    from ominix_tui.commands.choice import choose
     from ominix_tui.commands.models import text_or_stdin
     from ominix_tui.commands.progress import follow
     from ominix_tui.commands.session import chosen_server, open_hub_in_use
@@ -50,7 +49,7 @@ def speak(
     )
     listener = _listener(output)
     with open_hub_in_use(chosen_server(context)) as hub:
-        entry = hub.resolve(model) if model else _model_here(hub)
+        entry = choose(hub, model, "TTS")
         follow(hub, entry.id, hub.load(entry.id))
         started = time.monotonic()
         seconds = _speak(hub.generate(entry.id, request), listener)
@@ -58,20 +57,6 @@ def speak(
     if sys.stderr.isatty():
         figures = f"{seconds:.1f} s of speech in {elapsed:.1f} s, {seconds / elapsed:.1f} × real time"
         typer.secho(figures, err=True, dim=True)
-
-
-def _model_here(hub: HubFacade) -> RegistryEntry:
-    """The loaded speech model, else one on this machine."""
-    from ominix_core.registry.entry import Category
-    from ominix_core.states import Unsupported
-
-    if (loaded := hub.loaded(Category.TTS)) is not None:
-        return loaded
-    for entry in hub.registry.entries:
-        supported = not isinstance(hub.state(entry.id), Unsupported)
-        if entry.category == Category.TTS and supported and hub.downloaded(entry.id):
-            return entry
-    raise OminixError("No speech model is on this machine. Get one, for example: ominix pull kokoro-82m")
 
 
 class _Listener(Protocol):

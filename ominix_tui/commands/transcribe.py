@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from ominix_core.errors import OminixError
+from ominix_core.paths import typed_path
 
 if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
     from ominix_core.media import TranscriptionRequest
-    from ominix_core.registry.entry import RegistryEntry
     from ominix_core.transcript import Form, Transcript
 
 FORMATS = ("text", "srt", "vtt", "json")
@@ -48,6 +49,7 @@ def transcribe(
 ) -> None:
     """Write down what is said in audio files. The text goes to standard output, progress to standard error."""
     from ominix_core.media import TranscriptionRequest
+    from ominix_tui.commands.choice import choose
     from ominix_tui.commands.progress import follow
     from ominix_tui.commands.session import chosen_server, open_hub_in_use
 
@@ -56,7 +58,7 @@ def transcribe(
     with contextlib.ExitStack() as stack:
         paths = [stack.enter_context(_local_file(name)) for name in files]
         hub = stack.enter_context(open_hub_in_use(chosen_server(context)))
-        entry = _choose(hub, model)
+        entry = choose(hub, model, "ASR")
         follow(hub, entry.id, hub.load(entry.id))
         writer = _Writer(cast("Form", form), output, several=len(files) > 1)
         failures = 0
@@ -77,8 +79,8 @@ def transcribe(
 def _local_file(name: str) -> Iterator[Path]:
     """The file's absolute path; standard input becomes a file for as long as it is needed."""
     if name != "-":
-        path = Path(name).expanduser().absolute()
-        if not path.is_file():
+        path = typed_path(name)
+        if not os.path.isfile(path):
             raise OminixError(f"There is no file {name}.")
         yield path
         return
@@ -92,26 +94,6 @@ def _local_file(name: str) -> Iterator[Path]:
         with path.open("wb") as target:
             shutil.copyfileobj(sys.stdin.buffer, target)
         yield path
-
-
-def _choose(hub: HubFacade, name: str) -> RegistryEntry:
-    """The model of this name, or the one in memory, or the first on this machine."""
-    from ominix_core.registry.entry import Category
-
-    if name:
-        entry = hub.resolve(name)
-        if entry.category != Category.ASR:
-            raise OminixError(f"{entry.name} does not transcribe; it is a model of the kind {entry.category}.")
-        return entry
-    loaded = hub.loaded(Category.ASR)
-    candidates = [entry for entry in hub.registry.entries if entry.category == Category.ASR and not entry.hidden]
-    here = loaded or next((entry for entry in candidates if hub.downloaded(entry.id)), None)
-    if here is None:
-        example = next(
-            (entry.id for entry in candidates if entry.verified and entry.unsupported_reason() is None), "MODEL"
-        )
-        raise OminixError(f"No transcription model is on this machine. Get one first: ominix pull {example}")
-    return here
 
 
 class _Writer:
@@ -134,9 +116,12 @@ class _Writer:
         from ominix_core.transcript import SUFFIXES, as_object, render
 
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
             target = self._folder / f"{path.stem}{SUFFIXES[self._form]}"
-            target.write_text(render(transcript, self._form), "utf-8")
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                target.write_text(render(transcript, self._form), "utf-8")
+            except OSError as error:
+                raise OminixError(f"Cannot write {target}: {error.strerror}.") from error
             typer.echo(f"{name}: {target}", err=True)
         elif self._form == "json" and self._several:
             typer.echo(json.dumps({"file": name, **as_object(transcript)}, ensure_ascii=False))

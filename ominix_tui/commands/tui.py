@@ -7,27 +7,25 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-import typer
-
 from ominix_core.errors import OminixError
 
 if TYPE_CHECKING:
+    from ominix_core.remote.address import ServerAddress
     from ominix_tui.app import OminixApp
 
 DEMO_MODEL = "smollm2-135m"
 READABLE = "What you send to {name} can be read by others on the network, the API key too. HTTPS would hide it."
 
 
-def open_hub(context: typer.Context) -> None:
-    """Open the hub on the screen."""
+def open_hub(address: ServerAddress | None = None) -> None:
+    """Open the hub on the screen: that of the server at `address`, or this machine's."""
     _require_terminal()
     _prepare()
     from ominix_tui.app import OminixApp
     from ominix_tui.commands import session
 
-    address = session.chosen_server(context)
     notice = READABLE.format(name=address.name) if address is not None and address.sends_openly else ""
-    _run(OminixApp(lambda: session.open_hub_in_use(address, staying=True), notice=notice))
+    _run(OminixApp(lambda: session.open_hub_in_use(address), notice=notice))
 
 
 def demo() -> None:
@@ -41,7 +39,7 @@ def demo() -> None:
     _prepare()
     from ominix_tui.app import OminixApp
 
-    _run(OminixApp(lambda: session.open_hub_in_use(None, staying=True), initial_model=DEMO_MODEL))
+    _run(OminixApp(lambda: session.open_hub_in_use(None), initial_model=DEMO_MODEL))
 
 
 def _run(app: OminixApp) -> None:
@@ -52,7 +50,7 @@ def _run(app: OminixApp) -> None:
     if app.handover is not None:
         app.handover.finish()
     if app.return_code:
-        raise typer.Exit(app.return_code)
+        sys.exit(app.return_code)
 
 
 def _prepare() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -130,9 +131,8 @@ class ASRTranscriptionPanel(ModelPanel):
     async def action_browse(self) -> None:
         field = self.query_one(PathField)
         typed = field.path
-        start = next(
-            (path for path in (typed, typed and typed.parent) if path is not None and path.is_dir()), Path.cwd()
-        )
+        near = (typed, typed.parent) if typed else ()
+        start = next((path for path in near if os.path.isdir(path)), Path.cwd())
         chosen = await self.app.push_screen_wait(FilePicker("Audio file", AUDIO_SUFFIXES, start))
         if chosen is not None:
             field.value = str(chosen)

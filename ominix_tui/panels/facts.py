@@ -10,8 +10,9 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from ominix_core.system import file_size
 from ominix_tui.panels.base import ModelPanel
-from ominix_tui.text import file_size, one_line
+from ominix_tui.text import one_line
 
 if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry

@@ -16,7 +16,6 @@ from textual.widgets import Button, Input, Label, Select, TextArea
 
 from ominix_core.errors import OminixError
 from ominix_core.media import Abilities, ImageRequest
-from ominix_core.paths import Home
 from ominix_core.states import Loaded, ModelState
 from ominix_tui.panels.base import ModelPanel, hint
 from ominix_tui.widgets.attachments import Attachments
@@ -59,7 +58,7 @@ class ImageGenerationPanel(ModelPanel):
         Binding("escape", "stop", "Stop", id="image.stop", tooltip="Stop making the image"),
         Binding("ctrl+s", "save", "Save PNG", id="image.save", tooltip="Keep the image as a file"),
         Binding("ctrl+r", "regenerate", "Again", id="image.again", tooltip="The same once more, with another seed"),
-        Binding("ctrl+l", "copy_prompt", "Copy", id="image.copy", tooltip="Copy the image's prompt", show=False),
+        Binding("c", "copy_prompt", "Copy", id="image.copy", tooltip="Copy the image's prompt", show=False),
     ]
 
     def compose(self) -> ComposeResult:
@@ -75,10 +74,10 @@ class ImageGenerationPanel(ModelPanel):
                 yield Input(placeholder="What it shall not show, if you like", compact=True, id="negative")
             yield Attachments("From")
             with Horizontal(id="options-row"):
-                sizes = self.entry.defaults.get("sizes") or USUAL_SIZES
+                sizes = self.entry.defaults.sizes or USUAL_SIZES
                 named = [(size.replace("x", "×"), size) for size in sizes]
                 yield Select(named, value=_first_size(sizes), allow_blank=False, compact=True, id="size")
-                steps, guidance = self.entry.defaults.get("steps"), self.entry.defaults.get("guidance")
+                steps, guidance = self.entry.defaults.steps, self.entry.defaults.guidance
                 yield NumberField("Steps", steps or USUAL_STEPS, 1, MOST_STEPS, id="steps")
                 initial = USUAL_GUIDANCE if guidance is None else guidance
                 yield NumberField("CFG", initial, 0.0, STRONGEST_GUIDANCE, id="guidance")
@@ -119,7 +118,7 @@ class ImageGenerationPanel(ModelPanel):
 
     def _show_abilities(self, abilities: Abilities | None) -> None:
         """Offer what the model honours; before it is loaded, what the registry says."""
-        honours_all = bool(self.entry.defaults.get("negative_prompt", True))
+        honours_all = self.entry.defaults.negative_prompt is not False
         negative = "negative_prompt" in abilities.options if abilities else honours_all
         guidance = "guidance" in abilities.options if abilities else honours_all
         self.query_one("#negative-row").display = negative
@@ -237,7 +236,7 @@ class ImageGenerationPanel(ModelPanel):
     @telling
     async def action_save(self) -> None:
         if (take := self.query_one(ImageStage).shown) is not None:
-            path = await asyncio.to_thread(_save, take, self.entry.id, Home.from_environment().outputs)
+            path = await asyncio.to_thread(_save, take, self.entry.id, self.hub.home.outputs)
             self.notify(f"Saved {path}", title="Image", markup=False)
 
     def action_copy_prompt(self) -> None:
@@ -269,7 +268,7 @@ class ImageGenerationPanel(ModelPanel):
         self.refresh_bindings()
 
 
-def _first_size(sizes: list[str] | tuple[str, ...]) -> str:
+def _first_size(sizes: tuple[str, ...]) -> str:
     """The size that models are made for, if it is there."""
     return "1024x1024" if "1024x1024" in sizes else sizes[0]
 

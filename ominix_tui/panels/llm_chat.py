@@ -13,16 +13,16 @@ from textual.widgets import Button, Input, Label, Static, TextArea
 from ominix_core.chat_tree import Exchange
 from ominix_core.errors import OminixError
 from ominix_core.generation import ChatMessage, ChatRequest
-from ominix_core.images import NamedImage
 from ominix_core.states import Loaded, ModelState
 from ominix_tui.panels.base import ModelPanel, hint
 from ominix_tui.widgets.number_field import NumberField
 from ominix_tui.widgets.prompt_area import PromptArea
 from ominix_tui.widgets.response import Response
-from ominix_tui.widgets.sampling_options import SamplingOptions, preset
+from ominix_tui.widgets.sampling_options import SamplingOptions, within
 
 if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
+    from ominix_core.images import NamedImage
     from ominix_core.registry.entry import RegistryEntry
     from ominix_tui.app import OminixApp
 
@@ -65,7 +65,7 @@ class LLMChatPanel(ModelPanel):
     def __init__(self, hub: HubFacade, entry: RegistryEntry) -> None:
         super().__init__(hub, entry)
         self._asked: ChatRequest | None = None
-        self._system_preset = str(entry.defaults.get("system_prompt") or "")
+        self._system_preset = entry.defaults.system_prompt or ""
 
     def compose(self) -> ComposeResult:
         with Container(id="form", classes="box") as form:
@@ -73,8 +73,8 @@ class LLMChatPanel(ModelPanel):
             yield from self.compose_question()
             with Horizontal(id="options-row"):
                 most, defaults = self.entry.runtime.context or MOST_TOKENS, self.entry.defaults
-                max_tokens = preset(defaults, "max_tokens", 1, most) or min(MAX_TOKENS, most)
-                temperature = preset(defaults, "temperature", 0.0, HOTTEST)
+                max_tokens = within(defaults.max_tokens, 1, most) or min(MAX_TOKENS, most)
+                temperature = within(defaults.temperature, 0.0, HOTTEST)
                 yield NumberField("Max tokens", max_tokens, 1, most, id="max-tokens")
                 yield NumberField(
                     "Temperature", TEMPERATURE if temperature is None else temperature, 0.0, HOTTEST, id="temperature"

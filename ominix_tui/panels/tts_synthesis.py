@@ -15,7 +15,6 @@ from ominix_core import devices
 from ominix_core.errors import OminixError
 from ominix_core.generation import Failed
 from ominix_core.media import FASTEST, SLOWEST, Abilities, SpeechRequest
-from ominix_core.paths import Home
 from ominix_core.states import Loaded, ModelState
 from ominix_tui.panels.base import ModelPanel, hint
 from ominix_tui.speech_take import SpeechTake
@@ -122,10 +121,10 @@ class TTSSynthesisPanel(ModelPanel):
     def _show_abilities(self, abilities: Abilities | None, own: list[str] | None = None) -> None:
         """Offer what the model can do; before it is loaded, what the registry says."""
         defaults = self.entry.defaults
-        of_model = abilities.voices if abilities else tuple(defaults.get("voices") or ())
+        of_model = abilities.voices if abilities else defaults.voices
         voices = [*(own or []), *of_model]
         select = self.query_one("#voice", Select)
-        wanted = [str(name).casefold() for name in (select.value, defaults.get("voice"))]
+        wanted = [str(name).casefold() for name in (select.value, defaults.voice)]
         select.set_options((one_line(name), name) for name in voices)
         known = {name.casefold(): name for name in voices}
         if chosen := next((known[name] for name in wanted if name in known), None):
@@ -218,7 +217,7 @@ class TTSSynthesisPanel(ModelPanel):
     @telling
     async def action_save(self) -> None:
         if self._take is not None and self._take.seconds:
-            path = await asyncio.to_thread(self._take.save, Home.from_environment().outputs)
+            path = await asyncio.to_thread(self._take.save, self.hub.home.outputs)
             self.notify(f"Saved {path}", title="Speech", markup=False)
 
     @work(group="manage")

@@ -14,8 +14,10 @@ from textual.widgets import Label, ListView, OptionList
 
 from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.states import Downloaded, Downloading, Error, NotDownloaded, Paused
+from ominix_core.system import file_size
+from ominix_tui.model_commands import all_well
 from ominix_tui.screens.place import PlaceScreen
-from ominix_tui.text import counted, file_size, one_line, percent
+from ominix_tui.text import counted, one_line, percent
 from ominix_tui.widgets.dialogs import ConfirmDialog
 from ominix_tui.widgets.download_queue import DownloadQueue, Unfinished, unfinished
 from ominix_tui.widgets.stored_models import Stored, StoredModels
@@ -190,16 +192,21 @@ class DownloadsScreen(PlaceScreen):
             box.border_title = "On this machine"
         if verification.faults:
             faults = "; ".join(f"{fault.path} {fault.reason}" for fault in verification.faults)
-            self.notify(f"{name} is damaged: {one_line(faults)}", severity="error", timeout=30, markup=False)
+            words = f"{name} is damaged: {one_line(faults)}. Enter shows it in the hub, where v repairs it."
+            self.notify(words, severity="error", timeout=30, markup=False)
         else:
-            self.notify(f"{name} is whole: every file has its checksum.", markup=False)
+            self.notify(all_well(verification), title=name, markup=False)
 
     @on(ListView.Selected)
     @on(OptionList.OptionSelected)
     def _on_selected(self, event: ListView.Selected | OptionList.OptionSelected) -> None:
         chosen = self.queue.chosen if isinstance(event, ListView.Selected) else self.stored.chosen
-        if chosen is not None:
+        if self._hub is None or chosen is None:
+            return
+        if self._hub.registry.get(chosen.model_id):
             self.app.show_model(chosen.model_id)
+        else:
+            self.notify(f"{one_line(chosen.name)} is not in the registry, so the hub does not list it.", markup=False)
 
 
 def _stored(hub: HubFacade) -> list[Stored]:

@@ -16,7 +16,7 @@ from textual.widgets import Button, Label
 from ominix_core.errors import OminixError
 from ominix_core.events import HubEvent, ModelStateChanged, RegistryChanged
 from ominix_core.states import Downloaded, Downloading, Loaded, Loading, ModelState, NotDownloaded, Unsupported
-from ominix_tui.first_run import Offer, is_empty, offer, offer_offline
+from ominix_tui.first_run import Offer, first_choice, is_empty, offer, offer_offline
 from ominix_tui.model_commands import COMMANDS, ModelCommands
 from ominix_tui.model_filter import VIEWS
 from ominix_tui.text import change_words, counted
@@ -93,20 +93,20 @@ class HubScreen(Screen[None]):
 
     async def connect(self, hub: HubFacade, initial_model: str | None, load_initial: bool) -> None:
         """Show the hub's models, and select one. Raises UnknownModelError if there is no `initial_model`."""
-        initial = hub.resolve(initial_model) if initial_model else _first_choice(hub)
+        initial = hub.resolve(initial_model) if initial_model else first_choice(hub)
         self._hub = hub
         self._commands = ModelCommands(self.app, hub, self._show_check)
         self.query_one("#update").disabled = False
         self.query_one(SystemLine).watch_hub(hub)
         sidebar = await self._show_models(hub)
+        if self.focused is None:
+            self.query_one(RegistryTree).focus()
         await self.view.connect(hub, self._states)
         if initial is None:
             return
         if initial_model or not is_empty(hub) or not await self._welcome(hub):
             await self.view.select(initial)
             sidebar.choose(initial.id)
-        if self.focused is None:
-            self.query_one(RegistryTree).focus()
         if initial_model and load_initial:
             self._awaited = initial.id
             if isinstance(hub.state(initial.id), Downloaded):
@@ -119,9 +119,8 @@ class HubScreen(Screen[None]):
         return self.view.entry.id if self.view.entry else None
 
     async def go_to(self, model_id: str) -> None:
-        """Select a model. Raises UnknownModelError if there is none of this name."""
-        if self._hub is not None:
-            entry = self._hub.resolve(model_id)
+        """Select a model, if it is still in the registry."""
+        if self._hub is not None and (entry := self._hub.registry.get(model_id)):
             await self.view.select(entry)
             self.query_one(Sidebar).choose(entry.id)
 
@@ -151,10 +150,11 @@ class HubScreen(Screen[None]):
         return True
 
     async def _show_models(self, hub: HubFacade) -> Sidebar:
-        self._states.clear()
         self._states.update((entry.id, hub.state(entry.id)) for entry in hub.registry.entries)
         sidebar = self.query_one(Sidebar)
         await sidebar.show_models(hub, self._states)
+        for gone in [model_id for model_id in self._states if hub.registry.get(model_id) is None]:
+            del self._states[gone]  # not before: until then the old list may still be drawn
         self._show_tally()
         return sidebar
 
@@ -194,8 +194,8 @@ class HubScreen(Screen[None]):
 
     @on(RegistryTree.Chosen)
     async def _on_chosen(self, event: RegistryTree.Chosen) -> None:
-        if self._hub is not None:
-            await self.view.select(self._hub.resolve(event.model_id))
+        if self._hub is not None and (entry := self._hub.registry.get(event.model_id)):
+            await self.view.select(entry)
 
     @on(RegistryTree.Entered)
     def _on_entered(self) -> None:
@@ -290,13 +290,3 @@ class HubScreen(Screen[None]):
         if entry := self.view.entry:
             here = isinstance(self._states.get(entry.id), Loaded | Loading | Downloaded)
             self.app.open_chat(entry.id if here and entry.category in CHATTING else None)
-
-
-def _first_choice(hub: HubFacade) -> RegistryEntry | None:
-    """A loaded model, else one on this machine, else the first."""
-    entries = hub.registry.entries
-    for kind in (Loaded, Downloaded):
-        for entry in entries:
-            if isinstance(hub.state(entry.id), kind):
-                return entry
-    return entries[0] if entries else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +144,7 @@ class Attachments(Horizontal):
         try:
             return read_image(path)
         except ImageError:
-            may_be_text = self._takes_texts and path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES
+            may_be_text = self._takes_texts and os.path.isfile(path) and path.suffix.lower() not in IMAGE_SUFFIXES
             if may_be_text and (text := read_text(path)) is not None:
                 return text
             raise

@@ -7,7 +7,8 @@ from textual.containers import Horizontal
 from textual.widgets import Label, ListItem, ProgressBar
 
 from ominix_core.states import Downloading, Error, ModelState, Paused
-from ominix_tui.text import download_measure, file_size, one_line, words_for
+from ominix_core.system import file_size
+from ominix_tui.text import download_measure, one_line, words_for
 
 
 class DownloadRow(ListItem):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +17,7 @@ from textual.screen import ModalScreen
 from textual.widgets import DirectoryTree, Input, Label
 from textual.widgets.directory_tree import DirEntry
 
+from ominix_core.paths import typed_path
 from ominix_tui.dropped_files import dropped_files
 from ominix_tui.text import one_line, printable
 from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS
@@ -140,7 +142,7 @@ class FilePicker(ModalScreen[Path | None]):
         view.show(picture)
 
     def _facts_of(self, path: Path) -> Description:
-        return self._describe(path) if _fits(path, self._suffixes) and path.is_file() else _no_words(path)
+        return self._describe(path) if _fits(path, self._suffixes) and os.path.isfile(path) else _no_words(path)
 
     def _say(self, text: str, *, wrong: bool = False) -> None:
         label = self.query_one("#facts", Label)
@@ -154,11 +156,11 @@ class FilePicker(ModalScreen[Path | None]):
     @on(Input.Submitted)
     def _on_typed(self, event: Input.Submitted) -> None:
         typed = event.value.strip()
-        path = Path(typed).expanduser()
-        if typed and path.is_dir():
+        path = typed_path(typed)
+        if typed and os.path.isdir(path):  # unlike Path's own, it bears folders that may not be looked into
             self.query_one(_Files).path = path
-        elif path.is_file():
-            self.dismiss(path.absolute())
+        elif os.path.isfile(path):
+            self.dismiss(path)
         elif files := dropped_files(typed):
             self.dismiss(files[0])
         else:

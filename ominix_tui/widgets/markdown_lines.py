@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
-from markdown_it.tree import SyntaxTreeNode
 from textual.content import Content
 from textual.style import Style
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+    from markdown_it.tree import SyntaxTreeNode
 
 MINIMUM_WIDTH = 8
 BULLETS = "•◦▪"
@@ -34,18 +37,22 @@ def render_markdown(source: str, width: int) -> list[Content]:
 
 def render_tokens(tokens: Sequence[Token], width: int) -> list[Content]:
     """The same for a document that has been parsed."""
+    from markdown_it.tree import SyntaxTreeNode
+
     return _blocks(SyntaxTreeNode(tokens).children, max(width, MINIMUM_WIDTH))
 
 
 @cache
 def warm_up() -> None:
-    """Import and compile on a thread what the first code block needs: on the event loop it would take 60 ms."""
+    """Import and compile on a thread what Markdown and its code need: on the event loop it would take 120 ms."""
     render_markdown("```python\npass\n```", MINIMUM_WIDTH)
 
 
 @cache
 def parser() -> MarkdownIt:
     """The one parser: CommonMark with tables and strikethrough; links only where they are written as links."""
+    from markdown_it import MarkdownIt
+
     return MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 

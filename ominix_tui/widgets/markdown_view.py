@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from markdown_it.token import Token
 from textual.content import Content
 from textual.geometry import Size
 
 from ominix_tui.text import printable
 from ominix_tui.widgets.content_lines import ContentLines
-from ominix_tui.widgets.markdown_lines import parser, render_markdown, render_tokens, warm_up
+from ominix_tui.widgets.markdown_lines import parser, render_markdown, render_tokens
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 LIVE_CODE_LINES = 12
 SETTLED_CODE_LINES = 8
@@ -33,9 +36,6 @@ class MarkdownView(ContentLines):
         self._tail_continues = False
         self._width = 0
         self._redrawing = False
-
-    def on_mount(self) -> None:
-        self.run_worker(warm_up, thread=True)
 
     @property
     def source(self) -> str:
@@ -75,7 +75,7 @@ class MarkdownView(ContentLines):
                 self.run_worker(self._draw_anew(), exclusive=True)
             else:
                 self._settled, self._tail, self._tail_continues = [], self._source, False
-                self._draw_tail(parser().parse(self._tail))
+                self._draw_tail(parser().parse(self._tail) if self._tail else [])
         return len(self._lines)
 
     async def _draw_anew(self) -> None:
@@ -90,7 +90,7 @@ class MarkdownView(ContentLines):
         self.refresh(layout=True)
 
     def _draw_tail(self, tokens: list[Token]) -> None:
-        tail = render_tokens(tokens, self._width)
+        tail = render_tokens(tokens, self._width) if tokens else []
         apart = [Content()] if self._settled and tail and not self._tail_continues else []
         self._lines = self._settled + apart + tail
 

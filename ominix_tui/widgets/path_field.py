@@ -9,6 +9,8 @@ from pathlib import Path
 from textual.suggester import Suggester
 from textual.widgets import Input
 
+from ominix_core.paths import typed_path
+
 AUDIO_SUFFIXES = frozenset(
     f".{name}"
     for name in (
@@ -32,7 +34,7 @@ class PathField(Input):
     def path(self) -> Path | None:
         """What is typed as an absolute path; None if nothing is."""
         typed = self.value.strip()
-        return Path(typed).expanduser().absolute() if typed else None
+        return typed_path(typed) if typed else None
 
 
 class PathSuggester(Suggester):

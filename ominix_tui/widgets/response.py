@@ -17,6 +17,7 @@ from ominix_core.chat_tree import Answer, Ending
 from ominix_core.generation import Failed, Finished, GenerationEvent, PrefillProgress, ReasoningDelta, TextDelta, Usage
 from ominix_tui.text import counted, percent, printable
 from ominix_tui.widgets.fold_line import FoldLine
+from ominix_tui.widgets.markdown_lines import warm_up
 from ominix_tui.widgets.markdown_view import MarkdownView
 from ominix_tui.widgets.telling import telling
 
@@ -134,6 +135,12 @@ class Response(VerticalScroll):
         self._fold.folded = True
         self._fold.display = self._views["answer"].display = False
         self.anchor()
+        self._get_ready()
+
+    @work(exclusive=True)
+    async def _get_ready(self) -> None:
+        """What draws the answer is imported while the model reads the prompt."""
+        await asyncio.to_thread(warm_up)
         self._timer.resume()
 
     def stop(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,6 +14,9 @@ from ominix_core.generation import Sampling
 from ominix_tui.text import one_line
 from ominix_tui.widgets.fold_line import FoldLine
 from ominix_tui.widgets.number_field import NumberField
+
+if TYPE_CHECKING:
+    from ominix_core.registry.entry import Defaults
 
 TITLE = "More options"
 BIGGEST_SEED = 2**63 - 1
@@ -51,9 +54,9 @@ class SamplingOptions(Vertical):
     }
     """
 
-    def __init__(self, defaults: Mapping[str, Any]) -> None:
+    def __init__(self, defaults: Defaults) -> None:
         super().__init__(id="more")
-        presets = {name: preset(defaults, name, least, most) for name, (_, least, most, _) in FIELDS.items()}
+        presets = {name: within(getattr(defaults, name), least, most) for name, (_, least, most, _) in FIELDS.items()}
         self._presets = {name: value for name, value in presets.items() if value is not None}
         self._options = Vertical(id="options")
         self.line = FoldLine(TITLE, self._options, id="more-line")
@@ -119,12 +122,9 @@ def sampling_words(sampling: Sampling) -> list[str]:
     return words
 
 
-def preset(defaults: Mapping[str, Any], name: str, least: float, most: float) -> float | None:
-    """What the registry recommends, if it is a number that the field takes."""
-    value = defaults.get(name)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    return value if least <= value <= most else None
+def within(value: float | None, least: float, most: float) -> float | None:
+    """What the registry recommends, if a field with these limits takes it."""
+    return value if value is not None and least <= value <= most else None
 
 
 def _id(name: str) -> str:

@@ -10,7 +10,8 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Label
 
-from ominix_tui.text import file_size, one_line, time_left
+from ominix_core.system import file_size
+from ominix_tui.text import one_line, time_left
 
 if TYPE_CHECKING:
     from ominix_tui.local_server import ServerStatus

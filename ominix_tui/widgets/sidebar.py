@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.geometry import Region
 from textual.widgets import Input, Label
 
 from ominix_core.states import ModelState
@@ -29,6 +30,10 @@ class SearchField(Input):
         Binding("enter,down", "screen.focus_models", "Hits", id="search.hits", tooltip="Go to the models found"),
         Binding("escape", "clear_or_leave", "Clear", id="search.clear", tooltip="Forget what was typed"),
     ]
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Drawn alone: what is typed moves nothing, and laying out the whole screen would come before the hits."""
+        return super().refresh(*regions, repaint=repaint, recompose=recompose)
 
     def action_clear_or_leave(self) -> None:
         if self.value:
@@ -121,7 +126,8 @@ class Sidebar(Vertical):
         self._tree.fill(entries, self._states, by_rank=bool(wanted.text.strip()))
         none = self.query_one("#none", Label)
         none.display = not entries
-        none.update(_nothing_found(wanted))
+        if not entries:
+            none.update(_nothing_found(wanted))
         self.border_subtitle = _count(len(entries), len(self._hub.registry.entries))
         if self._current is not None:
             self._tree.choose(self._current)

@@ -11,7 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets.option_list import Option
 
-from ominix_tui.text import file_size, one_line
+from ominix_core.system import file_size
+from ominix_tui.text import one_line
 from ominix_tui.widgets.list_keys import Lines
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -18,6 +17,7 @@ from textual.widgets.option_list import Option
 
 from ominix_core.devices import play_file
 from ominix_core.errors import OminixError
+from ominix_core.paths import typed_path
 from ominix_tui.text import one_line, printable
 from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS, TextDialog
 from ominix_tui.widgets.telling import telling
@@ -157,7 +157,7 @@ class NewVoiceDialog(ModalScreen[None]):
         clip, name, words = (self.query_one(field, Input).value.strip() for field in ("#clip", "#name", "#words"))
         problem = self.query_one("#problem", Label)
         try:
-            await asyncio.to_thread(self._hub.voices.add, name, Path(clip).expanduser(), words)
+            await asyncio.to_thread(self._hub.voices.add, name, typed_path(clip), words)
         except OminixError as error:
             problem.update(printable(str(error)))
             problem.display = True

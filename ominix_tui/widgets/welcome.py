@@ -11,8 +11,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ominix_core.memory import gigabytes
-from ominix_core.system import estimated_need
-from ominix_tui.text import file_size, fitted, one_line
+from ominix_core.system import estimated_need, file_size
+from ominix_tui.text import fitted, one_line
 
 if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import httpx
 
-from ominix_core.generation import ChatMessage, ChatRequest, Finished, Sampling
+from ominix_core.generation import ChatMessage, ChatRequest, Sampling, TextDelta
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
 from tests.support.demo import MODEL, provide_demo_model
@@ -79,7 +79,12 @@ class Timed:
 
     @property
     def decode_tps(self) -> float:
-        return (len(self.arrivals) - 1) / (self.arrivals[-1] - self.arrivals[0])
+        return decode_tps(self.arrivals)
+
+
+def decode_tps(arrivals: list[float]) -> float:
+    """Tokens a second from the second one on: the first comes out of the prefill here, and a step later elsewhere."""
+    return (len(arrivals) - 2) / (arrivals[-1] - arrivals[1])
 
 
 def ask(server: Server, messages: list[dict[str, str]], max_tokens: int) -> Timed:
@@ -100,6 +105,7 @@ def single_stream(server: Server) -> None:
     answer = ask(server, question(), 64)
     server.note("1 stream, decode, tokens/s", answer.decode_tps)
     server.note("1 stream, TTFT, s", answer.ttft)
+    server.note("1 stream, 64 tokens from the question to the last one, s", answer.arrivals[-1])
 
 
 def eight_streams(server: Server) -> None:
@@ -196,7 +202,7 @@ for line in sys.stdin:
     while len(arrivals) < 64:
         _, tokens = batch.next()
         arrivals += [time.perf_counter() for _ in tokens]
-    print((len(arrivals) - 1) / (arrivals[-1] - arrivals[0]), flush=True)
+    print(json.dumps(arrivals), flush=True)
 """
 
 
@@ -221,13 +227,13 @@ def without_http(home: Path, folder: Path, environment: dict[str, str], rounds: 
         for _ in range(rounds):
             batch.stdin.write(json.dumps(question()) + "\n")
             batch.stdin.flush()
-            raw.append(float(batch.stdout.readline()))
+            raw.append(decode_tps(json.loads(batch.stdout.readline())))
             (turn,) = question()
             request = ChatRequest(
                 messages=[ChatMessage("user", turn["content"])], max_tokens=64, sampling=Sampling(temperature=0)
             )
-            (end,) = (event for event in hub.generate(MODEL, request) if isinstance(event, Finished))
-            ours.append(end.usage.decode_tps)
+            deltas = (event for event in hub.generate(MODEL, request) if isinstance(event, TextDelta))
+            ours.append(decode_tps([time.perf_counter() for _ in deltas]))
         batch.stdin.close()
     return ours, raw
 

@@ -16,7 +16,7 @@ from ominix_core.chats import ChatStore
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.settings import Settings
 from ominix_tui.app import OminixApp
 from ominix_tui.places import PLACES
@@ -54,9 +54,7 @@ def main() -> None:
         with ChatStore(home) as chats:
             for number in range(CONVERSATIONS):
                 chats.ask(chats.create().id, None, f"Question {number}")
-        entry = RegistryEntry.model_validate(
-            {"id": "model", "name": "A model", "source": {"type": "Local", "path": folder}}
-        )
+        entry = read_entry({"id": "model", "name": "A model", "source": {"type": "Local", "path": folder}})
         with Hub(home, Settings(isolation="thread"), Registry([entry])) as hub:
             probes = asyncio.run(open_places(hub))
     for name, probe in probes.items():

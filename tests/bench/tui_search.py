@@ -13,8 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from textual import events
-
 import ominix_tui
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
@@ -42,6 +40,8 @@ class TimedApp(OminixApp):
 
 async def typing(hub: Hub, probe: LoopProbe) -> list[float]:
     """Seconds from each key of WORD to the frame that shows the list that was filled for it."""
+    from textual import events  # after ominix_tui, which says how many frames Textual makes
+
     app, delays, filled = TimedApp(lambda: hub), [], 0.0
     fill = RegistryTree.fill
 

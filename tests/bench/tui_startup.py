@@ -35,7 +35,13 @@ FRAME_BYTES = 1_000
 QUIET_SECONDS = 0.45  # below the half second of a blinking cursor
 IDLE_SECONDS = 5.0
 AT_REST_SHARE = 0.1
-PEERS = ("posting", "harlequin", "parllama", "oterm")
+PEERS = {
+    "posting": ("posting", "tree-sitter<0.26"),  # with 0.26 its Textual ends with a segmentation fault
+    "harlequin": ("harlequin",),
+    "parllama": ("parllama",),
+    "oterm": ("oterm",),
+}
+"""What is installed for each peer."""
 
 EMPTY = """
 from textual.app import App
@@ -150,7 +156,7 @@ def peer(name: str) -> list[str]:
     if not command.exists():
         print(f"installing {name} in {folder} ...", file=sys.stderr)
         venv.create(folder, clear=True, with_pip=True, symlinks=True)
-        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", name], check=True)
+        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", *PEERS[name]], check=True)
     return [str(command)]
 
 

@@ -25,7 +25,7 @@ from ominix_core.generation import Finished, TextDelta, TextRequest, Usage
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.settings import Settings
 from ominix_core.states import Downloading, Loaded
 from ominix_core.stream import Generation
@@ -156,10 +156,7 @@ def main() -> None:
         os.environ["HF_ENDPOINT"] = url
         sources = {"model": {"type": "Local", "path": name}}
         sources |= {model: {"type": "HuggingFace", "repo": repo} for model, repo in DOWNLOADS.items()}
-        entries = [
-            RegistryEntry.model_validate({"id": model, "name": model, "source": source})
-            for model, source in sources.items()
-        ]
+        entries = [read_entry({"id": model, "name": model, "source": source}) for model, source in sources.items()]
         registry = Registry([*entries, *many_models(10_000)])
         for kind in DOCUMENTS:
             hub = Hub(Home(Path(name) / kind), Settings(isolation="thread"), registry)

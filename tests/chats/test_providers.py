@@ -13,7 +13,7 @@ import pytest
 
 from ominix_core.chat_models import ChatModel, ChatModels
 from ominix_core.errors import NotReadyError, RequestError
-from ominix_core.generation import ChatMessage, Failed, Finished
+from ominix_core.generation import ChatMessage, Failed, Finished, TextDelta
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
 from ominix_core.settings import Provider, Settings
@@ -96,7 +96,7 @@ def test_an_unknown_model_and_a_dead_address_are_told(hub: Hub, url: str) -> Non
 
 @pytest.fixture
 def listener() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The address of a server that answers "Yes.", and what it was asked."""
+    """The address of a server that answers "Yes 😀", the last character in two halves, and what it was asked."""
     asked: list[dict[str, Any]] = []
 
     class Listen(BaseHTTPRequestHandler):
@@ -104,7 +104,9 @@ def listener() -> Iterator[tuple[str, list[dict[str, Any]]]]:
             asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b'data: {"choices": [{"delta": {"content": "Yes."}, "finish_reason": "stop"}]}\n\n')
+            for text in ("Yes ", "\ud83d", "\ude00"):
+                words = {"choices": [{"delta": {"content": text}}], "usage": {"completion_tokens": None}}
+                self.wfile.write(f"data: {json.dumps(words)}\n\n".encode())
 
         def log_message(self, *_: object) -> None:
             pass
@@ -115,18 +117,62 @@ def listener() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         server.shutdown()
 
 
+def test_a_character_in_two_halves_is_one(hub: Hub, listener: tuple[str, list[dict[str, Any]]]) -> None:
+    text, last = collect(models_with(hub, Provider(listener[0], models=("a",))).generate("near/a", HELLO))
+    assert text == "Yes 😀"
+    assert isinstance(last, Finished)
+    assert last.usage.completion_tokens == 2  # what was counted here, because the service tells nothing
+
+
 def test_images_are_parts_of_the_message(hub: Hub, listener: tuple[str, list[dict[str, Any]]]) -> None:
     url, asked = listener
     red = picture("red")
     messages = [ChatMessage("system", "Be brief."), ChatMessage("user", "A kite?", images=(red,))]
-    text, _ = collect(models_with(hub, Provider(url, models=("a",))).generate("near/a", messages))
-    assert text == "Yes."
+    collect(models_with(hub, Provider(url, models=("a",))).generate("near/a", messages))
     system, user = asked[0]["messages"]
     image, words = user["content"]
     assert system == {"role": "system", "content": "Be brief."}
     assert image["type"] == "image_url"
     assert base64.b64decode(image["image_url"]["url"].removeprefix("data:image/png;base64,")) == red
     assert words == {"type": "text", "text": "A kite?"}
+
+
+ODD = "A line\u2028and\x85another, "
+
+
+@pytest.fixture
+def silent_url() -> Iterator[str]:
+    """The address of a server that writes a few words in two parts, and then nothing more until the test ends."""
+    ended = threading.Event()
+
+    class Begin(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            words = json.dumps({"choices": [{"delta": {"content": ODD}}]}, ensure_ascii=False).encode()
+            for part in (b"data: " + words[:30], words[30:] + b"\n\n"):
+                self.wfile.write(part)
+                self.wfile.flush()
+            ended.wait()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Begin) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        ended.set()
+        server.shutdown()
+
+
+def test_a_provider_that_is_silent_is_left_at_once(hub: Hub, silent_url: str) -> None:
+    answer = models_with(hub, Provider(silent_url, models=("a",))).generate("near/a", HELLO)
+    assert next(iter(answer)) == TextDelta(ODD)
+    answer.cancel()
+    _, last = collect(answer)
+    assert isinstance(last, Finished)
+    assert last.reason == "cancelled"
 
 
 def test_more_images_than_a_model_looks_at_are_refused(hub: Hub) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,15 @@ def assert_one_clear_line(result: subprocess.CompletedProcess[str], *words: str,
     assert last.startswith("ominix: ")
     for word in words:
         assert word in last
+
+
+def test_a_shell_is_told_how_a_word_goes_on() -> None:
+    asked = {"_OMINIX_COMPLETE": "complete_bash", "COMP_WORDS": "ominix reg", "COMP_CWORD": "1"}
+    script = "import sys; sys.argv = ['ominix']; from ominix_tui.main import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | asked, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == ["registry"]
 
 
 def test_version() -> None:

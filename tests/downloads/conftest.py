@@ -16,6 +16,7 @@ from ominix_core.downloads.retry import RetryPolicy
 from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.paths import Home
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.settings import Settings
 from ominix_core.states import Downloading, ModelState
 from tests.support.fixture_hub import FixtureHub
@@ -90,7 +91,7 @@ def _no_conversion(entry: RegistryEntry, source: Path, target: Path) -> None:
 def entry_for(source: dict[str, Any] | None = None, model_id: str = "model", **fields: Any) -> RegistryEntry:
     """An entry whose source is acme/model on the Hugging Face hub, unless another is given."""
     chosen = source or {"type": "HuggingFace", "repo": "acme/model"}
-    return RegistryEntry.model_validate({"id": model_id, "name": "A Model", "source": chosen, **fields})
+    return read_entry({"id": model_id, "name": "A Model", "source": chosen, **fields})
 
 
 class Watch:

@@ -52,10 +52,10 @@ PLACES = {
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 def test_found_in(place: object, manager: DownloadManager, user: Path, home: Home) -> None:
     assert callable(place)
-    assert manager.state_on_disk(entry_for()) == NotDownloaded()
+    assert manager.library.state_of(entry_for()) == NotDownloaded()
     folder = place(user)
-    assert manager.state_on_disk(entry_for()) == Downloaded()
-    assert manager.folder_of(entry_for()) == folder
+    assert manager.library.state_of(entry_for()) == Downloaded()
+    assert manager.library.folder_of(entry_for()) == folder
     manager.start(entry_for()).result(60)  # there is nothing to fetch, and no network in this test
     with pytest.raises(DownloadError, match="not Ominix's own"):
         manager.remove(entry_for())
@@ -65,13 +65,13 @@ def test_found_in(place: object, manager: DownloadManager, user: Path, home: Hom
 def test_found_where_modelscope_keeps_it(manager: DownloadManager, user: Path) -> None:
     folder = plain(user / ".cache/modelscope/hub/models/acme/model")
     entry = entry_for({"type": "ModelScope", "repo": "acme/model"})
-    assert manager.folder_of(entry) == folder
+    assert manager.library.folder_of(entry) == folder
 
 
 def test_found_in_our_own_folder_when_put_there_by_hand(manager: DownloadManager, home: Home) -> None:
     plain(home.model("model"))
-    assert manager.state_on_disk(entry_for()) == Downloaded()
-    assert manager.folder_of(entry_for()) == home.model("model")
+    assert manager.library.state_of(entry_for()) == Downloaded()
+    assert manager.library.folder_of(entry_for()) == home.model("model")
 
 
 class TestNotWhole:
@@ -81,23 +81,23 @@ class TestNotWhole:
 
     def test_a_shard_is_missing(self, folder: Path, manager: DownloadManager) -> None:
         (folder / "model-00002-of-00002.safetensors").unlink()
-        assert manager.state_on_disk(entry_for()) == NotDownloaded()
+        assert manager.library.state_of(entry_for()) == NotDownloaded()
 
     def test_a_shard_is_cut_short(self, folder: Path, manager: DownloadManager) -> None:
         shard = folder / "model-00002-of-00002.safetensors"
         shard.write_bytes(shard.read_bytes()[:-1])
-        assert manager.state_on_disk(entry_for()) == NotDownloaded()
+        assert manager.library.state_of(entry_for()) == NotDownloaded()
 
     def test_a_download_is_on_its_way(self, folder: Path, manager: DownloadManager) -> None:
         (folder / "model.safetensors.incomplete").write_bytes(b"")
-        assert manager.state_on_disk(entry_for()) == NotDownloaded()
+        assert manager.library.state_of(entry_for()) == NotDownloaded()
 
     def test_an_expected_file_is_missing(self, folder: Path, manager: DownloadManager) -> None:
-        assert manager.state_on_disk(entry_for(storage={"expected_files": ["config.json"]})) == Downloaded()
-        assert manager.state_on_disk(entry_for(storage={"expected_files": ["vocab.json"]})) == NotDownloaded()
+        assert manager.library.state_of(entry_for(storage={"expected_files": ["config.json"]})) == Downloaded()
+        assert manager.library.state_of(entry_for(storage={"expected_files": ["vocab.json"]})) == NotDownloaded()
 
     def test_links_lead_nowhere(self, manager: DownloadManager, user: Path, folder: Path) -> None:
         shutil.rmtree(folder)
         snapshot = hub_cache(user)
         (snapshot.parents[1] / "blobs/config.json").unlink()
-        assert manager.state_on_disk(entry_for()) == NotDownloaded()
+        assert manager.library.state_of(entry_for()) == NotDownloaded()

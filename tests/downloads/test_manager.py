@@ -70,10 +70,10 @@ class TestPause:
         assert isinstance(paused, Paused)
         assert paused.done_bytes >= SHARD_BYTES // 4
         assert not download.done()
-        assert manager.state_on_disk(entry_for()) == paused
+        assert manager.library.state_of(entry_for()) == paused
         slow.mend()
         slow.forget()
-        manager.resume("model")
+        manager.start(entry_for())
         download.result(30)
         assert board.get("model") == Downloaded()
         on_the_wire = 64 << 10
@@ -99,7 +99,7 @@ class TestPause:
         assert [item.stage for item in manager.queue()] == [Stage.RUNNING, Stage.PAUSED]
         slow.mend()
         first.result(30)
-        manager.resume("second")
+        manager.start(entry_for(model_id="second"))
         second.result(30)
 
 
@@ -206,7 +206,7 @@ class TestQueue:
                 download.result(60)
         slow.mend()
         second = new_manager()
-        assert is_paused(second.state_on_disk(entry_for()))
+        assert is_paused(second.library.state_of(entry_for()))
         second.resume_queue(lambda model_id: entry_for(model_id=model_id))
         assert [item.model_id for item in second.queue()] == ["model", "waiting"]
         for model_id in ("model", "waiting"):
@@ -263,13 +263,13 @@ from ominix_core.board import StateBoard
 from ominix_core.downloads.job import Options
 from ominix_core.downloads.manager import DownloadManager
 from ominix_core.paths import Home
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.settings import Settings
 board = StateBoard()
 board.subscribe(lambda event: print(type(event.state).__name__, flush=True))
 manager = DownloadManager(Home(Path(sys.argv[1])), board, Settings(), lambda *_: None, Options(segment_bytes=256 << 10))
 source = {"type": "HuggingFace", "repo": "acme/model"}
-manager.start(RegistryEntry.model_validate({"id": "model", "name": "A Model", "source": source})).result(60)
+manager.start(read_entry({"id": "model", "name": "A Model", "source": source})).result(60)
 manager.close()
 """
 
@@ -309,11 +309,11 @@ class TestTwoPrograms:
 class TestRemove:
     def test_gives_the_space_back(self, manager: DownloadManager, fixture_hub: FixtureHub, home: Home) -> None:
         manager.start(entry_for()).result(30)
-        assert [usage.model_id for usage in manager.usage()] == ["model"]
+        assert [usage.model_id for usage in manager.library.usage()] == ["model"]
         assert manager.remove(entry_for()) >= 2 * SHARD_BYTES
         assert not home.model("model").exists()
-        assert manager.usage() == []
-        assert manager.state_on_disk(entry_for()) == NotDownloaded()
+        assert manager.library.usage() == []
+        assert manager.library.state_of(entry_for()) == NotDownloaded()
 
     def test_stops_a_download_first(
         self, manager: DownloadManager, board: StateBoard, slow: FixtureHub, home: Home
@@ -346,7 +346,7 @@ class TestRemove:
         (tmp_path / "mine").mkdir()
         (tmp_path / "mine/config.json").write_text("{}")
         local = entry_for({"type": "Local", "path": str(tmp_path / "mine")})
-        assert manager.state_on_disk(local) == Downloaded()
+        assert manager.library.state_of(local) == Downloaded()
         with pytest.raises(DownloadError, match="not Ominix's own"):
             manager.remove(local)
         assert (tmp_path / "mine/config.json").exists()
@@ -361,7 +361,7 @@ class TestVerify:
         content = bytearray(shard.read_bytes())
         content[1000] ^= 1
         shard.write_bytes(content)
-        assert manager.state_on_disk(entry_for()) == Downloaded()
+        assert manager.library.state_of(entry_for()) == Downloaded()
         (fault,) = manager.verify(entry_for()).faults
         assert (fault.path, fault.reason) == (shard.name, "does not match its checksum")
         fixture_hub.forget()
@@ -378,7 +378,7 @@ class TestVerify:
         shard.write_bytes(shard.read_bytes()[:-1])
         fault = f"has {SHARD_BYTES - 1:,} bytes instead of {SHARD_BYTES:,}"
         damaged = f"A Model is damaged: {shard.name} {fault}. Get it again: ominix pull model"
-        assert manager.state_on_disk(entry_for()) == Error(damaged)
+        assert manager.library.state_of(entry_for()) == Error(damaged)
         assert manager.verify(entry_for()).faults[0].reason == fault
         manager.start(entry_for()).result(30)
         assert same_files(home.model("model"), fixture_hub.root / "acme/model")

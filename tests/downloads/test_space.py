@@ -55,7 +55,7 @@ def test_only_what_is_missing_has_to_fit(
     with pytest.raises(Exception, match="does not exist"):
         manager.start(entry_for()).result(30)
     fault.times = 0
-    paused = manager.state_on_disk(entry_for())
+    paused = manager.library.state_of(entry_for())
     assert isinstance(paused, Paused)
     free(GIB + paused.total_bytes - paused.done_bytes)
     manager.start(entry_for()).result(30)

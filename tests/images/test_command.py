@@ -65,7 +65,7 @@ def test_several_images_of_a_source(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (("--model", "nothing"), "no model called 'nothing'"),
-        (("--model", "flux", "--image", "/nowhere.png"), "Cannot read /nowhere.png"),
+        (("--model", "flux", "--image", "/nowhere.png"), "/nowhere.png: There is no such file"),
         (("--model", "flux", "--size", "65x64"), "multiple of 16"),
         (("--model", "smollm2-135m"), "makes no images"),
         (("--model", "flux", "--guidance", "7.5", *SMALL), "always works with guidance 1"),

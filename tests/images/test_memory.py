@@ -10,7 +10,7 @@ import pytest
 from ominix_core.guard import MemoryGuard
 from ominix_core.image_memory import ImageMemory, is_image_model, need_of_images
 from ominix_core.memory import GB, Machine
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.settings import Settings
 from tests.images.conftest import image_entry
 
@@ -58,7 +58,7 @@ def test_quantized_weights_stay_as_they_are(tmp_path: Path) -> None:
 
 def test_the_guard_refuses_what_cannot_fit_and_lets_in_what_is_quantized(tmp_path: Path) -> None:
     folder = fake_model(tmp_path / "klein", "BF16", SIZES)
-    entry = RegistryEntry.model_validate(image_entry("klein", folder, "flux2", "klein-4b"))
+    entry = read_entry(image_entry("klein", folder, "flux2", "klein-4b"))
     machine = Machine(24 * GB, 16 * GB)
     refused = MemoryGuard(Settings(), read_machine=lambda: machine).weigh(entry, folder, 0)
     assert not refused.fits

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ominix_core import memory
 from ominix_core.guard import MemoryGuard
 from ominix_core.memory import GB, KVCache, Machine, Need
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.settings import Settings
 
 GIB = 1 << 30
@@ -32,6 +32,23 @@ QWEN3_8B = {
 
 def _attention(layers: int, heads: int, hidden: int) -> dict[str, Any]:
     return {"num_hidden_layers": layers, "num_attention_heads": heads, "hidden_size": hidden}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"max_position_embeddings": "many"},
+        {"thinker_config": "none", "text_config": ["none"]},
+        {"text_config": {"model_type": ["a", "list"], "num_hidden_layers": {}}},
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_weighed_all_the_same(tmp_path: Path, config: dict[str, Any]) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    entry = read_entry(
+        {"id": "odd", "name": "Odd", "category": "LLM", "source": {"type": "Local", "path": str(tmp_path)}}
+    )
+    verdict = MemoryGuard(Settings(), read_machine=lambda: Machine(64 * GIB, 64 * GIB)).weigh(entry, tmp_path, 0)
+    assert verdict.need.kv_cache == 0
 
 
 class TestKVCache:
@@ -140,8 +157,7 @@ class TestNeed:
         machine = Machine(64 * GIB, 64 * GIB)
         guard = MemoryGuard(Settings(context=32_768), read_machine=lambda: machine)
         chat, speech = (
-            guard.weigh(RegistryEntry.model_validate(entry | {"category": category}), folder, 0).need
-            for category in ("LLM", "ASR")
+            guard.weigh(read_entry(entry | {"category": category}), folder, 0).need for category in ("LLM", "ASR")
         )
         assert speech.weights == chat.weights
         assert speech.kv_cache < chat.kv_cache / 20

@@ -70,6 +70,16 @@ def test_the_host_keeps_its_name_though_the_address_is_pinned(site: Site, monkey
     assert site.requests[0].headers["host"] == f"localhost:{port}"
 
 
+def test_a_relative_redirect_keeps_the_name_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By which the certificate of the next hop is checked."""
+    monkeypatch.setattr(socket, "getaddrinfo", answer_with("127.0.0.1"))
+    site.routes |= {"/start": Answer(status=302, headers={"Location": "/end"}), "/end": Answer(b"hello")}
+    start = site.url.replace("127.0.0.1", "localhost") + "/start"
+    with guarded_client() as client:
+        response = client.get(start)
+    assert (response.content, response.url.host) == (b"hello", "localhost")
+
+
 def test_too_many_redirects_end(site: Site) -> None:
     site.routes["/loop"] = Answer(status=302, headers={"Location": "/loop"})
     with guarded_client() as client, pytest.raises(httpx.TooManyRedirects):

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import HuggingFaceSource
@@ -67,9 +68,10 @@ def test_the_demo_model_comes_first(registry: Registry) -> None:
 
 def test_panels_start_with_what_is_true_for_the_model(registry: Registry) -> None:
     flux, turbo = registry.resolve("flux-klein").defaults, registry.resolve("zimage-turbo").defaults
-    assert (flux["steps"], flux["guidance"], flux["negative_prompt"]) == (4, 1.0, False)
-    assert (turbo["steps"], turbo["guidance"]) == (8, 0.0)
-    assert registry.resolve("kokoro-82m").defaults["voice"] in registry.resolve("kokoro-82m").defaults["voices"]
+    assert (flux.steps, flux.guidance, flux.negative_prompt) == (4, 1.0, False)
+    assert (turbo.steps, turbo.guidance) == (8, 0.0)
+    kokoro = registry.resolve("kokoro-82m").defaults
+    assert kokoro.voice in kokoro.voices
 
 
 def test_memory_covers_the_weights(registry: Registry) -> None:
@@ -100,6 +102,21 @@ def test_the_schema_file_is_what_the_types_say() -> None:
     assert (REPOSITORY / "registry" / "schema.json").read_text() == schema_text(), (
         "run: python -m ominix_core.registry.schema > registry/schema.json"
     )
+
+
+def test_the_schema_accepts_the_catalogue_and_refuses_a_faulty_one() -> None:
+    validator = Draft202012Validator(registry_schema())
+    catalogue = json.loads((REPOSITORY / "registry" / "models_registry.json").read_bytes())
+    assert list(validator.iter_errors(catalogue)) == []
+    catalogue["models"][1] |= {"id": "Not An Id", "size_bytes": -1}
+    catalogue["models"][1]["source"]["repo"] = "../x"
+    places = {".".join(map(str, error.absolute_path)) for error in validator.iter_errors(catalogue)}
+    assert places == {"models.1.id", "models.1.size_bytes", "models.1.source"}
+
+
+def test_the_schema_describes_fields() -> None:
+    properties = registry_schema()["$defs"]["Runtime"]["properties"]
+    assert properties["memory_gb"]["description"] == "Memory that a loaded model needs, in units of 10^9 bytes."
 
 
 def test_the_schema_names_what_an_entry_needs() -> None:

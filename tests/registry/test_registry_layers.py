@@ -12,6 +12,8 @@ import pytest
 from ominix_core.errors import UnknownModelError
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
+from ominix_core.registry.entry import HuggingFaceSource, LocalSource
+from ominix_core.registry.entry_json import all_fields, read_entry, said_fields
 
 Layered = Callable[..., Registry]
 
@@ -48,14 +50,9 @@ def test_another_source_starts_anew(layered: Layered) -> None:
     source = {"type": "HuggingFace", "repo": "me/other"}
     entry = layered(user=[{"id": "qwen3-8b", "source": source}]).resolve("qwen3-8b")
     assert entry.repo == "me/other"
-    assert entry.source.model_dump()["files"] == ()
+    assert entry.source == HuggingFaceSource(repo="me/other", revision="main", files=())
     pinned = layered(user=[{"id": "qwen3-8b", "source": {"revision": "abc"}}]).resolve("qwen3-8b")
-    assert pinned.source.model_dump() == {
-        "type": "HuggingFace",
-        "repo": "mlx-community/Qwen3-8B-8bit",
-        "revision": "abc",
-        "files": ("*.json",),
-    }
+    assert pinned.source == HuggingFaceSource(repo="mlx-community/Qwen3-8B-8bit", revision="abc", files=("*.json",))
 
 
 def test_hidden_models_are_in_no_list(layered: Layered) -> None:
@@ -97,6 +94,59 @@ def test_a_faulty_entry_is_reported_with_its_place_and_costs_no_other(layered: L
         assert "user.json" in str(registry.problems[0])
 
 
+def test_every_fault_of_an_entry_is_told_with_what_stands_there(layered: Layered) -> None:
+    faulty = {
+        "id": "bad",
+        "size_bytes": "much",
+        "tags": "chat",
+        "verified": 7,
+        "source": {"type": "HuggingFace", "revision": "a b", "files": ["x.json", "../x.json", 3]},
+        "extra_sources": [{"source": {"type": "IPFS"}}, {"folder": "VAE"}],
+        "runtime": {"memory_gb": -1, "context": 0.5, "engine": ["mlx-lm"], "platforms": ["cpu"] * 21},
+        "defaults": {"temperature": 9, "sizes": ["big"]},
+        "ui": {"color": "red"},
+    }
+    assert {problem.where: problem.reason for problem in layered(user=[faulty]).problems} == {
+        "models.0.size_bytes": 'must be a whole number from 0 to 1,125,899,906,842,624 (it is "much")',
+        "models.0.tags": 'must be a list of at most 100 items (it is "chat")',
+        "models.0.verified": "must be true or false (it is 7)",
+        "models.0.source.repo": "is missing",
+        "models.0.source.revision": "a revision is a branch, tag or commit without spaces or '..' (it is \"a b\")",
+        "models.0.source.files.1": "'../x.json' leaves its folder or is not a plain path",
+        "models.0.source.files.2": "must be text (it is 3)",
+        "models.0.extra_sources.0.source.type": (
+            'must be one of HuggingFace, ModelScope, DirectUrl, PyPI, Local, Unavailable (it is "IPFS")'
+        ),
+        "models.0.extra_sources.1.source.type": "is missing",
+        "models.0.runtime.memory_gb": "must be a number above 0, at most 4,096 (it is -1)",
+        "models.0.runtime.context": "must be a whole number from 1 to 100,000,000 (it is 0.5)",
+        "models.0.runtime.engine": "must be text of at most 100 characters (it is a list of 1)",
+        "models.0.runtime.platforms": "must be a list of at most 20 items (it is a list of 21)",
+        "models.0.defaults.temperature": "must be a number from 0 to 5 (it is 9)",
+        "models.0.defaults.sizes.0": 'a size is WIDTHxHEIGHT, for example 1024x1024 (it is "big")',
+        "models.0.ui.color": 'a colour is #rgb or #rrggbb (it is "red")',
+    }
+
+
+def test_numbers_and_switches_may_stand_in_text(layered: Layered) -> None:
+    fields = {"size_bytes": "5", "verified": "true", "runtime": {"memory_gb": "9.5"}, "defaults": {"top_k": "20"}}
+    registry = layered(user=[{"id": "qwen3-8b", **fields}])
+    entry = registry.resolve("qwen3-8b")
+    assert registry.problems == ()
+    assert (entry.size_bytes, entry.verified, entry.runtime.memory_gb, entry.defaults.top_k) == (5, True, 9.5, 20)
+    assert said_fields(entry)["runtime"]["memory_gb"] == 9.5
+
+
+def test_an_entry_tells_what_was_said_or_all(layered: Layered) -> None:
+    entry = layered().resolve("qwen3-8b")
+    said, everything = said_fields(entry), all_fields(entry)
+    assert "revision" not in said["source"]
+    assert "license" not in said
+    assert (everything["source"]["revision"], everything["license"], everything["size_bytes"]) == ("main", "", None)
+    assert said["runtime"].items() <= everything["runtime"].items()
+    assert all_fields(read_entry(everything)) == everything
+
+
 def test_a_layer_that_spoils_a_model_loses_its_say_on_it_alone(layered: Layered) -> None:
     registry = layered(
         fetched=[{"id": "qwen3-8b", "runtime": {"memory_gb": -5}, "name": "Broken"}],
@@ -136,7 +186,7 @@ def test_search_prefers_names_and_forgives_gaps(layered: Layered) -> None:
 def test_the_user_s_own_folder_is_used_in_place(home: Home, write_override: Callable[..., Path]) -> None:
     write_override({"id": "mine", "category": "LLM", "source": {"type": "Local", "path": "/abs/folder"}})
     entry = Registry.load(home).resolve("mine")
-    assert entry.source.model_dump() == {"type": "Local", "path": "/abs/folder"}
+    assert entry.source == LocalSource(path="/abs/folder")
     assert entry.unsupported_reason() is None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ominix_core.errors import RegistryError
-from ominix_core.registry.catalogue import check_entry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.registry.repository import Repository, draft_entry, inspect
 from tests.registry.web import Answer, Request, Site
 
@@ -46,13 +46,13 @@ def add_repository(site: Site, name: str, config: Any, files: dict[str, int], **
 
 
 def test_a_language_model(hub_site: Site) -> None:
-    entry = check_entry(draft_entry(inspect("owner/Qwen3-8B-4bit")))
+    entry = read_entry(draft_entry(inspect("owner/Qwen3-8B-4bit")))
     assert (entry.id, entry.category, entry.runtime.engine) == ("qwen3-8b-4bit", "LLM", "mlx-lm")
     assert (entry.license, entry.runtime.quantization, entry.runtime.parameters) == ("apache-2.0", "4-bit", "8B")
     assert entry.size_bytes == 4_610_000_000 + 11_000_000 + 900
     assert entry.runtime.context == 40960
     assert entry.runtime.memory_gb == 6.5, "1.05 x 4.61 GB, 1.2 GB of keys and values for 8,192 tokens, and 0.5 GB"
-    assert entry.source.model_dump()["revision"] == COMMIT
+    assert entry.said["source"]["revision"] == COMMIT
 
 
 def test_the_token_goes_to_the_hub(hub_site: Site) -> None:
@@ -92,7 +92,7 @@ def test_the_category_and_the_engine_follow_from_the_files(
 ) -> None:
     name = "owner/Z-Image-Turbo" if expected[0] == "ImageGen" else "owner/model"
     repository = Repository(name, COMMIT, {"model.safetensors": 1000, **files}, config, pipeline_tag=tag)
-    entry = check_entry(draft_entry(repository))
+    entry = read_entry(draft_entry(repository))
     assert (entry.category, entry.runtime.engine) == expected
 
 
@@ -107,13 +107,13 @@ def test_the_category_and_the_engine_follow_from_the_files(
 )
 def test_the_quantization(config: dict[str, Any], expected: str) -> None:
     repository = Repository("owner/m", COMMIT, {"model.safetensors": 10}, {"model_type": "llama", **config})
-    assert check_entry(draft_entry(repository)).runtime.quantization == expected
+    assert read_entry(draft_entry(repository)).runtime.quantization == expected
 
 
 def test_numbers_of_a_multimodal_model_are_found_one_level_down() -> None:
     config = {"model_type": "qwen3_vl", "vision_config": {}, "text_config": {"max_position_embeddings": 262144}}
     repository = Repository("owner/m", COMMIT, {"model.safetensors": 10}, config)
-    assert check_entry(draft_entry(repository)).runtime.context == 262144
+    assert read_entry(draft_entry(repository)).runtime.context == 262144
 
 
 @pytest.mark.parametrize(

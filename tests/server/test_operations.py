@@ -176,7 +176,10 @@ def test_unknown_paths_make_no_new_series(http: httpx.Client) -> None:
     for index in range(3):
         http.get(f"/v1/nothing-{index}")
     assert metric(http, "ominix_http_request_seconds_count", status="404") == 3
-    assert "nothing" not in http.get("/metrics").text
+    http.request("NONSENSE", "/v1/models")
+    measures = http.get("/metrics").text
+    assert "nothing" not in measures
+    assert "NONSENSE" not in measures
 
 
 def test_every_answer_has_an_id_of_its_own(shared_http: httpx.Client) -> None:

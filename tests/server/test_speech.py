@@ -189,7 +189,7 @@ class TestVoices:
         ("name", "content", "message"),
         [
             ("a/b", None, "is no name for a voice"),
-            ("Anna", b"no audio", "clip cannot be read as audio"),
+            ("Anna", b"no audio", "x.wav cannot be read as audio"),
         ],
     )
     def test_bad_voices_are_refused_without_a_path(

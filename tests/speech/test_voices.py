@@ -66,8 +66,9 @@ class TestClips:
         assert not list(home.voices.glob("*.wav"))
 
     def test_what_is_no_audio_is_refused(self, book: VoiceBook, tmp_path: Path) -> None:
-        (tmp_path / "text.wav").write_text("no audio")
-        for path in (tmp_path / "text.wav", tmp_path / "missing.wav", tmp_path):
+        for name in ("text.wav", "text.raw"):
+            (tmp_path / name).write_text("no audio")
+        for path in (tmp_path / "text.wav", tmp_path / "text.raw", tmp_path / "missing.wav", tmp_path):
             with pytest.raises(VoiceError, match="cannot be read as audio"):
                 book.add("Anna", path)
 

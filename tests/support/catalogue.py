@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 
 
 def many_models(number: int) -> list[RegistryEntry]:
     return [
-        RegistryEntry.model_validate(
+        read_entry(
             {
                 "id": f"model-{index:05}-{index % 97}b",
                 "name": f"Model {index:05} {'Instruct' if index % 2 else 'Coder'} {index % 97}B",

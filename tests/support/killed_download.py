@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 from ominix_core.downloads.job import Job, Options
 from ominix_core.paths import Home
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 home, repo, segment_bytes = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 source = {"type": "HuggingFace", "repo": repo}
-entry = RegistryEntry.model_validate({"id": "model", "name": "A Model", "source": source})
+entry = read_entry({"id": "model", "name": "A Model", "source": source})
 def report(state):
     print(state.done_bytes, flush=True)
 Job(entry, Home(home), lambda *_: None, report, lambda: 0, Options(segment_bytes=segment_bytes)).run()

@@ -16,6 +16,7 @@ from ominix_core.memory import Machine
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.settings import Settings
 from ominix_core.system import System
 from ominix_tui.app import OminixApp
@@ -99,7 +100,8 @@ def _entry(
     **ui: Any,
 ) -> RegistryEntry:
     source = {"type": "Local", "path": str(folder)} if folder else {"type": "HuggingFace", "repo": f"mlx/{model_id}"}
-    return RegistryEntry.model_validate(
+    facts = {"parameters": parameters, "quantization": "8-bit", "memory_gb": memory_gb, "context": 32768}
+    return read_entry(
         {
             "id": model_id,
             "name": name,
@@ -107,7 +109,7 @@ def _entry(
             "category": category,
             "license": "Apache-2.0",
             "source": source,
-            "runtime": {"parameters": parameters, "quantization": "8-bit", "memory_gb": memory_gb, "context": 32768},
+            "runtime": {"engine": "mlx-lm", **facts},  # one that is there, so that every model is supported
             "ui": ui,
         }
     )

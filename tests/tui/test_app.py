@@ -20,7 +20,7 @@ from ominix_core.errors import RegistryError
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.states import Loaded, Loading
 from ominix_tui.app import OminixApp
 from ominix_tui.panels.llm_chat import LLMChatPanel
@@ -95,11 +95,12 @@ class TestStart:
             await until(pilot, lambda: "The registry holds no models." in screen_text(pilot))
 
     def test_importing_the_app_imports_nothing_heavy(self) -> None:
-        code = "import sys, ominix_tui.app; print(*sys.modules)"
+        code = "import sys, ominix_tui.main, ominix_tui.commands.tui, ominix_tui.app; print(*sys.modules)"
         modules = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         ).stdout.split()
-        assert not {"pydantic", "mlx", "mlx_lm", "httpx", "huggingface_hub", "msgspec"} & set(modules)
+        heavy = {"pydantic", "mlx", "mlx_lm", "httpx", "huggingface_hub", "msgspec", "typer", "markdown_it"}
+        assert not heavy & set(modules)
 
 
 class TestModels:
@@ -117,7 +118,7 @@ class TestModels:
             await until(pilot, lambda: "1 loaded · 2 on disk · 7 models" in screen_text(pilot))
 
     async def test_names_are_text_and_nothing_else(self, catalogue_hub: Hub) -> None:
-        entry = RegistryEntry.model_validate(local_entry("odd", Path("/nowhere")) | {"name": "[red]x[/red]\x1b[2J"})
+        entry = read_entry(local_entry("odd", Path("/nowhere")) | {"name": "[red]x[/red]\x1b[2J"})
         catalogue_hub.registry = Registry([entry])
         app = OminixApp(lambda: catalogue_hub)
         async with app.run_test(size=(120, 40)) as pilot:

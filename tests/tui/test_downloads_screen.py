@@ -185,6 +185,13 @@ class TestDisk:
             await pilot.press("tab", "v")
             await until(pilot, lambda: "nothing to compare it with" in notices(pilot))
 
+    async def test_a_model_that_left_the_registry_is_told_not_shown(self, busy_hub: Hub) -> None:
+        async with OminixApp(lambda: busy_hub).run_test(notifications=True) as pilot:
+            await open_downloads(pilot)
+            await pilot.press("tab", "G", "enter")
+            await until(pilot, lambda: "an-old-model is not in the registry" in notices(pilot))
+            assert pilot.app.current_mode == "downloads"
+
     async def test_the_keys_of_lists(self, busy_hub: Hub) -> None:
         async with OminixApp(lambda: busy_hub).run_test() as pilot:
             await open_downloads(pilot)

@@ -13,6 +13,7 @@ from ominix_core.memory import Machine
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.settings import Settings
 from ominix_core.states import Downloading
 from ominix_core.system import System
@@ -29,7 +30,7 @@ GB = 10**9
 def _entry(model_id: str, name: str, memory_gb: float, **fields: object) -> RegistryEntry:
     source = {"type": "HuggingFace", "repo": f"mlx/{model_id}"}
     sizes = {"size_bytes": int(memory_gb * 0.8 * GB), "runtime": {"memory_gb": memory_gb}}
-    return RegistryEntry.model_validate({"id": model_id, "name": name, "source": source, **sizes, **fields})
+    return read_entry({"id": model_id, "name": name, "source": source, **sizes, **fields})
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 
 from ominix_core.hub import Hub
 from ominix_core.registry.catalogue import Registry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.states import Downloading
 from ominix_tui.app import OminixApp
 from ominix_tui.text import time_left
@@ -32,7 +33,7 @@ async def test_a_download_tells_speed_and_time_left(catalogue_hub: Hub, catalogu
 
 async def test_licence_and_verification_are_told(catalogue_hub: Hub) -> None:
     entry = catalogue_hub.resolve("flux-klein")
-    catalogue_hub.registry = Registry([entry.model_copy(update={"verified": True})])
+    catalogue_hub.registry = Registry([read_entry({**entry.said, "verified": True})])
     app = OminixApp(lambda: catalogue_hub)
     async with app.run_test(size=(120, 40)) as pilot:
         await until_connected(pilot)

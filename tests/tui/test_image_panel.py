@@ -20,6 +20,7 @@ from ominix_core.memory import Machine
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.settings import Settings
 from ominix_core.states import Loaded
 from ominix_core.stream import Generation
@@ -51,7 +52,7 @@ def tiny_z_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def entry(tiny_flux2: Path) -> RegistryEntry:
     """The one model of the hub."""
-    return RegistryEntry.model_validate(image_entry("flux", tiny_flux2, "flux2", "klein-4b", name="FLUX.2-klein 4B"))
+    return read_entry(image_entry("flux", tiny_flux2, "flux2", "klein-4b", name="FLUX.2-klein 4B"))
 
 
 @pytest.fixture
@@ -133,7 +134,7 @@ class TestOnARealModel:
     @pytest.fixture(params=["flux2", "z-image"])
     def entry(self, request: pytest.FixtureRequest, tiny_flux2: Path, tiny_z_image: Path) -> RegistryEntry:
         folder, variant = (tiny_flux2, "klein-4b") if request.param == "flux2" else (tiny_z_image, "turbo")
-        return RegistryEntry.model_validate(image_entry("flux", folder, request.param, variant))
+        return read_entry(image_entry("flux", folder, request.param, variant))
 
     async def test_load_make_save_and_make_again(self, app: OminixApp, hub: Hub, home: Home) -> None:
         async with app.run_test(size=(100, 30)) as pilot:
@@ -334,7 +335,8 @@ class TestImages:
             script.put(made(), Finished("stop"))
             await until(pilot, lambda: "seed 5" in figures(pilot))
             panel(pilot).query_one(PromptArea).text = "another"
-            await pilot.press("ctrl+l")
+            panel(pilot).query_one("#save").focus()
+            await pilot.press("c")
             assert app.clipboard == "a red fox"
 
     async def test_again_draws_another_seed(self, app: OminixApp, script: Script) -> None:

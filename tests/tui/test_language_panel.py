@@ -25,6 +25,7 @@ from ominix_core.generation import (
 )
 from ominix_core.hub import Hub
 from ominix_core.registry.catalogue import Registry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.states import Downloaded, Loaded
 from ominix_core.stream import Generation
 from ominix_tui.app import OminixApp
@@ -194,12 +195,14 @@ class TestOptions:
         return requests
 
     def recommend(self, hub: Hub, **defaults: Any) -> OminixApp:
-        entry = hub.resolve("qwen3-8b").model_copy(update={"defaults": defaults})
+        entry = read_entry({**hub.resolve("qwen3-8b").said, "defaults": defaults})
         hub.registry = Registry([entry])
         return OminixApp(lambda: hub)
 
     async def test_only_what_the_registry_recommends_is_set(self, catalogue_hub: Hub, asked: list[ChatRequest]) -> None:
-        app = self.recommend(catalogue_hub, temperature=0.6, top_p=0.95, top_k=20, max_tokens=2048, min_p="odd")
+        app = self.recommend(
+            catalogue_hub, temperature=0.6, top_p=0.95, top_k=20, max_tokens=2048, repetition_penalty=50
+        )
         async with app.run_test() as pilot:
             await until_connected(pilot)
             await until(pilot, lambda: "▸ More options · top p 0.95 · top k 20" in screen_text(pilot))

@@ -12,7 +12,7 @@ from ominix_core.hub import Hub
 from ominix_core.memory import Machine
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.settings import Settings
 from ominix_core.states import (
     Downloaded,
@@ -71,7 +71,7 @@ class TestLife:
     @pytest.fixture
     def hub(self, home: Home) -> Iterator[Hub]:
         entry = {"id": "model", "name": "A model", "source": {"type": "HuggingFace", "repo": "acme/model"}}
-        with Hub(home, Settings(isolation="thread"), Registry([RegistryEntry.model_validate(entry)])) as hub:
+        with Hub(home, Settings(isolation="thread"), Registry([read_entry(entry)])) as hub:
             yield hub
 
     async def test_get_pause_resume_verify_repair_remove(self, web: FixtureHub, hub: Hub, home: Home) -> None:
@@ -211,7 +211,7 @@ class TestDetails:
             await until(pilot, lambda: "Licence" not in screen_text(pilot))
 
     async def test_a_long_facts_line_is_whole_on_a_small_screen(self, catalogue_hub: Hub) -> None:
-        entry = catalogue_hub.resolve("qwen3-8b").model_copy(update={"verified": True})
+        entry = read_entry({**catalogue_hub.resolve("qwen3-8b").said, "verified": True})
         catalogue_hub.registry = Registry([entry])
         async with OminixApp(lambda: catalogue_hub).run_test() as pilot:
             await until_connected(pilot)

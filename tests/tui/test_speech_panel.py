@@ -19,6 +19,8 @@ from ominix_core.generation import Failed, Finished, Usage
 from ominix_core.hub import Hub
 from ominix_core.media import Abilities, AudioChunk, SpeechRequest
 from ominix_core.paths import Home
+from ominix_core.registry.catalogue import Registry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Loaded
 from ominix_core.stream import Generation
@@ -243,7 +245,8 @@ class TestForm:
     async def test_the_voice_that_the_registry_names_is_chosen(
         self, app: OminixApp, speaking: Callable[..., list[SpeechRequest]], catalogue_hub: Hub
     ) -> None:
-        catalogue_hub.resolve("gpt-sovits").defaults["voice"] = "RYAN"
+        entry = read_entry({**catalogue_hub.resolve("gpt-sovits").said, "defaults": {"voice": "RYAN"}})
+        catalogue_hub.registry = Registry([entry])
         speaking()
         async with app.run_test() as pilot:
             await ready(pilot)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Button, DirectoryTree, Label
+from textual.widgets import Button, DirectoryTree, Input, Label
 
 from ominix_core import devices
 from ominix_core.generation import Failed, Finished
@@ -198,6 +198,20 @@ class TestFiles:
             await pilot.press("down", "down", "enter")
             await until(pilot, lambda: not isinstance(pilot.app.screen, FilePicker))
             assert panel(pilot).query_one(PathField).path == tmp_path / "music" / "a.wav"
+
+    @pytest.mark.parametrize("typed", ["~nobody-has-this-name/clip.wav", "/" + "x" * 5000])
+    async def test_a_path_that_cannot_be_is_told(self, talk: OminixApp, typed: str) -> None:
+        async with talk.run_test() as pilot:
+            await until_connected(pilot)
+            panel(pilot).query_one(PathField).value = typed
+            panel(pilot).focus_first()
+            await pilot.press("ctrl+o")
+            await until(pilot, lambda: isinstance(pilot.app.screen, FilePicker))
+            line = pilot.app.screen.query_one(Input)
+            line.value = typed
+            line.focus()
+            await pilot.press("enter")
+            await until(pilot, lambda: "There is no file" in screen_text(pilot))
 
 
 class TestRecording:

@@ -16,7 +16,7 @@ from ominix_core.hub import Hub
 from ominix_core.memory import Machine
 from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry_json import read_entry
 from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Loaded
 from ominix_core.stream import Generation
@@ -45,7 +45,7 @@ def tiny_vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def vision_hub(home: Home, tiny_vlm: Path) -> Iterator[Hub]:
     """A hub with the model "seer", on a machine that is the same everywhere."""
     runtime = {"engine": "mlx-vlm", "parameters": "0.1M", "quantization": "float32", "memory_gb": 0.1, "context": 4096}
-    entry = RegistryEntry.model_validate(local_entry("seer", tiny_vlm, **VLM, runtime=runtime))
+    entry = read_entry(local_entry("seer", tiny_vlm, **VLM, runtime=runtime))
     machine = Machine(32_000_000_000, 20_400_000_000)
     system = System(machine, {}, 1_000_000_000_000, 412_000_000_000, "balanced")
     with Hub(home, Settings(isolation="thread"), Registry([entry])) as hub:

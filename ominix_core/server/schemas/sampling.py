@@ -37,9 +37,10 @@ class SampledRequest(ApiRequest):
     def sampling(self, entry: RegistryEntry) -> Sampling:
         """This request's sampling for the model of `entry`."""
         names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
-        defaults = {name: entry.defaults[name] for name in names if name in entry.defaults}
-        given = {name: value for name in names if (value := getattr(self, name)) is not None}
-        sampling = msgspec.convert({**defaults, **given}, Sampling)
+        sampling = Sampling()
+        for chosen in (entry.defaults, self):
+            given = {name: value for name in names if (value := getattr(chosen, name)) is not None}
+            sampling = msgspec.structs.replace(sampling, **given)
         if sampling.top_p == 0:  # "only the likeliest token", which samplers would read as "off"
             sampling = msgspec.structs.replace(sampling, top_p=1e-6)
         return sampling
