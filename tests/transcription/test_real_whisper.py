@@ -46,6 +46,24 @@ def test_at_most_six_words_in_a_hundred_are_wrong(whisper_hub: Hub, spoken_sente
         assert wrong / said <= 0.06, f"{wrong} of {said} words"
 
 
+def test_nothing_is_lost_or_doubled_where_a_talk_is_cut(
+    whisper_hub: Hub, spoken_sentences: list[Path], tmp_path: Path
+) -> None:
+    """Two minutes, the ten sentences in another order each time, with short pauses and the noise of a room."""
+    random = np.random.default_rng(3)
+    order = [index for _ in range(3) for index in random.permutation(len(SENTENCES))]
+    parts = []
+    for index in order:
+        samples, rate = soundfile.read(spoken_sentences[index], dtype="float32")
+        parts += [samples, silence(random.uniform(0.15, 0.8), rate)]
+    talk = np.concatenate(parts)
+    soundfile.write(tmp_path / "talk.flac", talk + random.normal(0, 0.001, len(talk)), rate)
+    with whisper_hub as hub:
+        transcript = Transcript.of(hub.generate("whisper", TranscriptionRequest(path=str(tmp_path / "talk.flac"))))
+    errors, words = word_errors(" ".join(SENTENCES[index] for index in order), transcript.text)
+    assert errors / words <= 0.06, f"{errors} of {words} words"
+
+
 def test_words_are_found_where_they_are_spoken(whisper_hub: Hub, spoken_sentences: list[Path], tmp_path: Path) -> None:
     """Three sentences with long pauses between them: the word in the middle of each lies within its sentence."""
     clips = [soundfile.read(path, dtype="float32") for path in spoken_sentences[:3]]
