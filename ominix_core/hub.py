@@ -7,22 +7,21 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ominix_core import prompt_caches
 from ominix_core.board import StateBoard, Subscriber
 from ominix_core.downloads import endpoints
 from ominix_core.downloads.download import QueueItem
 from ominix_core.downloads.manager import DownloadManager
 from ominix_core.downloads.store import Usage
 from ominix_core.downloads.verification import Verification
-from ominix_core.engines.base import LoadOptions
 from ominix_core.errors import NotReadyError, RequestError
 from ominix_core.events import RegistryChanged
 from ominix_core.generation import Failed, Request
 from ominix_core.guard import MemoryGuard
 from ominix_core.housekeeping import Housekeeper
+from ominix_core.load_options import load_options
 from ominix_core.media import Abilities, SpeechRequest, TranscriptionRequest, TranscriptSegment
-from ominix_core.memory import GB, Verdict
-from ominix_core.paths import Home, typed_path
+from ominix_core.memory import Verdict
+from ominix_core.paths import Home
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import Category, RegistryEntry
 from ominix_core.runtime import Runtime
@@ -209,31 +208,17 @@ class Hub:
         Raises NotReadyError if the model is not on this machine; the future raises LoadError or Cancelled.
         """
         entry = self._on_disk(model_id)
+        folder, draft = self._library.folder_of(entry), self.settings.draft_models.get(entry.id)
+        draft_folder = self._library.folder_of(self._on_disk(draft)) if draft else None
+        options = load_options(entry, folder, draft_folder, self.home, self.settings)
         self._housekeeper.start()
-        return self._runtime.load(entry, self._library.folder_of(entry), self._options_for(entry), force=force)
+        return self._runtime.load(entry, folder, options, force=force)
 
     def _on_disk(self, model_id: str) -> RegistryEntry:
         entry = self.resolve(model_id)
         if not isinstance(self._library.state_of(entry), Downloaded):
             raise NotReadyError(f"{entry.name} is not on this machine yet. Get it first: ominix pull {entry.id}")
         return entry
-
-    def _options_for(self, entry: RegistryEntry) -> LoadOptions:
-        folder, settings = self._library.folder_of(entry), self.settings
-        draft, adapter = settings.draft_models.get(entry.id), settings.adapters.get(entry.id)
-        cache_bytes = int(settings.prompt_cache_gb * GB)
-        prompt_caches.prune(self.home, cache_bytes)
-        cache_folder = prompt_caches.folder_for(self.home, entry.id, folder, adapter or "", str(settings.kv_bits))
-        return LoadOptions(
-            variant=entry.runtime.variant,
-            bits=settings.quantize.get(entry.id, 0),
-            cache_folder=str(cache_folder) if cache_bytes else None,
-            cache_bytes=cache_bytes,
-            draft_folder=str(self._library.folder_of(self._on_disk(draft))) if draft else None,
-            adapter_folder=str(typed_path(adapter)) if adapter else None,
-            kv_bits=settings.kv_bits,
-            allow_code=entry.id in settings.allow_code,
-        )
 
     def warm_up(self) -> None:
         """Get a worker ready and fetch a newer registry in the background; for programs that stay."""

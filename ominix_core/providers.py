@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import logging
@@ -68,6 +69,8 @@ class _Exchange:
         self._reason = "stop"
         self._usage: dict[str, int] = {}
         self._pieces = 0
+        # some services cut between the two halves of a character beyond U+FFFF; the first one waits here for the other
+        self._whole_characters = codecs.getincrementaldecoder("utf-16-le")("replace")
 
     def cancel(self, generation: Generation) -> None:
         """End the answer now; the connection ends with the next thing that the provider says."""
@@ -115,10 +118,11 @@ class _Exchange:
         if error := chunk.get("error"):
             said = error.get("message") if isinstance(error, dict) else None
             raise RequestError(f"{self._name}: {said or error}")
-        self._usage = chunk.get("usage") or self._usage
+        if usage := chunk.get("usage"):
+            self._usage = {name: count for name, count in usage.items() if isinstance(count, int)}
         for choice in chunk.get("choices", ())[:1]:
             delta = choice.get("delta") or {}
-            text, thought = delta.get("content"), delta.get("reasoning_content")
+            text, thought = self._text(delta.get("content")), self._text(delta.get("reasoning_content"))
             if text or thought:
                 self._first = self._first or time.monotonic()
                 self._pieces += 1
@@ -128,6 +132,11 @@ class _Exchange:
                 yield TextDelta(text)
             if choice.get("finish_reason") in ("stop", "length"):
                 self._reason = choice["finish_reason"]
+
+    def _text(self, value: object) -> str:
+        if not isinstance(value, str):
+            return ""
+        return self._whole_characters.decode(value.encode("utf-16-le", "surrogatepass"))
 
     def _figures(self) -> Usage:
         now = time.monotonic()

@@ -29,7 +29,6 @@ from ominix_core.workers.spare import Spare
 
 logger = logging.getLogger(__name__)
 
-DOWNLOADED = Downloaded()
 # How long a worker may take to save its prompt caches when its model is unloaded, and when everything ends.
 UNLOAD_PATIENCE = 5.0
 CLOSE_PATIENCE = 1.0
@@ -188,7 +187,7 @@ class Runtime:
                 self._end(resident, patience=CLOSE_PATIENCE)
         self._executor.shutdown(wait=True)
 
-    def _end(self, resident: Resident, state: ModelState = DOWNLOADED, patience: float = 0.0) -> None:
+    def _end(self, resident: Resident, state: ModelState = Downloaded(), patience: float = 0.0) -> None:
         with self._lock:
             if self._residents.get(resident.entry.id) is resident:
                 del self._residents[resident.entry.id]

@@ -205,9 +205,12 @@ class OminixApp(NavigatingApp):
         await self._keep_state(finally_=True)
         if self._opening is None:
             return
-        with contextlib.suppress(Exception):  # a hub that could not be made has been reported
-            hub = await self._opening
-            await asyncio.to_thread(hub.close)
+        await asyncio.wait([self._opening])
+        if self._opening.exception() is None:  # else it has been told
+            try:
+                await asyncio.to_thread(self._opening.result().close)
+            except Exception:
+                logger.exception("the hub could not be closed")
 
     # -- screens ------------------------------------------------------------------------------------------------
 
@@ -298,7 +301,7 @@ class OminixApp(NavigatingApp):
         if isinstance(self.screen, QuitDialog):
             self.screen.dismiss("unload")
             return
-        hub = await self._opening if self._opening is not None and self._opening.done() else None
+        hub = self.opened_hub
         models = [] if hub is None or hub.place else models_in_memory(hub)
         if hub is None or not models:
             self.exit()

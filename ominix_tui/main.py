@@ -4,6 +4,7 @@ ended: 0 well, 1 a failure that the message explains, 2 wrong usage, 3 a fault o
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -17,6 +18,8 @@ COMPLETION = "_OMINIX_COMPLETE"
 
 def main() -> None:
     """Run the command line; every failure becomes one line on standard error and an exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a character that the locale lacks must not end an answer
+        sys.stdout.reconfigure(errors="replace")
     try:
         _run()
     except OminixError as error:
@@ -46,7 +49,9 @@ def _run() -> None:
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"ominix: {text}\n")
+    from ominix_tui.text import printable
+
+    sys.stderr.write(f"ominix: {printable(text)}\n")
 
 
 def _where_the_log_is() -> str:

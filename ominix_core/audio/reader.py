@@ -1,4 +1,4 @@
-"""Decoding ahead: a thread that turns a file into chunks while a model listens to the former ones."""
+"""Decoding ahead: a thread reads a file while a model listens to what came before."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ominix_core.audio.chunks import Chunk, ChunkCutter
+from ominix_core.audio.sources import Samples
 from ominix_core.audio.stream import AudioStream
 from ominix_core.errors import RequestError
 
 logger = logging.getLogger(__name__)
 
-CHUNKS_AHEAD = 2
+BLOCKS_AHEAD = 60
+"""Of about a second: two of the longest chunks of most models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class End:
 
 
 class ChunkReader:
-    """The chunks of a file, decoded on a thread of its own at most CHUNKS_AHEAD before they are taken.
+    """The chunks of a file, which a thread of its own decodes at most BLOCKS_AHEAD before they are taken.
 
     Args:
         rate: Sample rate in Hz.
@@ -38,28 +40,41 @@ class ChunkReader:
         self._rate = rate
         self._cutter = ChunkCutter(rate, shortest, longest)
         self._declared = 0.0
-        self._results: queue.Queue[Chunk | End | RequestError] = queue.Queue(CHUNKS_AHEAD)
+        self._decoded = 0
+        self._end: End | None = None
+        self._results: queue.Queue[Samples | End | RequestError] = queue.Queue(BLOCKS_AHEAD)
         self._closed = threading.Event()
         threading.Thread(target=self._read, name=f"decode {path.name}", daemon=True).start()
 
     @property
     def seconds(self) -> float:
         """How long the file is as far as is known: what it declares, or what has been decoded if that is more."""
-        return max(self._declared, self._cutter.seconds)
+        return max(self._declared, self._decoded / self._rate)
 
     def next(self, timeout: float) -> Chunk | End | None:
-        """What comes next, or None if it takes longer than `timeout` seconds.
+        """What comes next, or None if a block of it takes longer than `timeout` seconds.
 
         Raises:
             RequestError: The file cannot be decoded; the text says why, or what to install.
         """
-        try:
-            result = self._results.get(timeout=timeout)
-        except queue.Empty:
-            return None
-        if isinstance(result, RequestError):
-            raise result
-        return result
+        while (chunk := self._cutter.next(ended=self._end is not None)) is None:
+            if self._end is not None:
+                return self._end
+            try:
+                result = self._results.get(timeout=timeout)
+            except queue.Empty:
+                return None
+            if isinstance(result, RequestError):
+                raise result
+            if isinstance(result, End):
+                self._end = result
+            else:
+                self._cutter.add(result)
+        return chunk
+
+    def come_back_to(self, seconds: float) -> None:
+        """Let the next chunk begin at this moment of the file, which lies in the last one, and not behind it."""
+        self._cutter.come_back_to(seconds)
 
     def close(self) -> None:
         """Stop reading soon; does not wait for the thread."""
@@ -81,12 +96,13 @@ class ChunkReader:
         stream = AudioStream(self._path, self._rate)
         try:
             self._declared = stream.seconds
-            for chunk in self._cutter.cut(stream.blocks()):
-                self._results.put(chunk)
+            for block in stream.blocks():
+                self._decoded += len(block)
+                self._results.put(block)
                 if self._closed.is_set():
                     return
         finally:
             stream.close()
-        if self._cutter.seconds == 0:
+        if not self._decoded:
             raise RequestError(f"{self._path.name} holds no sound.", "invalid_input")
-        self._results.put(End(self._cutter.seconds))
+        self._results.put(End(self._decoded / self._rate))

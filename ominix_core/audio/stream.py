@@ -28,7 +28,7 @@ class AudioStream:
 
     def blocks(self) -> Iterator[Samples]:
         """All samples in order, in -1..1."""
-        mono = map(_mixed_down, self._source.blocks())
+        mono = _joined(map(_mixed_down, self._source.blocks()), self._source.rate)
         return mono if self._source.rate == self.rate else self._resampled(mono)
 
     def _resampled(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
@@ -41,6 +41,18 @@ class AudioStream:
 
     def close(self) -> None:
         self._source.close()
+
+
+def _joined(blocks: Iterator[Samples], least: int) -> Iterator[Samples]:
+    """The same samples in blocks of at least so many, but for the last one: some decoders bring a few at a time."""
+    parts: list[Samples] = []
+    for block in blocks:
+        parts.append(block)
+        if sum(map(len, parts)) >= least:
+            yield np.concatenate(parts)
+            parts.clear()
+    if parts:
+        yield np.concatenate(parts)
 
 
 def _mixed_down(block: Samples) -> Samples:

@@ -83,13 +83,6 @@ class DownloadManager:
         """Check every file of a model and fetch again what is missing or damaged. The future is as of `start`."""
         return self._ask(entry, recheck=True)
 
-    def resume(self, model_id: str) -> None:
-        """Go on with a download that this program paused."""
-        with self._lock:
-            download = self._downloads.get(model_id)
-        if download is not None:
-            self._ask(download.entry, recheck=False)
-
     def resume_queue(self, find: Callable[[str], RegistryEntry | None]) -> None:
         """Start what was running or waiting when the last program that shares this home ended."""
         for ticket in self._tickets.all():

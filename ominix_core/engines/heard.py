@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,18 @@ from ominix_core.media import SpokenWord, TranscriptSegment
 
 @dataclass(frozen=True)
 class Heard:
-    """What was said in a chunk; times are from its start. `language` is a name in lower case, if the model tells."""
+    """What was said in a chunk; times are in seconds from its start.
+
+    Attributes:
+        language: A name in lower case, if the model tells.
+        until: Up to when the chunk was heard; the next chunk begins there.
+        last: What was said right before `until`, where that helps to understand how it goes on.
+    """
 
     segments: list[TranscriptSegment]
     language: str | None
+    until: float = math.inf
+    last: str = ""
 
 
 def heard_in(result: Any, seconds: float, word_times: bool) -> Heard:
@@ -27,7 +36,7 @@ def heard_in(result: Any, seconds: float, word_times: bool) -> Heard:
     pieces = [piece for piece in result.segments or [] if isinstance(piece, dict) and piece.get("start") is not None]
     if not pieces:
         return Heard(one_segment(result.text, seconds), language)
-    found = (_timed_segment(piece, seconds) for piece in pieces)
+    found = (timed_segment(piece, seconds) for piece in pieces)
     return Heard([segment for segment in found if segment.text], language)
 
 
@@ -36,7 +45,8 @@ def one_segment(text: str, seconds: float) -> list[TranscriptSegment]:
     return [TranscriptSegment(0.0, seconds, text.strip())] if text.strip() else []
 
 
-def _timed_segment(piece: dict[str, Any], seconds: float) -> TranscriptSegment:
+def timed_segment(piece: dict[str, Any], seconds: float) -> TranscriptSegment:
+    """A segment of mlx-audio, in a chunk of so many seconds."""
     start = _within(piece["start"], seconds)
     end = max(start, _within(piece.get("end", seconds), seconds))
     words = tuple(

@@ -31,6 +31,19 @@ class ChunkLength:
     longest: float
 
 
+@dataclass(frozen=True)
+class Before:
+    """What was heard of a file before a chunk.
+
+    Attributes:
+        language: Of all former chunks, if the model told.
+        text: What the chunk goes on from in the middle of speech, if it does.
+    """
+
+    language: str | None = None
+    text: str = ""
+
+
 class Listener(Protocol):
     """A model in memory.
 
@@ -51,13 +64,9 @@ class Listener(Protocol):
         ...
 
     def listen(
-        self, samples: Samples, request: TranscriptionRequest, spoken: str | None
+        self, samples: Samples, request: TranscriptionRequest, before: Before
     ) -> Iterator[TranscriptPartial | Heard]:
-        """Recognise one chunk; each `next` is one bounded piece of work, and the last one brings what was heard.
-
-        Args:
-            spoken: The language that was heard in former chunks, if the model told.
-        """
+        """Recognise one chunk; each `next` is one bounded piece of work, and the last one brings what was heard."""
         ...
 
 

@@ -12,7 +12,7 @@ from ominix_core.audio.chunks import Chunk, ChunkCutter
 from ominix_core.audio.sources import Samples
 from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.heard import Heard
-from ominix_core.engines.listening import FILES_AT_ONCE, ChunkLength, Listener
+from ominix_core.engines.listening import FILES_AT_ONCE, Before, ChunkLength, Listener
 from ominix_core.engines.transcription import TranscriptionEngine
 from ominix_core.errors import LoadError
 from ominix_core.media import Abilities, SpokenWord, TranscriptionRequest, TranscriptPartial
@@ -73,7 +73,7 @@ class ParaformerListener:
         self.abilities = Abilities(options=options, languages=LANGUAGES, at_once=FILES_AT_ONCE)
 
     def listen(
-        self, samples: Samples, request: TranscriptionRequest, spoken: str | None
+        self, samples: Samples, request: TranscriptionRequest, before: Before
     ) -> Iterator[TranscriptPartial | Heard]:
         """See Listener. It writes what it hears in both its languages, whatever language is asked for."""
         from ominix_core.models.paraformer.sentences import sentences
@@ -104,7 +104,7 @@ class ParaformerListener:
                 yield from self._cut(clip)
 
     def _cut(self, clip: Chunk) -> Iterator[Chunk]:
-        for part in ChunkCutter(self.rate, SHORTEST_CUT, LONGEST_CLIP).cut([clip.samples]):
+        for part in ChunkCutter(self.rate, SHORTEST_CUT, LONGEST_CLIP).cut(clip.samples):
             yield Chunk(clip.start + part.start, part.samples)
 
     def _batches(self, clips: Iterator[Chunk]) -> Iterator[list[Chunk]]:

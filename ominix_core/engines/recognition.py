@@ -10,7 +10,7 @@ from typing import Any
 from ominix_core.audio.sources import Samples
 from ominix_core.engines.heard import Heard, heard_in, language_name, one_segment
 from ominix_core.engines.languages import all_names, code_of, name_of
-from ominix_core.engines.listening import FILES_AT_ONCE, ChunkLength
+from ominix_core.engines.listening import FILES_AT_ONCE, Before, ChunkLength
 from ominix_core.media import Abilities, TranscriptionRequest, TranscriptPartial
 
 # Nobody speaks faster than this, in tokens; a model that has lost itself in a loop stops here.
@@ -26,12 +26,11 @@ class Family:
     """What a family of mlx-audio can do beyond what its `generate` shows.
 
     Attributes:
-        shortest: Chunks are cut between this many seconds and `longest`: late where the model has a window of fixed
-            length and times its segments itself, earlier where a chunk is one segment.
+        shortest: Chunks are cut between this many seconds and `longest`: late where the model times its segments
+            itself, earlier where a chunk is one segment.
         times_words: Whether it finds out when each word was spoken.
         streams: Whether `generate(stream=True)` yields the text piece by piece.
         by_name: Whether it wants "English" rather than "en".
-        keeps_language: Whether the language of the first chunk with speech holds for the rest, which saves time.
         languages: Their names, where neither the model's files nor Whisper's list tell them.
     """
 
@@ -40,12 +39,10 @@ class Family:
     times_words: bool = False
     streams: bool = False
     by_name: bool = False
-    keeps_language: bool = False
     languages: tuple[str, ...] = ()
 
 
 FAMILIES = {
-    "whisper": Family(20.0, 30.0, times_words=True, keeps_language=True),
     "parakeet": Family(20.0, 30.0, times_words=True),
     "nemotron_asr": Family(20.0, 30.0, times_words=True),
     "qwen3_asr": Family(streams=True, by_name=True),
@@ -92,19 +89,11 @@ class Recognizer:
             yield "word_times"
         if "temperature" in self._arguments:
             yield "temperature"
-        if self._translates:
-            yield "task"
-
-    @property
-    def _translates(self) -> bool:
-        return self._family_name == "whisper" and self._model.is_multilingual
 
     def _languages(self) -> tuple[str, ...]:
         """Names in lower case."""
         if not self._language_argument:
             return ()
-        if self._family_name == "whisper":
-            return all_names() if self._model.is_multilingual else ("english",)
         config = getattr(self._model, "config", None)
         listed = getattr(config, "support_languages", None) or getattr(config, "supported_languages", None)
         if listed:
@@ -117,7 +106,7 @@ class Recognizer:
         return ChunkLength(self.family.shortest, self.family.longest)
 
     def listen(
-        self, samples: Samples, request: TranscriptionRequest, spoken: str | None
+        self, samples: Samples, request: TranscriptionRequest, before: Before
     ) -> Iterator[TranscriptPartial | Heard]:
         """See Listener."""
         import mlx.core as mx
@@ -126,8 +115,7 @@ class Recognizer:
         seconds = len(samples) / self.rate
         missing = int(SHORTEST_CLIP_SECONDS * self.rate) - len(samples)
         audio = mx.array(np.pad(samples, (0, missing)) if missing > 0 else samples)
-        language = request.language or (spoken if self.family.keeps_language else None)
-        arguments = self._filled_in(request, language, seconds)
+        arguments = self._filled_in(request, seconds)
         if self.family.streams:
             yield from self._listen_along(audio, arguments, seconds)
         else:
@@ -145,9 +133,10 @@ class Recognizer:
                 yield TranscriptPartial(text.strip())
         yield Heard(one_segment(text, seconds), language_name(language))
 
-    def _filled_in(self, request: TranscriptionRequest, language: str | None, seconds: float) -> dict[str, Any]:
+    def _filled_in(self, request: TranscriptionRequest, seconds: float) -> dict[str, Any]:
         """The arguments of `generate` that this family has."""
         arguments: dict[str, Any] = {}
+        language = request.language
         if "max_tokens" in self._arguments:
             arguments["max_tokens"] = int(max(seconds, SHORTEST_CLIP_SECONDS) * TOKENS_PER_SECOND)
         if language is not None and self._language_argument:
@@ -160,19 +149,11 @@ class Recognizer:
             arguments[self._prompt_argument] = words if self._prompt_argument == "hotwords" else request.prompt
         if request.temperature > 0:
             arguments["temperature"] = request.temperature
-        if request.task == "translate":
-            arguments["task"] = "translate"
-        if request.word_times and "word_timestamps" in self._arguments:
-            arguments["word_timestamps"] = True
-        return arguments | (self._float32() if self._on_cpu else {})
+        if self._on_cpu and "dtype" in self._arguments:
+            import mlx.core as mx
 
-    def _float32(self) -> dict[str, Any]:
-        """How a family is told that its arrays are not in half precision."""
-        import mlx.core as mx
-
-        if self._family_name == "whisper":
-            return {"fp16": False}
-        return {"dtype": mx.float32} if "dtype" in self._arguments else {}
+            arguments["dtype"] = mx.float32
+        return arguments
 
 
 def _sample_rate(model: Any) -> int:

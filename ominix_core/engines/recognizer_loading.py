@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from ominix_core.engines.base import LoadOptions, LoadReport
+from ominix_core.engines.listening import Listener
 from ominix_core.engines.loading import evaluate, refuse_code, to_float32
 from ominix_core.engines.recognition import Recognizer
+from ominix_core.engines.whisper import Whisper
 from ominix_core.errors import LoadError
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
 
 logger = logging.getLogger(__name__)
 
 
-def load_recognizer(folder: Path, options: LoadOptions, report: LoadReport) -> Recognizer:
+def load_recognizer(folder: Path, options: LoadOptions, report: LoadReport) -> Listener:
     """Load and evaluate the model in `folder`, in float32 on a CPU. Raises LoadError that names the folder."""
     refuse_code(folder, options)
     prepare()
@@ -42,6 +44,7 @@ def load_recognizer(folder: Path, options: LoadOptions, report: LoadReport) -> R
     mx.eval([list(module.values()) for module in model.modules()])  # some arrays are no parameters
     if type(model).__module__.endswith(".whisper"):
         _check_whisper(model, folder)
+        return Whisper(model)
     return Recognizer(model, on_cpu)
 
 

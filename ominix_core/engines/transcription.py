@@ -14,7 +14,7 @@ from ominix_core.audio.reader import ChunkReader, End
 from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.heard import Heard
 from ominix_core.engines.languages import name_of
-from ominix_core.engines.listening import Listener, check_request
+from ominix_core.engines.listening import Before, Listener, check_request
 from ominix_core.engines.loading import refuse_settings
 from ominix_core.engines.queued import QueuedEngine
 from ominix_core.engines.recognizer_loading import load_recognizer
@@ -41,14 +41,14 @@ class _Running:
     """One file on its way.
 
     Attributes:
-        spoken: The language, as the model has told it.
+        before: What the model has heard so far.
         chunk: What the model listens to now, in `listening`.
     """
 
     request_id: str
     request: TranscriptionRequest
     reader: ChunkReader
-    spoken: str | None = None
+    before: Before = field(default_factory=Before)
     chunk: Chunk | None = None
     listening: Iterator[TranscriptPartial | Heard] = field(default_factory=lambda: iter(()))
 
@@ -110,9 +110,11 @@ class TranscriptionEngine(QueuedEngine[_Running]):
             yield result
             return
         yield from _shifted(result.segments, running.chunk.start)
-        if result.segments:
-            running.spoken = running.spoken or result.language
+        told = result.language if result.segments else None
+        running.before = Before(running.before.language or told, result.last)
         end = running.chunk.start + len(running.chunk.samples) / self._listener.rate
+        if (heard := running.chunk.start + result.until) < end:
+            running.reader.come_back_to(end := heard)
         yield AudioProgress(end, running.reader.seconds)
         running.chunk = None
         self._queue.rotate(-1)
@@ -123,12 +125,12 @@ class TranscriptionEngine(QueuedEngine[_Running]):
         match result:
             case Chunk():
                 running.chunk = result
-                running.listening = self._listener.listen(result.samples, running.request, running.spoken)
+                running.listening = self._listener.listen(result.samples, running.request, running.before)
             case End():
                 self._leave(running)
                 yield AudioProgress(result.seconds, result.seconds)
                 asked = running.request.language
-                yield Transcribed(running.spoken or (name_of(asked) if asked else None), result.seconds)
+                yield Transcribed(running.before.language or (name_of(asked) if asked else None), result.seconds)
                 yield Finished("stop")
             case None:
                 self._queue.rotate(-1)

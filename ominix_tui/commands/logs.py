@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,25 +56,21 @@ def _log_of(model: str | None) -> Path:
 
 def _appended(path: Path, position: int) -> Iterator[bytes]:
     """What is written after `position`, for ever; a file that was rotated is read from its beginning."""
-    number = _number(path)
+    number = None
     while True:
-        if _number(path) != number or (path.exists() and path.stat().st_size < position):
-            number, position = _number(path), 0
-        if number is not None:
-            with path.open("rb") as file:
-                file.seek(position)
-                yield from file
-                position = file.tell()
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            if found.st_size < position or number not in (None, found.st_ino):
+                position = 0
+            number = found.st_ino
+            file.seek(position)
+            yield from file
+            position = file.tell()
         time.sleep(LOOK_SECONDS)
 
 
-def _number(path: Path) -> int | None:
-    """What tells a file from another one of the same name; None if there is none."""
-    try:
-        return os.stat(path).st_ino
-    except FileNotFoundError:
-        return None
-
-
 def _write(line: bytes) -> None:
-    typer.echo(line.decode("utf-8", "replace"), nl=False)
+    from ominix_tui.text import printable
+
+    text = line.decode("utf-8", "replace")
+    typer.echo(printable(text) if sys.stdout.isatty() else text, nl=False)

@@ -60,7 +60,8 @@ def read_image(path: Path) -> bytes:
 def text_or_stdin(text: str | None, command: str) -> str:
     """The text that was given, else what is piped into `command`. Raises OminixError if there is neither."""
     if text is not None:
-        return text
+        # an argument may hold bytes that are no characters
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if sys.stdin.isatty():
         raise OminixError(f'There is no text. Give one in quotes, or pipe it in: echo "Hello" | {command}')
     piped = sys.stdin.buffer.read().decode("utf-8", "replace").strip()
@@ -72,11 +73,13 @@ def text_or_stdin(text: str | None, command: str) -> str:
 def _stream(hub: HubFacade, model_id: str, request: ChatRequest) -> Usage:
     from ominix_core.errors import RequestError
     from ominix_core.generation import Failed, Finished, TextDelta
+    from ominix_tui.text import printable
 
+    shown = printable if sys.stdout.isatty() else str  # a pipe gets what the model said, a terminal takes no orders
     usage: Usage | None = None
     for event in hub.generate(model_id, request):
         if isinstance(event, TextDelta):
-            sys.stdout.write(event.text)
+            sys.stdout.write(shown(event.text))
             sys.stdout.flush()
         elif isinstance(event, Failed):
             raise RequestError(event.message, event.code)

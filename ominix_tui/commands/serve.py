@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ominix_core.errors import OminixError
+from ominix_core.errors import NotReadyError, OminixError
 
 if TYPE_CHECKING:
     from ominix_core.hub import Hub
@@ -52,14 +52,24 @@ def serve(
 
 
 def _preload(hub: Hub) -> None:
-    """Begin to load what is to be there from the start; requests are taken meanwhile."""
+    """Begin to load what is to be there from the start; requests are taken meanwhile.
+
+    A model that cannot be loaded is told, and keeps nobody from the others. Raises UnknownModelError.
+    """
     for entry in [hub.resolve(name) for name in hub.settings.preload]:
-        hub.load(entry.id).add_done_callback(functools.partial(_tell_failure, entry.name))
+        try:
+            hub.load(entry.id).add_done_callback(functools.partial(_tell_failure, entry.name))
+        except NotReadyError as error:  # `ominix rm` may have taken it since it was put into config.toml
+            _tell(entry.name, error)
 
 
 def _tell_failure(name: str, load: Future[None]) -> None:
     if isinstance(error := load.exception(), OminixError):
-        typer.echo(f"{name} was not loaded: {error}", err=True)
+        _tell(name, error)
+
+
+def _tell(name: str, error: OminixError) -> None:
+    typer.echo(f"{name} was not loaded: {error}", err=True)
 
 
 def _tell_the_address(url: str) -> None:

@@ -58,7 +58,7 @@ class ImageGenerationPanel(ModelPanel):
         Binding("escape", "stop", "Stop", id="image.stop", tooltip="Stop making the image"),
         Binding("ctrl+s", "save", "Save PNG", id="image.save", tooltip="Keep the image as a file"),
         Binding("ctrl+r", "regenerate", "Again", id="image.again", tooltip="The same once more, with another seed"),
-        Binding("ctrl+l", "copy_prompt", "Copy", id="image.copy", tooltip="Copy the image's prompt", show=False),
+        Binding("c", "copy_prompt", "Copy", id="image.copy", tooltip="Copy the image's prompt", show=False),
     ]
 
     def compose(self) -> ComposeResult:

@@ -96,7 +96,7 @@ def test_an_unknown_model_and_a_dead_address_are_told(hub: Hub, url: str) -> Non
 
 @pytest.fixture
 def listener() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The address of a server that answers "Yes.", and what it was asked."""
+    """The address of a server that answers "Yes 😀", the last character in two halves, and what it was asked."""
     asked: list[dict[str, Any]] = []
 
     class Listen(BaseHTTPRequestHandler):
@@ -104,7 +104,9 @@ def listener() -> Iterator[tuple[str, list[dict[str, Any]]]]:
             asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b'data: {"choices": [{"delta": {"content": "Yes."}, "finish_reason": "stop"}]}\n\n')
+            for text in ("Yes ", "\ud83d", "\ude00"):
+                words = {"choices": [{"delta": {"content": text}}], "usage": {"completion_tokens": None}}
+                self.wfile.write(f"data: {json.dumps(words)}\n\n".encode())
 
         def log_message(self, *_: object) -> None:
             pass
@@ -115,12 +117,18 @@ def listener() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         server.shutdown()
 
 
+def test_a_character_in_two_halves_is_one(hub: Hub, listener: tuple[str, list[dict[str, Any]]]) -> None:
+    text, last = collect(models_with(hub, Provider(listener[0], models=("a",))).generate("near/a", HELLO))
+    assert text == "Yes 😀"
+    assert isinstance(last, Finished)
+    assert last.usage.completion_tokens == 2  # what was counted here, because the service tells nothing
+
+
 def test_images_are_parts_of_the_message(hub: Hub, listener: tuple[str, list[dict[str, Any]]]) -> None:
     url, asked = listener
     red = picture("red")
     messages = [ChatMessage("system", "Be brief."), ChatMessage("user", "A kite?", images=(red,))]
-    text, _ = collect(models_with(hub, Provider(url, models=("a",))).generate("near/a", messages))
-    assert text == "Yes."
+    collect(models_with(hub, Provider(url, models=("a",))).generate("near/a", messages))
     system, user = asked[0]["messages"]
     image, words = user["content"]
     assert system == {"role": "system", "content": "Be brief."}

@@ -73,7 +73,7 @@ class TestPause:
         assert manager.library.state_of(entry_for()) == paused
         slow.mend()
         slow.forget()
-        manager.resume("model")
+        manager.start(entry_for())
         download.result(30)
         assert board.get("model") == Downloaded()
         on_the_wire = 64 << 10
@@ -99,7 +99,7 @@ class TestPause:
         assert [item.stage for item in manager.queue()] == [Stage.RUNNING, Stage.PAUSED]
         slow.mend()
         first.result(30)
-        manager.resume("second")
+        manager.start(entry_for(model_id="second"))
         second.result(30)
 
 

@@ -13,6 +13,7 @@ from ominix_core.errors import BusyError, LoadError
 from ominix_core.generation import Finished
 from ominix_core.housekeeping import Housekeeper
 from ominix_core.hub import Hub
+from ominix_core.load_options import load_options
 from ominix_core.memory import Machine
 from ominix_core.paths import Home
 from ominix_core.settings import Settings
@@ -51,7 +52,7 @@ def test_a_worker_that_cannot_be_started_is_told(home: Home, add_models: Callabl
     home.root.mkdir(parents=True, exist_ok=True)
     home.logs.write_text("a file where a folder should be")
     with Hub(home, Settings(isolation="process")) as hub:
-        hub.warm_up()
+        hub._runtime.warm_up()
         with pytest.raises(LoadError, match="One could not be loaded"):
             hub.load("one").result(60)
         assert isinstance(hub.state("one"), Error)
@@ -92,6 +93,14 @@ def test_prompt_caches_that_vanish_meanwhile_cost_no_load(home: Home) -> None:
     home.prompt_caches.mkdir(parents=True)
     (home.prompt_caches / "gone").symlink_to(home.root / "nowhere")
     prompt_caches.prune(home, 1)
+
+
+def test_prompt_caches_of_a_model_alone_are_not_those_of_one_with_a_draft(hub: Hub, home: Home, tiny_llm: Path) -> None:
+    one = hub.resolve("one")
+    alone = load_options(one, tiny_llm, None, home, hub.settings)
+    drafted = load_options(one, tiny_llm, tiny_llm, home, hub.settings)
+    assert alone.cache_folder == load_options(one, tiny_llm, None, home, hub.settings).cache_folder
+    assert alone.cache_folder != drafted.cache_folder
 
 
 def test_an_answer_that_was_taken_to_its_end_can_be_asked_for_more() -> None:

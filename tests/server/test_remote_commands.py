@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,10 @@ from ominix_core.paths import Home
 from ominix_core.server.discovery import announced_in
 from ominix_core.server.keys import KeyStore
 from ominix_core.server.run import ApiServer
+from ominix_core.settings import Settings
 from ominix_core.states import Downloaded, Loaded
+from ominix_tui.commands.serve import _preload
+from tests.conftest import local_entry
 from tests.server.conftest import PATIENCE
 from tests.support.command import COMMAND, ominix
 
@@ -96,6 +100,16 @@ def test_a_preload_that_cannot_be_is_told_at_once() -> None:
     result = ominix("serve", "--port", "0", "--preload", "no-such-model")
     assert result.returncode == 1
     assert "There is no model called 'no-such-model'" in result.stderr
+
+
+def test_a_preload_that_is_not_here_keeps_no_other_from_being_served(
+    home: Home, add_models: Callable[..., None], tiny_llm: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_models(local_entry("gone", tiny_llm / "gone"), local_entry("tiny", tiny_llm))
+    with Hub(home, Settings(isolation="thread", preload=("gone", "tiny"))) as hub:
+        _preload(hub)
+        hub.load("tiny").result(PATIENCE)
+    assert capsys.readouterr().err.startswith("Gone was not loaded: Gone is not on this machine yet.")
 
 
 class TestLogs:

@@ -22,7 +22,13 @@ TIMES = [f"<|{index * 0.02:.2f}|>" for index in range(1501)]
 
 
 def scripted_whisper(
-    folder: Path, script: str, *, seconds: float = 1.0, language: str | None = None, timed: bool = True
+    folder: Path,
+    script: str,
+    *,
+    seconds: float = 1.0,
+    language: str | None = None,
+    timed: bool = True,
+    unfinished: bool = False,
 ) -> Path:
     """A Whisper of one layer that hears `script` in everything, from the start of the audio to `seconds`.
 
@@ -32,6 +38,7 @@ def scripted_whisper(
     Args:
         language: Makes the model multilingual; this code is what it finds to be spoken.
         timed: Whether the tokenizer has the tokens for times.
+        unfinished: Whether it says that more was said than it wrote.
     """
     pieces = _distinct_pieces(script)
     languages = _languages() if language else []
@@ -39,7 +46,8 @@ def scripted_whisper(
     size = 51865 + 1 if language else len(tokens)
     ids = {token: index for index, token in enumerate(tokens)}
     end = f"<|{seconds:.2f}|>"
-    chain = ["<|0.00|>", *(_byte_level(piece) for piece in pieces), end, "<|endoftext|>"]
+    ends = [end, f"<|{seconds + 0.02:.2f}|>"] if unfinished else [end]
+    chain = ["<|0.00|>", *(_byte_level(piece) for piece in pieces), *ends, "<|endoftext|>"]
     steps = [*itertools.pairwise(chain)] if timed else []
     starts = ["<|transcribe|>", "<|translate|>"] if language else ["<|startoftranscript|>"]
     steps += [(start, "<|0.00|>") for start in starts if timed]

@@ -196,6 +196,32 @@ class TestChunks:
         assert sum(len(chunk.samples) for chunk in chunks) == 100 * 16000
         assert all(len(chunk.samples) <= 30 * 16000 for chunk in chunks)
 
+    def test_a_later_pause_wins_though_it_is_a_little_louder(self, tmp_path: Path) -> None:
+        pauses = [tone(0.5) / 200, tone(0.5) / 150]
+        talk = [tone(21), pauses[0], tone(6), pauses[1], tone(10)]
+        chunks, _ = self.read(tmp_path, np.concatenate(talk))
+        assert chunks[1].start == pytest.approx(27.75, abs=0.3)
+
+    @pytest.mark.parametrize("moment", [13.7, 14.0, 14.2])
+    def test_what_was_not_heard_comes_again_from_the_pause_before_it(self, tmp_path: Path, moment: float) -> None:
+        sentence = np.concatenate([tone(6.5), silence(0.5)])
+        reader = ChunkReader(write_audio(tmp_path / "a.flac", np.tile(sentence, 5)), 16000, 20, 30)
+        first = reader.next(30)
+        assert isinstance(first, Chunk)
+        assert len(first.samples) > 20 * 16000
+        reader.come_back_to(moment)
+        chunks, seconds = all_of(reader)
+        assert [round(chunk.start, 1) for chunk in chunks] == [13.8]
+        assert seconds == 35
+
+    def test_what_goes_on_without_a_pause_comes_again_from_that_very_moment(self, tmp_path: Path) -> None:
+        talk = np.concatenate([tone(12), silence(0.5), tone(12)])
+        reader = ChunkReader(write_audio(tmp_path / "a.flac", talk), 16000, 20, 30)
+        assert reader.next(30) is not None
+        reader.come_back_to(18.5)
+        chunks, _ = all_of(reader)
+        assert [chunk.start for chunk in chunks] == [18.5]
+
     def test_a_closed_reader_ends_its_thread(self, tmp_path: Path) -> None:
         path = write_audio(tmp_path / "long.flac", np.tile(tone(30), 10))
         reader = ChunkReader(path, 16000, 20, 30)

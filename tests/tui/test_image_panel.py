@@ -335,7 +335,8 @@ class TestImages:
             script.put(made(), Finished("stop"))
             await until(pilot, lambda: "seed 5" in figures(pilot))
             panel(pilot).query_one(PromptArea).text = "another"
-            await pilot.press("ctrl+l")
+            panel(pilot).query_one("#save").focus()
+            await pilot.press("c")
             assert app.clipboard == "a red fox"
 
     async def test_again_draws_another_seed(self, app: OminixApp, script: Script) -> None:

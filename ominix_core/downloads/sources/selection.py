@@ -19,7 +19,6 @@ PIPELINE = (
     "tokenizer/*",
     "scheduler/*.json",
 )
-MAX_INDEX_BYTES = 64 << 20
 
 
 def choose(
