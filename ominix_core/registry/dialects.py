@@ -306,11 +306,12 @@ def _engine(entry: JsonObject, category: str, usual: str) -> str:
     hints = [str(entry.get("id")), str(entry.get("name"))]
     if isinstance(source, dict):
         hints += [str(source.get("repo", "")), str(source.get("url", ""))]
-    text = "".join(hints).lower().translate(_PUNCTUATION)
+    text = "".join(hints).lower()
+    for mark in "-_. ":
+        text = text.replace(mark, "")
     return next((engine for family, engine in _FAMILIES.get(category, {}).items() if family in text), usual)
 
 
-_PUNCTUATION = dict.fromkeys(map(ord, "-_. "))
 _FAMILIES: dict[str, dict[str, str]] = {
     Category.LLM: {"minicpmsala": "minicpm-sala", "minicpm4sala": "minicpm-sala"},
     Category.VLM: {"moxin": "moxin-vlm"},

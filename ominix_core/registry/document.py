@@ -10,6 +10,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ominix_core.errors import RegistryError
 from ominix_core.registry.dialects import JsonObject, normalise
 from ominix_core.registry.rules import MAX_DEPTH, clean_text
@@ -88,7 +90,7 @@ def parse_json(data: bytes, name: str) -> Any:
         raise RegistryError(f"{name} is larger than {MAX_BYTES // 2**20} MB, the most that a registry may have.")
     try:
         text = data.decode("utf-8-sig")
-        value = json.loads(text, parse_constant=str, parse_float=_finite)
+        value = _parsed(text)
     except UnicodeDecodeError as error:
         raise RegistryError(f"{name} is not UTF-8 text (byte {error.start}).") from error
     except json.JSONDecodeError as error:
@@ -98,6 +100,14 @@ def parse_json(data: bytes, name: str) -> Any:
     except ValueError as error:
         raise RegistryError(f"{name} is not valid JSON: {error}.") from error
     return value if _plain(text) else _cleaned(value, name)
+
+
+def _parsed(text: str) -> Any:
+    """What the quick reader refuses the other one may take (NaN, half a surrogate), or name the line of its fault."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return json.loads(text, parse_constant=str, parse_float=_finite)
 
 
 def _finite(text: str) -> float | str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import zip_longest
 from typing import Any
 
@@ -34,27 +34,27 @@ def read_entry(fields: JsonObject) -> RegistryEntry:
 
 def said_fields(entry: RegistryEntry) -> JsonObject:
     """What the registry says of a model, and what follows from it, as JSON."""
-    return _fields(entry, entry.said, lambda _, is_said: is_said)
+    return _fields(entry, entry.said, every=False)
 
 
 def all_fields(entry: RegistryEntry) -> JsonObject:
-    """The entry as JSON with every field, those that nothing is said of with the values that they have then."""
-    return _fields(entry, entry.said, lambda part, is_said: is_said or not isinstance(part, Defaults))
+    """The entry as JSON with every field; of its defaults those that are said, because the others are none."""
+    return _fields(entry, entry.said, every=True)
 
 
-def _fields(part: Part, said: JsonObject, is_wanted: Callable[[Part, bool], bool]) -> JsonObject:
-    """The fields of `part` that are wanted, in their order, then those that `said` alone has."""
-    names = [name for name in part.__struct_fields__ if name != "said"]
+def _fields(part: Part, said: JsonObject, *, every: bool) -> JsonObject:
+    """The fields of `part` in their order, every one or those that are said, and then those that it does not know."""
     fields: JsonObject = {"type": part.type} if isinstance(part, Source) else {}
-    for name in names:
-        if is_wanted(part, name in said):
-            fields[name] = _json(getattr(part, name), said.get(name), is_wanted)
-    return fields | {name: value for name, value in said.items() if name not in fields and name not in names}
+    adds_unsaid = every and not isinstance(part, Defaults)
+    for name in part.__struct_fields__:
+        if (adds_unsaid or name in said) and name != "said":
+            fields[name] = _json(getattr(part, name), said.get(name), every)
+    return fields | {name: value for name, value in said.items() if name not in fields}
 
 
-def _json(value: Any, said: Any, is_wanted: Callable[[Part, bool], bool]) -> Any:
+def _json(value: Any, said: Any, every: bool) -> Any:
     if isinstance(value, Part):
-        return _fields(value, said or {}, is_wanted)
-    if isinstance(value, tuple):
-        return [_json(item, its_said, is_wanted) for item, its_said in zip_longest(value, said or ())]
-    return value
+        return _fields(value, said or {}, every=every)
+    if isinstance(value, tuple) and value and isinstance(value[0], Part):
+        return [_json(item, its_said, every) for item, its_said in zip_longest(value, said or ())]
+    return list(value) if isinstance(value, tuple) else value
