@@ -52,7 +52,10 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(voices.app, name="voices")
 app.add_typer(service.app, name="service")
 
-FAR_COMMANDS = ("list", "pull", "rm", "verify", "du", "run", "ps", "load", "unload")
+FAR_COMMANDS = (
+    *("list", "pull", "rm", "verify", "du", "ps", "load", "unload"),
+    *("run", "image", "transcribe", "speak", "voices"),
+)
 """What `--connect` can do on another machine."""
 
 

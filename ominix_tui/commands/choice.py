@@ -48,7 +48,7 @@ def choose(hub: HubFacade, name: str, category: str) -> RegistryEntry:
     here = hub.loaded(category) or next((entry for entry in usable if hub.downloaded(entry.id)), None)
     if here is None:
         get = next((f" Get one first: ominix pull {entry.id}" for entry in usable if entry.verified), "")
-        raise OminixError(f"No {kind} model is on this machine.{get}")
+        raise OminixError(f"No {kind} model is on {hub.place or 'this machine'}.{get}")
     return here
 
 

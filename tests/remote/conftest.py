@@ -6,7 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.facade import HubFacade
@@ -68,6 +70,13 @@ def either(request: pytest.FixtureRequest) -> HubFacade:
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ominix_core.remote.watch.FIRST_DELAY", 0.1)
     monkeypatch.setattr("ominix_core.remote.watch.LONGEST_DELAY", 0.5)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Four seconds of a tone, as long as a voice's clip may be."""
+    soundfile.write(tmp_path / "clip.wav", 0.3 * np.sin(np.arange(16_000 * 4) / 20), 16_000, subtype="PCM_16")
+    return tmp_path / "clip.wav"
 
 
 class Events:

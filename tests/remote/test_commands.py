@@ -53,6 +53,15 @@ def test_the_life_of_a_model_on_another_machine(elsewhere: str, near: Hub, fixtu
     assert near.state("tiny") == Downloaded()
 
 
+def test_speech_and_images_of_another_machine(elsewhere: str, near: Hub, clip: Path) -> None:
+    near.voices.add("Ada", clip, "Good morning.")
+    assert "Ada" in ominix("--connect", elsewhere, "voices", "list").stdout
+    for command, kind, file in (("speak", "speech", "a.wav"), ("image", "image", "a.png")):
+        result = ominix("--connect", elsewhere, command, "Hello", "-o", file)
+        assert result.returncode == 1
+        assert f"No {kind} model is on localhost" in result.stderr
+
+
 def test_a_key_comes_from_the_option_or_the_environment(
     elsewhere: str, near: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 
 from ominix_core.errors import OminixError
 from ominix_core.facade import HubFacade
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    soundfile.write(tmp_path / "clip.wav", 0.3 * np.sin(np.arange(16_000 * 4) / 20), 16_000, subtype="PCM_16")
-    return tmp_path / "clip.wav"
 
 
 def test_the_life_of_a_voice(either: HubFacade, clip: Path) -> None:
