@@ -123,7 +123,7 @@ class ChunkCutter:
         loudness = self._loudness(self._held[: self._longest])[first:]
         quiet = loudness <= max(PAUSE * loudness.min(), SILENCE)
         last = int(np.flatnonzero(quiet)[-1])
-        begin = int(np.flatnonzero(~quiet[:last])[-1]) + 1 if not quiet[:last].all() else 0
+        begin = int(max(np.flatnonzero(~quiet[:last]), default=-1)) + 1
         quietest = first + begin + int(np.argmin(loudness[begin : last + 1]))
         return min(self._longest, quietest * self._frame + self._frame // 2)
 

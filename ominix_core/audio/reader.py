@@ -6,6 +6,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,16 +53,17 @@ class ChunkReader:
         return max(self._declared, self._decoded / self._rate)
 
     def next(self, timeout: float) -> Chunk | End | None:
-        """What comes next, or None if a block of it takes longer than `timeout` seconds.
+        """What comes next, or None if it takes longer than `timeout` seconds.
 
         Raises:
             RequestError: The file cannot be decoded; the text says why, or what to install.
         """
+        deadline = time.monotonic() + timeout
         while (chunk := self._cutter.next(ended=self._end is not None)) is None:
             if self._end is not None:
                 return self._end
             try:
-                result = self._results.get(timeout=timeout)
+                result = self._results.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 return None
             if isinstance(result, RequestError):
@@ -70,6 +72,8 @@ class ChunkReader:
                 self._end = result
             else:
                 self._cutter.add(result)
+                if time.monotonic() > deadline:  # a long silence brings no chunk, however fast it is read
+                    return None
         return chunk
 
     def come_back_to(self, seconds: float) -> None:

@@ -25,7 +25,7 @@ _REFUSALS = {
 
 @dataclass(frozen=True)
 class ChunkLength:
-    """Files are cut at the quietest moment between so many seconds."""
+    """Files are cut in the last pause between so many seconds."""
 
     shortest: float
     longest: float

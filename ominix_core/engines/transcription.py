@@ -41,7 +41,7 @@ class _Running:
     """One file on its way.
 
     Attributes:
-        before: What the model has heard so far.
+        before: What the model has heard so far, up to `until` seconds from the start.
         chunk: What the model listens to now, in `listening`.
     """
 
@@ -49,6 +49,7 @@ class _Running:
     request: TranscriptionRequest
     reader: ChunkReader
     before: Before = field(default_factory=Before)
+    until: float = 0.0
     chunk: Chunk | None = None
     listening: Iterator[TranscriptPartial | Heard] = field(default_factory=lambda: iter(()))
 
@@ -109,12 +110,13 @@ class TranscriptionEngine(QueuedEngine[_Running]):
         if isinstance(result, TranscriptPartial):
             yield result
             return
-        yield from _shifted(result.segments, running.chunk.start)
+        yield from _shifted(result.segments, running.chunk.start, running.until)
         told = result.language if result.segments else None
         running.before = Before(running.before.language or told, result.last)
         end = running.chunk.start + len(running.chunk.samples) / self._listener.rate
         if (heard := running.chunk.start + result.until) < end:
             running.reader.come_back_to(end := heard)
+        running.until = end
         yield AudioProgress(end, running.reader.seconds)
         running.chunk = None
         self._queue.rotate(-1)
@@ -139,7 +141,10 @@ class TranscriptionEngine(QueuedEngine[_Running]):
         running.reader.close()
 
 
-def _shifted(segments: list[TranscriptSegment], offset: float) -> Iterator[TranscriptSegment]:
+def _shifted(segments: list[TranscriptSegment], offset: float, earliest: float) -> Iterator[TranscriptSegment]:
+    def moved(time: float) -> float:
+        return max(time + offset, earliest)
+
     for segment in segments:
-        words = tuple(SpokenWord(word.text, word.start + offset, word.end + offset) for word in segment.words)
-        yield TranscriptSegment(segment.start + offset, segment.end + offset, segment.text, words)
+        words = tuple(SpokenWord(word.text, moved(word.start), moved(word.end)) for word in segment.words)
+        yield TranscriptSegment(moved(segment.start), moved(segment.end), segment.text, words)

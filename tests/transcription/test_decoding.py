@@ -173,6 +173,12 @@ class TestChunks:
     def test_silence_has_none(self, tmp_path: Path) -> None:
         assert self.read(tmp_path, silence(65)) == ([], 65)
 
+    def test_a_long_silence_keeps_nobody_waiting(self, tmp_path: Path) -> None:
+        reader = ChunkReader(write_audio(tmp_path / "a.flac", np.append(silence(300), tone(1))), 16000, 20, 30)
+        assert reader.next(1e-9) is None
+        chunks, _ = all_of(reader)
+        assert [round(chunk.start, 1) for chunk in chunks] == [299.8]
+
     def test_cuts_fall_into_pauses(self, tmp_path: Path) -> None:
         sentence = np.concatenate([tone(6.5), silence(0.5)])
         chunks, seconds = self.read(tmp_path, np.tile(sentence, 10))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +90,7 @@ def test_a_sentence_that_was_cut_is_heard_again_with_what_came_before(
     assert [segment.start for segment in segments] == pytest.approx([0.0, 1.0, 2.1], abs=0.2)
     assert {segment.text for segment in segments} == {"hello world"}
     assert prompts == ["Greetings:", "Greetings: hello world", "Greetings: hello world"]
+    assert all(before.end <= after.start for before, after in itertools.pairwise(segments))
     done = [event.done for event in events if isinstance(event, AudioProgress)]
     assert done == sorted(done)
     assert done[-1] == pytest.approx(3.1)
