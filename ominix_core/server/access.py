@@ -57,7 +57,7 @@ class AccessLog:
         try:
             await self._app(scope, receive, named)
         except Exception:
-            status = 500  # it is answered further outside
+            status = 500  # an answer that had begun breaks off
             raise
         finally:
             seconds = time.monotonic() - started

@@ -37,7 +37,7 @@ from ominix_core.server import (
 )
 from ominix_core.server.access import AccessLog
 from ominix_core.server.auth import KeyGate
-from ominix_core.server.errors import install_error_handlers
+from ominix_core.server.errors import UnforeseenErrors, install_error_handlers
 from ominix_core.server.introduction import INTRODUCTION
 from ominix_core.server.keys import KeyStore, new_secret
 from ominix_core.server.limits import BodyLimit, RateLimit
@@ -102,6 +102,7 @@ def _gates(hub: Hub, settings: Settings, measures: Metrics, local_secret: str) -
     """What a request passes on its way in, outermost first."""
     gates = [
         Middleware(AccessLog, metrics=measures),
+        Middleware(UnforeseenErrors),
         Middleware(OriginGate, hosts=(settings.host, *settings.allowed_hosts), origins=settings.cors_origins),
     ]
     if settings.cors_origins:

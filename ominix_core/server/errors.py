@@ -13,6 +13,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ominix_core.errors import OminixError
 from ominix_core.server.access import request_id
@@ -137,7 +138,7 @@ def public_error(error: BaseException, app: FastAPI) -> ApiError:
         name = request_id.get()
         logger.error("%s failed", name, exc_info=error)
         message = f"Something went wrong inside Ominix. Its log has the details under {name}."
-        return ApiError(500, message, code="internal_error", headers={"x-request-id": name})
+        return ApiError(500, message, code="internal_error")
     error.detail = without_paths(error.detail, app)
     return error
 
@@ -158,8 +159,34 @@ def install_error_handlers(app: FastAPI) -> None:
 
     app.add_exception_handler(RequestValidationError, render_invalid)
     app.add_exception_handler(StarletteHTTPException, render_http)
-    for kind in (ApiError, OminixError, Exception):  # the nearest class of an error's own decides
+    for kind in (ApiError, OminixError):  # the nearest class of an error's own decides
         app.add_exception_handler(kind, render)
+
+
+class UnforeseenErrors:
+    """ASGI middleware: answers a request that failed as nobody expected.
+
+    Starlette's own would raise the error again once it is answered, and uvicorn then end a connection that the client
+    means to use again.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:
+            if has_begun or scope["type"] != "http":  # only the end of its connection can tell
+                raise
+            await error_response(public_error(error, scope["app"]), scope["path"])(scope, receive, send)
 
 
 def error_response(error: ApiError, path: str = "") -> Response:

@@ -82,8 +82,8 @@ def choose(name: str) -> Callable[[Pilot[None]], object]:
         await until_connected(pilot)
         field = panel(pilot).query_one(PathField)
         field.focus()
-        field.value = name
-        await pilot.press("enter")
+        await until(pilot, lambda: field.has_focus)
+        await pilot.press(*name, "enter")
         await until(pilot, lambda: not view(pilot).running)
         await pilot.pause()
 

@@ -139,7 +139,7 @@ class TestRun:
         assert "takes one image" in result.stderr.splitlines()[-1]
 
     @pytest.mark.parametrize(
-        ("content", "reason"), [(None, "No such file"), (b"text", "not an image"), (b"", "no bytes")]
+        ("content", "reason"), [(None, "no such file"), (b"text", "not an image"), (b"", "no bytes")]
     )
     def test_a_bad_file_is_told_before_anything_is_loaded(
         self, content: bytes | None, reason: str, models: None, tmp_path: Path
