@@ -208,7 +208,8 @@ class TestHousekeeping:
 
 
 def _keeper(hub: Hub) -> Housekeeper:
-    """A housekeeper that looks when the test says so."""
+    """A housekeeper that looks when the test says so; the hub's own, which looks every second, has ended."""
+    hub._housekeeper.close()
     guard: MemoryGuard = hub._guard
     return Housekeeper(hub._runtime, guard, hub.settings)
 

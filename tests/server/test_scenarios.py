@@ -127,7 +127,7 @@ class TestOpenAI:
         assert last.usage.completion_tokens > 0
 
     async def test_an_answer_is_parsed_into_a_type(self, client: Any) -> None:
-        asked: Any = {"model": "tiny", "messages": HELLO, "response_format": City, "max_tokens": 100}
+        asked: Any = {"model": "tiny", "messages": HELLO, "response_format": City, "max_tokens": 100, "seed": 1}
         answer = await done(client.chat.completions.parse(**asked))
         assert answer.choices[0].message.parsed == City(city="Rome")
 
