@@ -63,6 +63,8 @@ class ModelHeader(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self._memory = Label(id="memory", markup=False)
+        self._memory.display = False
+        self._words: MemoryWords | None = None
         self._color = ""
 
     def on_mount(self) -> None:
@@ -114,6 +116,9 @@ class ModelHeader(Vertical):
 
     def show_memory(self, words: MemoryWords | None) -> None:
         """Show whether the model fits into memory, or what it takes there."""
+        if words == self._words:
+            return
+        self._words = words
         self._memory.display = words is not None
         if words is not None:
             self._memory.update(words.text)

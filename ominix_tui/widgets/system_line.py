@@ -45,7 +45,7 @@ class SystemLine(Widget):
     @work(exclusive=True)
     async def _ask(self, hub: HubFacade) -> None:
         system = await asyncio.to_thread(hub.system)
-        if system != self.system:
+        if self.system is None or _figures(system) != _figures(self.system):
             self.system = system
             self.post_message(self.Measured())
 
@@ -62,6 +62,13 @@ class SystemLine(Widget):
             f" · {gigabytes(system.memory.available)}{in_all} free",
             f" · disk {gigabytes(system.disk_free)} free",
         )
+
+
+def _figures(system: System) -> list[int]:
+    """What can be seen of it: tenths of a gigabyte. Memory changes by some bytes all the time."""
+    memory = system.memory
+    parts = (system.used_by_models, system.capacity, memory.available, memory.total, system.disk_free)
+    return [round(part / 1e8) for part in parts]
 
 
 def _bar(system: System, cells: int) -> Content:
