@@ -89,6 +89,7 @@ class TestRun:
 
         assert sampled("5") == sampled("5") != sampled("6")
 
+    @pytest.mark.slow
     def test_the_prompt_comes_from_standard_input_when_piped(self, tiny: str) -> None:
         piped = ominix("run", tiny, "--temperature", "0", "--max-tokens", "12", stdin="hello\n")
         given = ominix("run", tiny, "hello", "--temperature", "0", "--max-tokens", "12")

@@ -65,6 +65,7 @@ def test_rm(home: Home) -> None:
     assert not home.model("model").exists()
 
 
+@pytest.mark.slow
 def test_verify_and_repair(home: Home, fixture_hub: FixtureHub) -> None:
     ominix("pull", "model")
     result = ominix("verify", "model")

@@ -28,6 +28,7 @@ def models(add_models: Callable[..., None], tiny_flux2: Path, tiny_z_image: Path
     add_models(image_entry("flux", tiny_flux2, "flux2", "klein-4b"), image_entry("z", tiny_z_image, "z-image", "turbo"))
 
 
+@pytest.mark.slow
 def test_the_image_is_saved_and_its_path_printed(tmp_path: Path) -> None:
     first, second = tmp_path / "a.png", tmp_path / "b.png"
     result = ominix("image", "a red fox", "-o", str(first), "--model", "flux", *SMALL)

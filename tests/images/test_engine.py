@@ -218,6 +218,7 @@ class TestMemory:
         assert engine.running == 1
         engine.close()
 
+    @pytest.mark.slow
     def test_where_memory_is_short_the_text_encoder_goes_and_then_the_image_is_decoded_in_pieces(
         self, tiny_flux2: Path
     ) -> None:

@@ -30,6 +30,7 @@ def elsewhere(server: ApiServer, near: Hub, tmp_path: Path, monkeypatch: pytest.
     return server.url
 
 
+@pytest.mark.slow
 def test_the_life_of_a_model_on_another_machine(elsewhere: str, near: Hub, fixture_hub: FixtureHub) -> None:
     def there(*arguments: str) -> subprocess.CompletedProcess[str]:
         result = ominix("--connect", elsewhere, *arguments)

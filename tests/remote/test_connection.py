@@ -54,6 +54,7 @@ def serving(port: str = "0") -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 
 class TestLoss:
+    @pytest.mark.slow
     def test_a_server_that_is_killed_and_comes_back(
         self, home: Home, models: None, quick_retries: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -42,6 +42,7 @@ def test_a_file_that_lost_bytes_is_noticed_before_it_is_loaded(home: Home) -> No
     assert f"ominix pull {MODEL}" in state.message
 
 
+@pytest.mark.slow
 def test_the_package_is_refused_when_its_hash_differs(home: Home) -> None:
     with Hub(home) as hub:
         source = hub.resolve(MODEL).source

@@ -73,6 +73,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     return cert, key
 
 
+@pytest.mark.slow
 def test_serve_takes_its_options_and_stop_ends_it(home: Home, process_hub: Hub, certificate: tuple[Path, Path]) -> None:
     """`process_hub` only writes the registry that the program reads."""
     options = ["--port", "0", "--preload", "tiny", "--jit", "--ttl", "5"]

@@ -50,6 +50,7 @@ def test_a_file_for_each(clip: Path, tmp_path: Path) -> None:
         assert (tmp_path / "subtitles" / name).read_text().startswith("WEBVTT\n\n00:00:00.000")
 
 
+@pytest.mark.slow
 def test_standard_input(clip: Path) -> None:
     result = subprocess.run([*COMMAND, "transcribe", "-"], input=clip.read_bytes(), capture_output=True, check=True)
     assert result.stdout.decode() == f"{TEXT}\n"

@@ -343,6 +343,7 @@ class TestAnswer:
             await until(pilot, lambda: answer_of(pilot) == "One two")
             assert first.query_one(PromptArea).text == "Hi"
 
+    @pytest.mark.slow
     async def test_unloading_while_it_answers_is_told(self, endless_hub: Hub) -> None:
         app = OminixApp(lambda: endless_hub, "endless")
         async with app.run_test() as pilot:

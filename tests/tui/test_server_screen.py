@@ -137,6 +137,7 @@ class TestServing:
         if home.server_file.exists():
             local_server.stop(home)
 
+    @pytest.mark.slow
     async def test_it_starts_outlives_this_program_and_stops(
         self, catalogue_hub: Hub, home: Home, free_port: None
     ) -> None:
