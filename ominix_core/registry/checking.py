@@ -143,7 +143,7 @@ def _refusal(value: Any, kind: inspect.Type) -> str:
 
 
 def _limited(limits: dict[str, Any]) -> str:
-    """ " from 0 to 5"."""
+    """The limits in words, such as " from 0 to 5"."""
     shown = {name: f"{limit:,}".removesuffix(".0") for name, limit in limits.items()}
     match shown:
         case {"gt": least, "le": most}:
