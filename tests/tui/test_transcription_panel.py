@@ -113,14 +113,17 @@ class TestByKeyboard:
             await pilot.press("ctrl+y")
             assert app.clipboard == "hello big world"
 
-    async def test_silence_and_broken_files(self, audio_hub: Hub, tmp_path: Path) -> None:
+    async def test_silence_and_broken_files(
+        self, audio_hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
         write_audio(tmp_path / "quiet.wav", silence(1.0))
         app = OminixApp(lambda: audio_hub, "tiny-whisper")
         async with app.run_test() as pilot:
             await until(pilot, lambda: isinstance(audio_hub.state("tiny-whisper"), Loaded))
-            await choose(str(tmp_path / "quiet.wav"))(pilot)
+            await choose("quiet.wav")(pilot)
             await until(pilot, lambda: "Nobody speaks in this audio." in screen_text(pilot))
-            await choose(str(tmp_path / "none.wav"))(pilot)
+            await choose("none.wav")(pilot)
             await until(pilot, lambda: "cannot be read" in screen_text(pilot))
             assert str(view(pilot).border_title) == "Transcript · broke off"
 
