@@ -8,12 +8,13 @@ import threading
 from pathlib import Path
 
 
-def write(path: Path, content: str | bytes, *, private: bool = False) -> None:
+def write(path: Path, content: str | bytes, *, private: bool = False, durable: bool = False) -> None:
     """Replace `path`; its folder is made if there is none. Raises OSError, and then nothing has changed.
 
     Args:
         content: Text is written as UTF-8.
         private: Only its owner may read it; otherwise it keeps the mode that it has.
+        durable: It is on the disk when this returns, also if the power fails then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
@@ -22,6 +23,9 @@ def write(path: Path, content: str | bytes, *, private: bool = False) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         if not private and path.exists():
             shutil.copymode(path, draft)
         os.replace(draft, path)

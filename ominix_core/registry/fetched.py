@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ominix_core import atomic
 from ominix_core.errors import RegistryError
 from ominix_core.paths import Home, bundled_registry
 from ominix_core.registry.document import MAX_BYTES, parse_document
@@ -87,17 +86,7 @@ def write_atomic(file: Path, data: bytes) -> None:
     """Write `file`, or what it links to, whole or not at all. Raises RegistryError if the disk refuses."""
     try:
         file = file.resolve()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, file)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        atomic.write(file, data, private=True, durable=True)
     except OSError as error:
         raise RegistryError(f"Cannot write {file}: {error.strerror}") from error
 
