@@ -54,10 +54,13 @@ class Batch:
     def __init__(self, model: Any, stop_tokens: frozenset[int]) -> None:
         from mlx_lm.generate import BatchGenerator
 
+        from ominix_core.engines.generation_batch import LogitsBatch
+
         self._model = model
         self._stop_tokens = stop_tokens
         stops = [(token,) for token in stop_tokens]
         self._generator = BatchGenerator(model, stop_tokens=stops, completion_batch_size=AT_ONCE)
+        self._generator._generation_batch = LogitsBatch.empty(model, self._generator.sampler)
         self.prefill_step_size = 512
         self._newcomers: list[_Newcomer] = []
         self._uids: dict[int, int] = {}  # BatchGenerator's ids, to ours
@@ -157,8 +160,7 @@ class Batch:
             logits = self._model(mx.array(unread)[None], cache=newcomer.cache)[:, -1, :]
             for processor in newcomer.logits_processors:
                 logits = processor(mx.array(newcomer.tokens), logits)
-            logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
-            token = int(newcomer.sampler(logprobs).item())
+            token = int(newcomer.sampler(logits).item())
         self._stats.prompt_tokens += size
         self._stats.prompt_time += time.perf_counter() - started
         finish: FinishReason | None = None
@@ -167,12 +169,12 @@ class Batch:
         elif newcomer.max_tokens == 1:
             finish = "length"
         if finish is not None:
-            return Decoded(newcomer.uid, token, logprobs[0], finish, newcomer.cache, newcomer.tokens)
+            return Decoded(newcomer.uid, token, logits[0], finish, newcomer.cache, newcomer.tokens)
         newcomer.prompt = [token]
         newcomer.max_tokens -= 1
         self._join(newcomer)
         self._answering.add(newcomer.uid)
-        return Decoded(newcomer.uid, token, logprobs[0])
+        return Decoded(newcomer.uid, token, logits[0])
 
     def _decoded(self, answer: Any) -> Decoded:
         uid = self._uids[answer.uid]

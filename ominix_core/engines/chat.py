@@ -251,7 +251,7 @@ class ChatEngine:
         running.first_token = running.first_token or time.perf_counter()
         if finish != "stop":
             wanted = running.request.logprobs
-            logprob = None if wanted is None else self._token_texts.logprob(response.token, response.logprobs, wanted)
+            logprob = None if wanted is None else self._token_texts.logprob(response.token, response.logits, wanted)
             for event in running.answer.add(response.token, logprob):
                 yield running.request_id, event
         if finish is not None:

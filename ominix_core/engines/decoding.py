@@ -26,11 +26,14 @@ class Prefilled:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A request's next token; with its last one come the tokens that its KV cache holds, and the cache."""
+    """A request's next token; with its last one come the tokens that its KV cache holds, and the cache.
+
+    `logits`, shape (vocabulary,), are what it was chosen from; they may be normalized.
+    """
 
     uid: int
     token: int
-    logprobs: Any
+    logits: Any
     finish_reason: FinishReason | None = None
     prompt_cache: list[Any] | None = None
     all_tokens: list[int] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ominix_core.errors import RequestError
 from ominix_core.generation import Sampling
@@ -12,12 +12,15 @@ from ominix_core.generation import Sampling
 if TYPE_CHECKING:
     import mlx.core as mx
 
+Sampler: TypeAlias = "Callable[[mx.array], mx.array]"
+"""From logits (batch, vocabulary), normalized or not, to token ids (batch,)."""
+
 # How far back the penalties look, in tokens.
 PENALTY_WINDOW = 256
 
 
-def make_sampler(sampling: Sampling) -> Callable[[mx.array], mx.array]:
-    """A function from log-probabilities (batch, vocabulary) to token ids (batch,).
+def make_sampler(sampling: Sampling) -> Sampler:
+    """How the request chooses its tokens.
 
     Each request owns its random key, so a seeded answer is the same whatever else is in the batch.
     """
@@ -25,20 +28,20 @@ def make_sampler(sampling: Sampling) -> Callable[[mx.array], mx.array]:
     from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p, greedy_sampler
 
     if sampling.temperature == 0:
-        greedy: Callable[[mx.array], mx.array] = greedy_sampler
+        greedy: Sampler = greedy_sampler
         return greedy
     key = mx.random.key(secrets.randbits(32) if sampling.seed is None else sampling.seed)
 
-    def sample(logprobs: mx.array) -> mx.array:
+    def sample(logits: mx.array) -> mx.array:
         nonlocal key
         key, draw = mx.random.split(key)
-        if sampling.top_p < 1:
-            logprobs = apply_top_p(logprobs, sampling.top_p)
+        if sampling.top_p < 1:  # it adds up exponentials, which must not overflow
+            logits = apply_top_p(logits - mx.max(logits, axis=-1, keepdims=True), sampling.top_p)
         if sampling.min_p > 0:
-            logprobs = apply_min_p(logprobs, sampling.min_p)
-        if 0 < sampling.top_k < logprobs.shape[-1]:
-            logprobs = apply_top_k(logprobs, sampling.top_k)
-        return mx.random.categorical(logprobs / sampling.temperature, key=draw)
+            logits = apply_min_p(logits, sampling.min_p)
+        if 0 < sampling.top_k < logits.shape[-1]:
+            logits = apply_top_k(logits, sampling.top_k)
+        return mx.random.categorical(logits / sampling.temperature, key=draw)
 
     return sample
 

@@ -29,10 +29,11 @@ class TokenTexts:
         decoded: str = self._tokenizer.decode([token])
         return decoded.encode()
 
-    def logprob(self, token: int, logprobs: mx.array, alternatives: int) -> TokenLogprob:
-        """The token's log probability out of `logprobs` (vocabulary,), with the likeliest `alternatives`."""
+    def logprob(self, token: int, logits: mx.array, alternatives: int) -> TokenLogprob:
+        """The token's log probability by `logits` (vocabulary,), with the likeliest `alternatives`."""
         import mlx.core as mx
 
+        logprobs = logits - mx.logsumexp(logits)
         top: tuple[TokenLogprob, ...] = ()
         if alternatives:
             likeliest = mx.argpartition(-logprobs, alternatives - 1)[:alternatives]

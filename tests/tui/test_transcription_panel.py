@@ -75,6 +75,10 @@ def problem(pilot: Pilot[None]) -> str:
     return str(label.render()) if label.display else ""
 
 
+def failure(pilot: Pilot[None]) -> str:
+    return str(view(pilot).query_one("#failure", Label).render())
+
+
 def choose(name: str) -> Callable[[Pilot[None]], object]:
     """Type a path and press Enter."""
 
@@ -123,9 +127,10 @@ class TestByKeyboard:
             await until(pilot, lambda: isinstance(audio_hub.state("tiny-whisper"), Loaded))
             await choose("quiet.wav")(pilot)
             await until(pilot, lambda: "Nobody speaks in this audio." in screen_text(pilot))
+            panel(pilot).query_one(PathField).clear()
             await choose("none.wav")(pilot)
-            await until(pilot, lambda: "cannot be read" in screen_text(pilot))
-            assert str(view(pilot).border_title) == "Transcript · broke off"
+            await until(pilot, lambda: str(view(pilot).border_title) == "Transcript · broke off")
+            assert failure(pilot).endswith("none.wav cannot be read: No such file or directory.")
 
     async def test_a_stop_keeps_what_is_there(self, catalogue_hub: Hub, talk: OminixApp) -> None:
         async with talk.run_test() as pilot:
