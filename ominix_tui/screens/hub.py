@@ -101,17 +101,28 @@ class HubScreen(Screen[None]):
         sidebar = await self._show_models(hub)
         if self.focused is None:
             self.query_one(RegistryTree).focus()
-        await self.view.connect(hub, self._states)
-        if initial is None:
-            return
-        if initial_model or not is_empty(hub) or not await self._welcome(hub):
-            await self.view.select(initial)
-            sidebar.choose(initial.id)
+        await self._drawn()
+        found = None if initial_model or not is_empty(hub) else await asyncio.to_thread(offer, hub)
+        with self.app.batch_update():
+            await self.view.connect(hub, self._states)
+            if initial is None:
+                return
+            if found is not None and await self._offer(found):
+                self._look_for_network(hub, found)
+            else:
+                await self.view.select(initial)
+                sidebar.choose(initial.id)
         if initial_model and load_initial:
             self._awaited = initial.id
             if isinstance(hub.state(initial.id), Downloaded):
                 self._run("load", initial)
             self._enter_awaited()
+
+    async def _drawn(self) -> None:
+        """Wait until what has changed is on the terminal."""
+        drawn = asyncio.Event()
+        self.call_after_refresh(drawn.set)
+        await drawn.wait()
 
     @property
     def selected(self) -> str | None:
@@ -123,14 +134,6 @@ class HubScreen(Screen[None]):
         if self._hub is not None and (entry := self._hub.registry.get(model_id)):
             await self.view.select(entry)
             self.query_one(Sidebar).choose(entry.id)
-
-    async def _welcome(self, hub: HubFacade) -> bool:
-        """Offer a first model that fits; False if there is none."""
-        found = await asyncio.to_thread(offer, hub)
-        if found is None or not await self._offer(found):
-            return False
-        self._look_for_network(hub, found)
-        return True
 
     @work
     async def _look_for_network(self, hub: HubFacade, found: Offer) -> None:

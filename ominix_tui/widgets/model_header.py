@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
     from ominix_tui.memory_words import MemoryWords
 
+BUTTONS = (*(each.name for each in COMMANDS), "details")
+
 
 class ModelHeader(Vertical):
     """Name, facts, state badge, buttons; progress, memory and trouble when there is something to tell of them.
@@ -83,8 +85,6 @@ class ModelHeader(Vertical):
         yield self._memory
         yield Label(id="notice", markup=False)
         with Horizontal(id="buttons"):
-            for command in COMMANDS:
-                yield Button(command.label, id=command.name, compact=True, action=f"screen.model('{command.name}')")
             yield Button("Details", id="details", compact=True, action="screen.details")
 
     def show_entry(self, entry: RegistryEntry) -> None:
@@ -126,6 +126,7 @@ class ModelHeader(Vertical):
 
     def show_commands(self, names: tuple[str, ...]) -> None:
         """Show the buttons of these commands alone."""
+        self._make_buttons(names)
         buttons = {button.id or "": button for button in self.query(Button)}
         had_focus = any(button.has_focus for button in buttons.values())
         for name, button in buttons.items():
@@ -133,6 +134,18 @@ class ModelHeader(Vertical):
             button.set_class(name in names[:1], "-main")
         if had_focus and names and not any(button.has_focus and button.display for button in buttons.values()):
             buttons[names[0]].focus()
+
+    def _make_buttons(self, names: tuple[str, ...]) -> None:
+        """Make those that were not needed before: all at once would hold up the first model."""
+        row = self.query_one("#buttons")
+        there = {button.id for button in row.query(Button)}
+        missing = [each for each in COMMANDS if each.name in names and each.name not in there]
+        if missing:
+            row.mount_all(
+                Button(each.label, id=each.name, compact=True, action=f"screen.model('{each.name}')")
+                for each in missing
+            )
+            row.sort_children(key=lambda button: BUTTONS.index(button.id or ""))
 
     def _show_progress(self, state: ModelState) -> None:
         step, measure, progress = "", "", 0.0
