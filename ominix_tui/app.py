@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -28,6 +27,7 @@ from ominix_tui.clipboard import hand_over
 from ominix_tui.crash import report_crash
 from ominix_tui.driver_guard import guard
 from ominix_tui.endings import Ending, Endings
+from ominix_tui.garbage import LOOK_SECONDS, IdleCollector
 from ominix_tui.keeper import KEEP_SECONDS, StateKeeper
 from ominix_tui.navigation import NavigatingApp
 from ominix_tui.places import PLACES
@@ -159,7 +159,7 @@ class OminixApp(NavigatingApp):
             self.set_timer(SETTLED_SECONDS, hub.warm_up)
             if self._notice:
                 self.notify(self._notice, severity="warning", timeout=20, markup=False)
-            _spare_the_loop()
+            self.set_interval(LOOK_SECONDS, IdleCollector().look)
             self.set_interval(KEEP_SECONDS, self._keep_state)
         except OminixError as error:
             self.exit(return_code=1, message=Text(str(error)))
@@ -312,10 +312,3 @@ class OminixApp(NavigatingApp):
         """Textual would print a traceback with every local variable, prompts and keys among them."""
         error = self._exception or RuntimeError("unknown")
         self.panic(Text(report_crash(error, self.home.logs, self.current_mode)))
-
-
-def _spare_the_loop() -> None:
-    """Collect garbage seldom, and never look again at what start-up made: full collections took 70 to 230 ms."""
-    gc.freeze()
-    gc.set_threshold(2_000, 10, 100)
-    gc.enable()
