@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.content import Content
+from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.strip import Strip
 from textual.visual import Visual
 from textual.widget import Widget
@@ -19,6 +21,8 @@ class ContentLines(Widget):
     DEFAULT_CSS = """
     ContentLines { height: auto; width: 1fr; }
     """
+
+    virtual_size = Reactive(Size(0, 0))  # Textual's own lays out the screen a second time for every line
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  the name that every Textual widget uses
         super().__init__(id=id)

@@ -55,8 +55,9 @@ class MarkdownView(ContentLines):
         self._source += text
         self._tail += text
         if self._width and not self._redrawing:
+            height = len(self._lines)
             self._draw_tail(self._settle())
-            self.refresh(layout=True)
+            self.refresh(layout=len(self._lines) != height)
 
     async def finish(self) -> None:
         """Render the whole document once, off the event loop: what comes last can change what stands first."""

@@ -10,7 +10,9 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.widgets import Label
 
 from ominix_core.chat_tree import Answer, Ending
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 DRAIN_SECONDS = 0.1
 ENDINGS = {"length": "cut at max tokens", "cancelled": "stopped"}
 KEPT_ENDINGS: dict[str, Ending] = {"length": "length", "cancelled": "cancelled"}
+
+
+class _Page(Vertical):
+    virtual_size = Reactive(Size(0, 0))
 
 
 class Response(VerticalScroll):
@@ -64,6 +70,8 @@ class Response(VerticalScroll):
             super().__init__()
             self.last = last
 
+    virtual_size = Reactive(Size(0, 0))
+
     def __init__(self, *, id: str, classes: str = "", context: int | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self._context_tokens = context
@@ -76,7 +84,7 @@ class Response(VerticalScroll):
         self._fold = FoldLine("", self._views["reasoning"], id="thoughts")
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="page"):
+        with _Page(id="page"):
             yield Label(id="hint", markup=False)
             yield self._fold
             yield from self._views.values()

@@ -36,7 +36,7 @@ from ominix_tui.widgets.registry_tree import RegistryTree
 from ominix_tui.widgets.titles import Titles
 from tests.conftest import local_entry
 from tests.support.fixture_hub import FixtureHub
-from tests.tui.support import screen_text, set_state, until, until_connected, visible_panel
+from tests.tui.support import screen_text, set_state, settled, until, until_connected, visible_panel
 from tests.tui.terminal import PATIENCE, Terminal, on_a_terminal
 
 
@@ -51,7 +51,7 @@ class TestPlaces:
             for place in (*PLACES[1:], PLACES[0]):
                 catalogue_app.action_show(place.name)
                 await until(pilot, lambda name=place.name: catalogue_app.current_mode == name)
-                await catalogue_app.workers.wait_for_complete()
+                await settled(pilot)
         assert not parsed, "that takes 50 to 100 ms of the event loop"
 
 

@@ -26,7 +26,7 @@ from ominix_tui.widgets.file_picker import FilePicker
 from ominix_tui.widgets.image_dialog import ImageDialog
 from ominix_tui.widgets.image_view import ImageView
 from tests.support.tiny_vision_models import picture
-from tests.tui.support import notices, screen_text, set_state, until, until_connected
+from tests.tui.support import notices, screen_text, set_state, settled, until, until_connected
 
 SnapCompare = Callable[..., bool]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -81,7 +81,7 @@ async def open_chat(pilot: Pilot[None]) -> None:
     await until_connected(pilot)
     await pilot.press("ctrl+t")
     await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen) and chat_screen(pilot)._store)
-    await pilot.app.workers.wait_for_complete()
+    await settled(pilot)
 
 
 async def drop(pilot: Pilot[None], *paths: Path) -> None:
@@ -96,7 +96,7 @@ async def ask(pilot: Pilot[None], text: str, requests: list[ChatRequest]) -> Non
     count = len(requests)
     await pilot.press(*text, "enter")
     await until(pilot, lambda: len(requests) > count and not chat_screen(pilot).pane.answering)
-    await pilot.app.workers.wait_for_complete()
+    await settled(pilot)
     await pilot.pause()
 
 
@@ -177,7 +177,7 @@ class TestTalking:
             await until(pilot, lambda: "Edit and send again" in screen_text(pilot))
             await pilot.press("!", "enter")
             await until(pilot, lambda: len(asked) == 3 and not chat_screen(pilot).pane.answering)
-            await pilot.app.workers.wait_for_complete()
+            await settled(pilot)
             assert (asked[-1].messages[-1].content, asked[-1].messages[-1].images) == ("sure?!", ())
             assert asked[-1].messages[0].images == (kite, sea)
 
@@ -228,7 +228,7 @@ class TestTalking:
             await drop(pilot, files / "sea.png")
             await pilot.press(*"what?", "enter")
             await until(pilot, lambda: "near cannot be reached" in notices(pilot))
-            await pilot.app.workers.wait_for_complete()
+            await settled(pilot)
             [image] = chat_screen(pilot).pane.chat.images_to(chat_screen(pilot).pane.chat.conversation.head)
             assert image.name == "sea.png"
 
@@ -256,7 +256,7 @@ class TestPictures:
             await until(pilot, lambda: "42.1 tokens" in screen_text(pilot))
             await drop(pilot, files / "red kite.png", files / "notes.py")
             await pilot.press(*"And these?")
-            await pilot.app.workers.wait_for_complete()
+            await settled(pilot)
 
         assert snap_compare(app_on(catalogue_hub), terminal_size=size, run_before=act)
 

@@ -21,7 +21,16 @@ from ominix_tui.widgets.attachments import Attachments
 from ominix_tui.widgets.number_field import NumberField
 from ominix_tui.widgets.prompt_area import PromptArea
 from tests.support.tiny_vision_models import picture
-from tests.tui.support import answer_of, screen_text, set_state, type_prompt, until, until_connected, visible_panel
+from tests.tui.support import (
+    answer_of,
+    screen_text,
+    set_state,
+    settled,
+    type_prompt,
+    until,
+    until_connected,
+    visible_panel,
+)
 
 BIG = (120, 40)
 DONE = Finished("length", Usage(prompt_tokens=23, completion_tokens=187, ttft=0.21, decode_tps=42.13))
@@ -49,7 +58,7 @@ def chat_screen(pilot: Pilot[None]) -> ChatScreen:
 
 async def in_chat(pilot: Pilot[None]) -> None:
     await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen) and chat_screen(pilot).pane.chat.branch)
-    await pilot.app.workers.wait_for_complete()
+    await settled(pilot)
 
 
 class TestExchange:
@@ -70,7 +79,7 @@ class TestExchange:
             assert "System prompt set · temperature 0.2" in screen_text(pilot)
             await pilot.press(*"sure?", "enter")
             await until(pilot, lambda: len(asked) == 2 and not chat_screen(pilot).pane.answering)
-            await pilot.app.workers.wait_for_complete()
+            await settled(pilot)
             assert asked[-1].sampling == asked[0].sampling
             assert [(each.role, each.content) for each in asked[-1].messages] == [
                 ("system", "Be brief."), ("user", "What flies?"), ("assistant", "A kite."), ("user", "sure?")
@@ -96,7 +105,7 @@ class TestExchange:
             await until(pilot, lambda: "kite.png 80×64" in screen_text(pilot))
             await pilot.press(*"sure?", "enter")
             await until(pilot, lambda: len(asked) == 2 and not chat_screen(pilot).pane.answering)
-            await pilot.app.workers.wait_for_complete()
+            await settled(pilot)
             assert asked[-1].messages[0].images == (picture("red"),)
         with ChatStore(catalogue_hub.home) as store:
             [conversation] = store.conversations()
@@ -123,7 +132,7 @@ class TestKeysTypedAtOnce:
                 app.post_message(events.Key(key, key))
             prompt = await until_typed(pilot, "dig?")
             assert prompt.has_focus
-            await pilot.app.workers.wait_for_complete()
+            await settled(pilot)
             assert isinstance(catalogue_hub.state("qwen3-235b-moe"), NotDownloaded), "g would have fetched it"
 
     async def test_a_paste_and_a_return_come_in_their_order(self, catalogue_hub: Hub) -> None:
@@ -138,7 +147,7 @@ class TestKeysTypedAtOnce:
             assert asked[0].messages[-1].content == "what is!"
             await in_chat(pilot)
             await until(pilot, lambda: not chat_screen(pilot).pane.answering)
-            await pilot.app.workers.wait_for_complete()
+            await settled(pilot)
 
     async def test_function_keys_leave_a_prompt(self, catalogue_app: OminixApp) -> None:
         async with catalogue_app.run_test(size=BIG) as pilot:
