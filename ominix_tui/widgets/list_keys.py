@@ -8,6 +8,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import ListView, OptionList
 
+from ominix_tui.widgets.still_scrollbar import StillScrollbar
+
 _KEYS = {
     "down": ("down,j,n", "The next line"),
     "up": ("up,k,N", "The line before"),
@@ -39,7 +41,7 @@ TREE_ACTIONS = ("cursor_down", "cursor_up", "scroll_home", "scroll_end", "page_d
 TREE_KEYS = moving_keys(*TREE_ACTIONS)
 
 
-class Lines(OptionList):
+class Lines(StillScrollbar, OptionList):
     """A list of lines that is also moved through by vim's keys, and looks as the program's lists do."""
 
     DEFAULT_CSS = """

@@ -16,6 +16,7 @@ from textual.widgets.tree import TreeNode
 from ominix_core.states import ModelState
 from ominix_tui.text import fitted, one_line, words_for
 from ominix_tui.widgets.list_keys import TREE_ACTIONS, moving_keys
+from ominix_tui.widgets.still_scrollbar import StillScrollbar
 
 if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
@@ -25,7 +26,7 @@ MOST_LINES = 200
 NEXT_KIND, KIND_BEFORE = "The kind of models below", "The kind of models above"
 
 
-class RegistryTree(Tree[str]):
+class RegistryTree(StillScrollbar, Tree[str]):
     """A node's data is its model's id; a category has none.
 
     Attributes:

@@ -95,15 +95,15 @@ def choose(name: str) -> Callable[[Pilot[None]], object]:
 
 
 class TestByKeyboard:
-    async def test_transcribe_and_save(self, audio_hub: Hub, tmp_path: Path) -> None:
+    async def test_transcribe_and_save(self, audio_hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
         write_audio(tmp_path / "talk.wav", tone(2.0))
         app = OminixApp(lambda: audio_hub, "tiny-whisper")
         async with app.run_test(size=(120, 40)) as pilot:
             await until_connected(pilot)
             await until(pilot, lambda: isinstance(audio_hub.state("tiny-whisper"), Loaded))
             await until(pilot, lambda: isinstance(app.focused, PathField))
-            await pilot.press(*str(tmp_path / "talk.wav"))
-            await pilot.press("enter")
+            await pilot.press(*"talk.wav", "enter")
             await until(pilot, lambda: str(view(pilot).border_title) == "Transcript · English")
             await until(pilot, lambda: "00:00:00  hello big world" in screen_text(pilot))
             assert "100 % of 00:00:02" in str(view(pilot).border_subtitle)
