@@ -28,7 +28,7 @@ run: setup
 	@$(BIN)/ominix
 
 test: setup
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 test-slow: setup
 	@$(BIN)/python -m pytest -m slow

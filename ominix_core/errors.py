@@ -121,3 +121,9 @@ def error_of(code: str, message: str) -> OminixError:
     error = _BY_CODE.get(code, OminixError)(message)
     error.code = code
     return error
+
+
+def sentence_of(error: Exception) -> str:
+    """What a library's exception says, as a sentence: its first line that says something, else its kind."""
+    first_line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return first_line if first_line.endswith((".", "!", "?")) else f"{first_line}."

@@ -13,7 +13,7 @@ from ominix_core.engines.listening import Listener
 from ominix_core.engines.loading import evaluate, refuse_code, to_float32
 from ominix_core.engines.recognition import Recognizer
 from ominix_core.engines.whisper import Whisper
-from ominix_core.errors import LoadError
+from ominix_core.errors import LoadError, sentence_of
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def load_recognizer(folder: Path, options: LoadOptions, report: LoadReport) -> L
     except Exception as error:
         logger.exception("reading %s failed", folder)
         raise LoadError(
-            f"The files of {folder.name} cannot be read: {_sentence(error)} Get the model again."
+            f"The files of {folder.name} cannot be read: {sentence_of(error)} Get the model again."
         ) from error
     on_cpu = not mx.metal.is_available()
     if on_cpu:
@@ -46,12 +46,6 @@ def load_recognizer(folder: Path, options: LoadOptions, report: LoadReport) -> L
         _check_whisper(model, folder)
         return Whisper(model)
     return Recognizer(model, on_cpu)
-
-
-def _sentence(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = " ".join(lines)[:300] or type(error).__name__
-    return text if text.endswith(".") else f"{text}."
 
 
 def _check_whisper(model: Any, folder: Path) -> None:

@@ -16,7 +16,7 @@ from ominix_core.engines.loading import evaluate, refuse_code, refuse_settings, 
 from ominix_core.engines.queued import QueuedEngine
 from ominix_core.engines.sentences import LONGEST_WEIGHT, pieces
 from ominix_core.engines.speakers import Speaker, Spoken, checked, speaker_for
-from ominix_core.errors import LoadError, OminixError, RequestError
+from ominix_core.errors import LoadError, OminixError, RequestError, sentence_of
 from ominix_core.generation import Failed, Finished, GenerationEvent, Request, Usage
 from ominix_core.media import Abilities, AudioChunk, SpeechRequest
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
@@ -83,7 +83,7 @@ class SynthesisEngine(QueuedEngine[_Running]):
             raise
         except Exception as error:
             logger.exception("reading %s failed", folder)
-            raise LoadError(f"{folder.name} cannot be read as a speech model: {_reason(error)}") from error
+            raise LoadError(f"{folder.name} cannot be read as a speech model: {sentence_of(error)}") from error
         if not mx.metal.is_available():
             to_float32(self._model)
             self._longest = LONGEST_ON_CPU
@@ -116,7 +116,7 @@ class SynthesisEngine(QueuedEngine[_Running]):
         except Exception as error:  # this request is lost, the model is not
             logger.exception("speaking failed")
             self._queue.remove(running)
-            yield running.request_id, Failed(f"The model could not speak this text: {_reason(error)}")
+            yield running.request_id, Failed(f"The model could not speak this text: {sentence_of(error)}")
 
     def _advance(self, running: _Running) -> Events:
         if running.piece is None:
@@ -167,8 +167,3 @@ def _end(running: _Running) -> Finished | Failed:
     if not running.first_audio:
         return Failed("The model made no sound of this text.", "no_audio")
     return Finished("stop", running.usage)
-
-
-def _reason(error: Exception) -> str:
-    first_line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return first_line.rstrip(".") + "."

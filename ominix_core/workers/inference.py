@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ominix_core.engines import create_engine, import_libraries
 from ominix_core.engines.base import Engine
-from ominix_core.errors import OminixError
+from ominix_core.errors import OminixError, sentence_of
 from ominix_core.generation import Failed, TextDelta
 from ominix_core.workers.protocol import (
     Cancel,
@@ -123,7 +123,7 @@ class _Loop:
             self._send(Refused(str(error)))
         except Exception as error:  # a model library may raise anything; the hub shows the reason, the log has the rest
             logger.exception("loading %s failed", command.folder)
-            self._send(Refused(_sentence(error)))
+            self._send(Refused(sentence_of(error)))
         else:
             self._engine = engine
             self._observe(engine)
@@ -141,7 +141,7 @@ class _Loop:
             self._send(Refused(str(error)))
         except Exception as error:  # see _load
             logger.exception("converting %s failed", command.source)
-            self._send(Refused(_sentence(error)))
+            self._send(Refused(sentence_of(error)))
         else:
             self._send(Done())
 
@@ -155,10 +155,5 @@ class _Loop:
             self._send(Output(command.request_id, Failed(str(error), error.code)))
         except Exception as error:  # see _load
             logger.exception("request %s failed", command.request_id)
-            reason = f"The model could not take this request: {_sentence(error)}"
+            reason = f"The model could not take this request: {sentence_of(error)}"
             self._send(Output(command.request_id, Failed(reason)))
-
-
-def _sentence(error: Exception) -> str:
-    first_line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return first_line or type(error).__name__
