@@ -14,7 +14,7 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from ominix_core.states import ModelState
-from ominix_tui.text import fitted, one_line, words_for
+from ominix_tui.text import StateWords, fitted, one_line, words_for
 from ominix_tui.widgets.list_keys import TREE_ACTIONS, moving_keys
 from ominix_tui.widgets.still_scrollbar import StillScrollbar
 
@@ -70,6 +70,7 @@ class RegistryTree(StillScrollbar, Tree[str]):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         self._tones: dict[str, Style] = {}
+        self._drawn: dict[str, StateWords] = {}
         super().__init__("models", id=id)
         self.show_root = False
         self.show_guides = False
@@ -126,8 +127,9 @@ class RegistryTree(StillScrollbar, Tree[str]):
             self.choose(next(iter(self._model_nodes)))
 
     def refresh_model(self, model_id: str) -> None:
-        """Draw the model's line again."""
-        if node := self._model_nodes.get(model_id):
+        """Draw the model's line again if it says anything new."""
+        node = self._model_nodes.get(model_id)
+        if node is not None and self._drawn.get(model_id) != words_for(self._states[model_id]):
             node.refresh()
 
     def render_label(self, node: TreeNode[str], base_style: Style, style: Style) -> Text:
@@ -136,7 +138,7 @@ class RegistryTree(StillScrollbar, Tree[str]):
             return Text()
         if node.data is None:
             return self._render_group(node, style) if node.allow_expand else Text(str(node.label), style=style)
-        words = words_for(self._states[node.data])
+        words = self._drawn[node.data] = words_for(self._states[node.data])
         tone = self._tone(words.tone)
         room = max(width - cell_len(words.short) - 3, 4)
         name = fitted(str(node.label), room)
