@@ -32,7 +32,9 @@ KEPT_ENDINGS: dict[str, Ending] = {"length": "length", "cancelled": "cancelled"}
 
 
 class _Page(Vertical):
-    virtual_size = Reactive(Size(0, 0))
+    """What scrolls: it grows with every line."""
+
+    virtual_size = Reactive(Size(0, 0))  # see ContentLines
 
 
 class Response(VerticalScroll):
@@ -70,7 +72,7 @@ class Response(VerticalScroll):
             super().__init__()
             self.last = last
 
-    virtual_size = Reactive(Size(0, 0))
+    virtual_size = Reactive(Size(0, 0))  # see ContentLines
 
     def __init__(self, *, id: str, classes: str = "", context: int | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
