@@ -11,7 +11,7 @@ from typing import cast
 import mlx.core as mx
 from mlx_lm.generate import GenerationBatch
 
-from ominix_core.engines.sampling import Sampler
+from ominix_core.engines.sampling import choose
 
 
 class LogitsBatch(GenerationBatch):
@@ -25,7 +25,7 @@ class LogitsBatch(GenerationBatch):
         self._current_tokens, self._current_logprobs = self._next_tokens, self._next_logprobs
         logits = self.model(self._current_tokens[:, None], cache=self.prompt_cache)[:, -1, :]
         logits, contexts = self._processed(logits)
-        self._next_tokens, self._next_logprobs = self._sampled(logits), list(logits)
+        self._next_tokens, self._next_logprobs = choose(self.samplers, logits), list(logits)
         mx.async_eval(self._next_tokens, self._next_logprobs, contexts)  # type: ignore[no-untyped-call]
         tokens = cast("list[int]", self._current_tokens.tolist())
         for held, token in zip(self.tokens, tokens, strict=True):
@@ -46,9 +46,3 @@ class LogitsBatch(GenerationBatch):
                     row = processor(context, row)
             rows.append(row)
         return mx.concatenate(rows, axis=0), contexts
-
-    def _sampled(self, logits: mx.array) -> mx.array:
-        samplers: list[Sampler] = self.samplers
-        if len(set(samplers)) == 1:  # all of them greedy, or one alone
-            return samplers[0](logits)
-        return mx.concatenate([sampler(logits[index : index + 1]) for index, sampler in enumerate(samplers)])

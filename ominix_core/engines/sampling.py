@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ominix_core.errors import RequestError
@@ -44,6 +44,15 @@ def make_sampler(sampling: Sampling) -> Sampler:
         return mx.random.categorical(logits / sampling.temperature, key=draw)
 
     return sample
+
+
+def choose(samplers: Sequence[Sampler], logits: mx.array) -> mx.array:
+    """A token for each row of the logits (batch, vocabulary), by the sampler of its request; shape (batch,)."""
+    import mlx.core as mx
+
+    if len(set(samplers)) == 1:  # all of them greedy, or one alone
+        return samplers[0](logits)
+    return mx.concatenate([sampler(logits[row : row + 1]) for row, sampler in enumerate(samplers)])
 
 
 def check_bias(sampling: Sampling, vocabulary: int) -> None:

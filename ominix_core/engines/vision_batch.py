@@ -11,11 +11,12 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ominix_core.engines.decoding import Decoded, Prefilled, StepStats
+from ominix_core.engines.sampling import Sampler, choose
 from ominix_core.engines.vision_caches import KVQuantization
 from ominix_core.engines.vision_reading import Reader, Sequence
 from ominix_core.generation import FinishReason
@@ -31,21 +32,16 @@ class _Samplers:
 
     def __init__(self) -> None:
         self.uids: list[int] = []
-        self.of: dict[int, Callable[[Any], Any]] = {}
+        self.of: dict[int, Sampler] = {}
         self.drawn_from: dict[int, tuple[Any, int]] = {}
 
     def forget(self, uid: int) -> None:
         del self.of[uid]
         del self.drawn_from[uid]
 
-    def __call__(self, logprobs: Any) -> Any:
-        import mlx.core as mx
-
-        self.drawn_from |= {uid: (logprobs, row) for row, uid in enumerate(self.uids)}
-        samplers = [self.of[uid] for uid in self.uids]
-        if len(set(samplers)) == 1:  # all of them greedy, or one alone
-            return samplers[0](logprobs)
-        return mx.concatenate([sampler(logprobs[row : row + 1]) for row, sampler in enumerate(samplers)])
+    def __call__(self, logits: Any) -> Any:
+        self.drawn_from |= {uid: (logits, row) for row, uid in enumerate(self.uids)}
+        return choose([self.of[uid] for uid in self.uids], logits)
 
 
 class VisionBatch:
@@ -172,7 +168,7 @@ class VisionBatch:
             logits = processor(mx.array(sequence.prompt), logits)
         self._samplers.of[sequence.uid] = sequence.sampler
         self._samplers.uids = [sequence.uid]
-        first = self._samplers(logits - mx.logsumexp(logits, axis=-1, keepdims=True))
+        first = self._samplers(logits)
         batch = GenerationBatch(
             model=self._model,
             uids=[sequence.uid],
@@ -206,7 +202,7 @@ class VisionBatch:
         drawn_from = {uid: self._samplers.drawn_from[uid] for uid in batch.uids}
         decoded, ended = [], []
         for row, response in enumerate(batch.next()):
-            sequence, (logprobs, drawn_row) = self._decoding[response.uid], drawn_from[response.uid]
+            sequence, (logits, drawn_row) = self._decoding[response.uid], drawn_from[response.uid]
             sequence.made += 1
             sequence.tokens.append(response.token)
             finish: FinishReason | None = None
@@ -215,7 +211,7 @@ class VisionBatch:
             elif sequence.made >= sequence.max_tokens:
                 finish = "length"
             kept = (None, None) if finish is None else (_row_of(batch, row), sequence.tokens)
-            decoded.append(Decoded(response.uid, response.token, logprobs[drawn_row], finish, *kept))
+            decoded.append(Decoded(response.uid, response.token, logits[drawn_row], finish, *kept))
             if finish is not None:
                 ended.append(row)
         self._let_go(batch, ended)
