@@ -91,7 +91,14 @@ class OminixApp(NavigatingApp):
     CSS_PATH = ["app.tcss", *(f"screens/{place.name}.tcss" for place in PLACES)]
     COMMANDS: ClassVar = {get_system_commands_provider, _action_commands, _model_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+p", "command_palette", "Palette", id="app.palette", tooltip="Find any action or model"),
+        Binding(
+            "ctrl+p",
+            "command_palette",
+            "Palette",
+            id="app.palette",
+            tooltip="Find any action or model",
+            priority=True,  # what is typed next goes to it
+        ),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave, or detach from a server", priority=True),
         Binding("q", "quit", "Quit", id="app.quit_outside_fields", tooltip="The same, where q is no text", show=False),
     ]

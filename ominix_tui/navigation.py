@@ -83,6 +83,12 @@ class NavigatingApp(App[None]):
         self._former_place = "hub" if back else self.current_mode
         await self.switch_mode(place)
 
+    def action_command_palette(self) -> None:
+        from ominix_tui.palette import Palette
+
+        if len(self.screen_stack) == 1:  # a dialog wants its answer first
+            self.push_screen(Palette())
+
     @work
     async def action_jump(self) -> None:
         from ominix_tui.screens.jump import JumpScreen

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
+from textual import events
 from textual.command import CommandPalette
 from textual.pilot import Pilot
 
 from ominix_core.hub import Hub
 from ominix_core.registry.catalogue import Registry
+from ominix_core.registry.entry import RegistryEntry
 from ominix_tui.app import OminixApp
 from ominix_tui.palette import ModelCommands, possible_actions
 from ominix_tui.screens.hub import HubScreen
 from ominix_tui.screens.jump import JumpScreen
 from tests.support.catalogue import many_models
-from tests.tui.support import screen_text, until, until_connected
+from tests.tui.support import PATIENCE, screen_text, until, until_connected
 
 SnapCompare = Callable[..., bool]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -44,6 +47,35 @@ class TestPalette:
         async with catalogue_app.run_test(size=(120, 40)) as pilot:
             await until_connected(pilot)
             await choose(pilot, "downloads", "What is on its way")
+            await until(pilot, lambda: catalogue_app.current_mode == "downloads")
+
+    async def test_what_is_typed_while_it_opens_goes_to_it(self, catalogue_app: OminixApp) -> None:
+        async with catalogue_app.run_test(size=(120, 40)) as pilot:
+            await until_connected(pilot)
+            pilot.app.post_message(events.Key("ctrl+p", None))
+            for letter in "downloads":
+                pilot.app.post_message(events.Key(letter, letter))
+            pilot.app.post_message(events.Key("enter", "\r"))
+            await until(pilot, lambda: catalogue_app.current_mode == "downloads")
+
+    async def test_enter_waits_for_what_the_whole_words_find(
+        self, catalogue_app: OminixApp, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        found, all_words = threading.Event(), Registry.search
+
+        def search(registry: Registry, query: str, limit: int) -> list[RegistryEntry]:
+            found.wait(PATIENCE)
+            return all_words(registry, query, limit)
+
+        async with catalogue_app.run_test(size=(120, 40)) as pilot:
+            await until_connected(pilot)
+            await pilot.press("ctrl+p", "d")
+            await until(pilot, lambda: "Details" in screen_text(pilot))
+            monkeypatch.setattr(Registry, "search", search)
+            await pilot.press(*"ownloads", "enter")
+            await pilot.pause()
+            assert CommandPalette.is_open(pilot.app)
+            found.set()
             await until(pilot, lambda: catalogue_app.current_mode == "downloads")
 
     async def test_a_model_is_shown_in_the_hub_from_any_screen(self, catalogue_app: OminixApp) -> None:
