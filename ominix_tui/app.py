@@ -91,14 +91,7 @@ class OminixApp(NavigatingApp):
     CSS_PATH = ["app.tcss", *(f"screens/{place.name}.tcss" for place in PLACES)]
     COMMANDS: ClassVar = {get_system_commands_provider, _action_commands, _model_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "ctrl+p",
-            "command_palette",
-            "Palette",
-            id="app.palette",
-            tooltip="Find any action or model",
-            priority=True,  # what is typed next goes to it
-        ),
+        Binding("ctrl+p", "command_palette", "Palette", id="app.palette", tooltip="Find any action or model"),
         Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave, or detach from a server", priority=True),
         Binding("q", "quit", "Quit", id="app.quit_outside_fields", tooltip="The same, where q is no text", show=False),
     ]
@@ -250,7 +243,7 @@ class OminixApp(NavigatingApp):
             self.notify(str(error), severity="error", markup=False)
         finally:
             if holds_keys:
-                await self.release_keys()
+                self.release_keys()
 
     def _show_connection(self, event: ConnectionChanged) -> None:
         self.place, self.line_is_down = event.place, event.lost
@@ -314,6 +307,13 @@ class OminixApp(NavigatingApp):
             self.exit()
         else:
             self.run_worker(ask_before_quitting(self, hub, [entry.name for entry in models]))
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A widget that is still being made when the program ends misses its parts; that is no crash."""
+        if self.is_running:
+            super()._handle_exception(error)
+        else:
+            logger.error("a widget failed while the program ended", exc_info=error)
 
     def _fatal_error(self) -> None:
         """Textual would print a traceback with every local variable, prompts and keys among them."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from importlib import import_module
 from typing import ClassVar
 
-from textual import events, work
-from textual.app import App
+from textual import work
 from textual.binding import Binding, BindingType
 
 from ominix_tui.places import PLACES
+from ominix_tui.typed_ahead import TypedAheadApp
 
 SOON_SECONDS = 0.01
 
 
-class NavigatingApp(App[None]):
+class NavigatingApp(TypedAheadApp):
     """An app with places to go to. What is typed while one opens goes to that one, not to the one before."""
 
     MODES: ClassVar = {place.name: place.screen for place in PLACES}
@@ -40,9 +39,6 @@ class NavigatingApp(App[None]):
     def __init__(self, *, ansi_color: bool | None) -> None:
         super().__init__(ansi_color=ansi_color)
         self._former_place = "hub"
-        self._opening_places = 0
-        self._typed: deque[events.Event] = deque()
-        self._passing_on = False
 
     def action_show(self, place: str) -> None:
         self.show(place)
@@ -69,7 +65,7 @@ class NavigatingApp(App[None]):
         try:
             await self.go_to(place, back=back)
         finally:
-            await self.release_keys()
+            self.release_keys()
 
     async def go_to(self, place: str, *, back: bool = False) -> None:
         """The same as `show`, to its end; keys are not held."""
@@ -86,8 +82,7 @@ class NavigatingApp(App[None]):
     def action_command_palette(self) -> None:
         from ominix_tui.palette import Palette
 
-        if len(self.screen_stack) == 1:  # a dialog wants its answer first
-            self.push_screen(Palette())
+        self.push_screen(Palette())
 
     @work
     async def action_jump(self) -> None:
@@ -95,28 +90,3 @@ class NavigatingApp(App[None]):
 
         if len(self.screen_stack) == 1 and (widget := await self.push_screen_wait(JumpScreen(self.screen))):
             widget.focus()
-
-    # -- what is typed while a place opens -----------------------------------------------------------------------
-
-    def hold_keys(self) -> None:
-        """Keep what is typed from now on, until as many calls of `release_keys`."""
-        self._opening_places += 1
-
-    async def release_keys(self) -> None:
-        """Pass on what was typed meanwhile, in its order, to where the focus is now."""
-        self._opening_places -= 1
-        if self._passing_on:
-            return
-        self._passing_on = True
-        try:
-            while self._typed and not self._opening_places:
-                await super().on_event(self._typed.popleft())
-        finally:
-            self._passing_on = False
-
-    async def on_event(self, event: events.Event) -> None:
-        waits = (self._opening_places or self._typed or self._passing_on) and len(self.screen_stack) == 1
-        if waits and isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
-            self._typed.append(event)
-        else:
-            await super().on_event(event)

@@ -234,11 +234,11 @@ class HubScreen(Screen[None]):
     def action_next_kind(self) -> None:
         self.query_one(Sidebar).next_kind()
 
-    def action_focus_models(self) -> None:
-        tree = self.query_one(RegistryTree)
+    async def action_focus_models(self) -> None:
         if isinstance(self.focused, SearchField):
-            tree.choose_first()
-        tree.focus()
+            await self.query_one(Sidebar).go_to_hits()
+        else:
+            self.query_one(RegistryTree).focus()
 
     @work(exclusive=True, group="update")
     async def action_update_registry(self) -> None:

@@ -62,6 +62,7 @@ class Sidebar(Vertical):
         self._states: Mapping[str, ModelState] = {}
         self._current: str | None = None
         self._last_asked = 0
+        self._shown: ModelFilter | None = None
 
     def compose(self) -> ComposeResult:
         yield SearchField(placeholder="/ to search", compact=True, id="search")
@@ -95,6 +96,13 @@ class Sidebar(Vertical):
     def focus_search(self) -> None:
         self.query_one(SearchField).focus()
 
+    async def go_to_hits(self) -> None:
+        """Go to the list, once it shows what is typed now: Enter may come before that."""
+        if self._shown != self.filter:
+            await self._apply()
+        self._tree.choose_first()
+        self._tree.focus()
+
     def choose_view(self, view: str) -> None:
         self.query_one("#view", ChoiceRow).chosen = view
 
@@ -123,6 +131,7 @@ class Sidebar(Vertical):
         entries = await asyncio.to_thread(wanted.apply, self._hub, self._states)
         if asked != self._last_asked:  # a later question is on its way; an older answer must not come after its own
             return
+        self._shown = wanted
         self._tree.fill(entries, self._states, by_rank=bool(wanted.text.strip()))
         none = self.query_one("#none", Label)
         none.display = not entries

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
@@ -169,3 +171,16 @@ class TestCrash:
         assert "screen: hub" in report.read_text()
         assert secret not in report.read_text() + told
         assert "still there" in home.screen_state.read_text()
+
+    async def test_what_fails_while_the_program_ends_is_no_crash(self, catalogue_app: OminixApp, home: Home) -> None:
+        class Unfinished(Static):
+            async def on_mount(self) -> None:
+                while self.app.is_running:
+                    await asyncio.sleep(0.01)
+                raise LookupError("its parts are not there")
+
+        async with catalogue_app.run_test() as pilot:
+            await until_connected(pilot)
+            pilot.app.screen.mount(Unfinished())
+        assert not catalogue_app.return_code
+        assert not list(home.logs.glob("crash-*"))

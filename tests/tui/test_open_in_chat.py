@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import cast
 
@@ -127,7 +126,7 @@ class TestKeysTypedAtOnce:
         app = OminixApp(lambda: catalogue_hub, "qwen3-235b-moe", load_initial=False)
         async with app.run_test(size=BIG) as pilot:
             await until_connected(pilot)
-            await leave_for_chat(pilot)
+            app.post_message(events.Key("ctrl+t", None))
             for key in "dig?":
                 app.post_message(events.Key(key, key))
             prompt = await until_typed(pilot, "dig?")
@@ -140,8 +139,12 @@ class TestKeysTypedAtOnce:
         app = OminixApp(lambda: catalogue_hub, "qwen3-8b", load_initial=False)
         async with app.run_test(size=BIG) as pilot:
             await until_connected(pilot)
-            await leave_for_chat(pilot)
-            for event in (events.Paste("what is"), events.Key("!", "!"), events.Key("enter", "\r")):
+            for event in (
+                events.Key("ctrl+t", None),
+                events.Paste("what is"),
+                events.Key("!", "!"),
+                events.Key("enter", "\r"),
+            ):
                 app.post_message(event)
             await until(pilot, lambda: asked)
             assert asked[0].messages[-1].content == "what is!"
@@ -158,14 +161,6 @@ class TestKeysTypedAtOnce:
             await pilot.press("f2")
             await until(pilot, lambda: catalogue_app.current_mode == "hub")
             assert visible_panel(pilot).query_one(PromptArea).text == "What flies?"
-
-
-async def leave_for_chat(pilot: Pilot[None]) -> None:
-    """Press the key, and go on at once: the hub is still what is shown."""
-    pilot.app.post_message(events.Key("ctrl+t", None))
-    app = cast("OminixApp", pilot.app)
-    while not app._opening_places:
-        await asyncio.sleep(0)
 
 
 async def until_typed(pilot: Pilot[None], text: str) -> PromptArea:

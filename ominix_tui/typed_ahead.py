@@ -1,0 +1,67 @@
+"""Keys take effect in the order in which they were typed, however many come at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from textual import events
+from textual.app import App
+from textual.widget import Widget
+
+PATIENCE_SECONDS = 0.5
+"""A key that keeps its widget busy for longer does not hold up those after it."""
+
+
+class TypedAheadApp(App[None]):
+    """An app that gives a key to where the focus is after the key before it has done its work.
+
+    Over SSH several keys come in one packet. Textual hands all of them to the widget that has the focus then: of
+    `/llama` the letters would not reach the search that `/` opens, but load and delete models.
+    """
+
+    def __init__(self, *, ansi_color: bool | None) -> None:
+        super().__init__(ansi_color=ansi_color)
+        self._typed: deque[events.Key | events.Paste] = deque()
+        self._holds = 0
+        self._at_work: asyncio.Task[None] | None = None
+
+    def hold_keys(self) -> None:
+        """Keep what is typed from now on, until as many calls of `release_keys`; dialogs get theirs."""
+        self._holds += 1
+
+    def release_keys(self) -> None:
+        """Pass on what was typed meanwhile, in its order, to where the focus is now."""
+        self._holds -= 1
+        self.call_later(self._pass_on)
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            self._typed.append(event)
+            await self._pass_on()
+        else:
+            await super().on_event(event)
+
+    async def _pass_on(self) -> None:
+        while self._typed and self._at_work is None and not (self._holds and len(self.screen_stack) == 1):
+            event, target = self._typed.popleft(), self.focused or self.screen
+            if not (isinstance(event, events.Key) and target.check_consume_key(event.key, event.character)):
+                self._at_work = asyncio.create_task(self._until_done(target))  # text moves no focus, others may
+            await super().on_event(event)
+
+    async def _until_done(self, target: Widget) -> None:
+        """Wait until what was given to this widget, and what the widget told about it, came up to the app."""
+        way_up = target.ancestors_with_self
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                for node in (*way_up, *way_up):
+                    done = asyncio.Event()
+                    if node.call_later(done.set):
+                        await done.wait()
+        except TimeoutError:
+            pass
+        self.call_later(self._go_on)
+
+    async def _go_on(self) -> None:
+        self._at_work = None
+        await self._pass_on()

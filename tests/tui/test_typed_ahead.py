@@ -1,0 +1,121 @@
+"""Keys that come all at once, as they do over a slow line, act as if they had been typed one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList, Static
+
+from ominix_tui.app import OminixApp
+from ominix_tui.screens.hub import HubScreen
+from ominix_tui.typed_ahead import TypedAheadApp
+from ominix_tui.widgets.registry_tree import RegistryTree
+from tests.tui.support import until, until_connected
+
+NAMES = {"\r": "enter", "\x1b": "escape", "/": "slash"}
+
+
+def at_once(pilot: Pilot[None], keys: str) -> None:
+    for key in keys:
+        pilot.app.post_message(events.Key(NAMES.get(key, key), key))
+
+
+class Slow(Static, can_focus=True):
+    """Its keys are at work until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = asyncio.Event()
+
+    async def on_key(self) -> None:
+        await self.released.wait()
+
+
+class ListApp(TypedAheadApp):
+    """A list, whose keys open a field for text, load, or choose."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "find"),
+        Binding("l", "load"),
+        Binding("f9", "load", priority=True),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(ansi_color=None)
+        self.done: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        yield OptionList("one", "two")
+        yield Input()
+        yield Slow()
+
+    def action_find(self) -> None:
+        self.query_one(Input).focus()
+
+    def action_load(self) -> None:
+        self.done.append("load")
+
+    def on_option_list_option_selected(self) -> None:
+        self.query_one(Input).focus()
+
+
+class TestKeysAtOnce:
+    async def test_letters_after_the_key_of_the_search_load_nothing(self) -> None:
+        app = ListApp()
+        async with app.run_test() as pilot:
+            at_once(pilot, "fllama")
+            await until(pilot, lambda: app.query_one(Input).value == "llama")
+            assert not app.done
+
+    async def test_what_a_choice_leads_to_gets_the_next_letters(self) -> None:
+        app = ListApp()
+        async with app.run_test() as pilot:
+            app.query_one(OptionList).highlighted = 1
+            at_once(pilot, "\rlong")
+            await until(pilot, lambda: app.query_one(Input).value == "long")
+            assert not app.done
+
+    async def test_pasted_text_follows_the_keys_before_it(self) -> None:
+        app = ListApp()
+        async with app.run_test() as pilot:
+            at_once(pilot, "f")
+            pilot.app.post_message(events.Paste("a whole line"))
+            await until(pilot, lambda: app.query_one(Input).value == "a whole line")
+
+    async def test_a_widget_that_hangs_holds_up_no_key_of_the_program(self) -> None:
+        app = ListApp()
+        async with app.run_test() as pilot:
+            slow = app.query_one(Slow).focus()
+            await until(pilot, lambda: slow.has_focus)
+            try:
+                at_once(pilot, "x")
+                pilot.app.post_message(events.Key("f9", None))
+                while not app.done:
+                    await asyncio.sleep(0.01)
+            finally:
+                slow.released.set()
+
+    async def test_held_keys_wait_and_keep_their_order(self) -> None:
+        app = ListApp()
+        async with app.run_test() as pilot:
+            app.hold_keys()
+            at_once(pilot, "fll")
+            await pilot.pause()
+            assert not app.query_one(Input).has_focus
+            app.release_keys()
+            await until(pilot, lambda: app.query_one(Input).value == "ll")
+
+
+class TestHub:
+    async def test_search_and_enter_at_once_lead_to_the_first_hit(self, catalogue_app: OminixApp) -> None:
+        async with catalogue_app.run_test(size=(120, 40)) as pilot:
+            await until_connected(pilot)
+            at_once(pilot, "/paraformer\r")
+            await until(pilot, lambda: cast("HubScreen", pilot.app.screen).selected == "paraformer")
+            assert pilot.app.screen.query_one("#search", Input).value == "paraformer"
+            await until(pilot, lambda: pilot.app.screen.query_one(RegistryTree).has_focus)
