@@ -64,11 +64,11 @@ class StateKeeper:
 
 
 def draft_name(area: TextArea) -> str | None:
-    """What tells this prompt from others at the next start; None for other fields, and in dialogs."""
+    """What tells this prompt from others at the next start; None for other fields, and for one whose panel has gone."""
     from ominix_tui.panels.base import ModelPanel
     from ominix_tui.widgets.prompt_area import PromptArea
 
-    if area.id is None or not isinstance(area, PromptArea):
+    if area.id is None or not isinstance(area, PromptArea) or not area.is_attached:
         return None
     for node in area.ancestors:
         if isinstance(node, ModelPanel):

@@ -25,6 +25,7 @@ class TypedAheadApp(App[None]):
         self._typed: deque[events.Key | events.Paste] = deque()
         self._holds = 0
         self._at_work: asyncio.Task[None] | None = None
+        self._key_at_work = ""
 
     def hold_keys(self) -> None:
         """Keep what is typed from now on, until as many calls of `release_keys`; dialogs get theirs."""
@@ -43,11 +44,24 @@ class TypedAheadApp(App[None]):
             await super().on_event(event)
 
     async def _pass_on(self) -> None:
-        while self._typed and self._at_work is None and not (self._holds and len(self.screen_stack) == 1):
+        while self._typed and self._may_go_on(self._typed[0]):
             event, target = self._typed.popleft(), self.focused or self.screen
-            if not (isinstance(event, events.Key) and target.check_consume_key(event.key, event.character)):
-                self._at_work = asyncio.create_task(self._until_done(target))  # text moves no focus, others may
+            key = event.key if isinstance(event, events.Key) else ""
+            if not (isinstance(event, events.Key) and target.check_consume_key(key, event.character)):
+                self._wait_for(key, target)  # text moves no focus, others may
             await super().on_event(event)
+
+    def _may_go_on(self, event: events.Key | events.Paste) -> bool:
+        if self._holds and len(self.screen_stack) == 1:
+            return False
+        repeats = isinstance(event, events.Key) and event.key == self._key_at_work  # an arrow that is held down
+        return self._at_work is None or repeats
+
+    def _wait_for(self, key: str, target: Widget) -> None:
+        if self._at_work is not None:
+            self._at_work.cancel()
+        self._key_at_work = key
+        self._at_work = asyncio.create_task(self._until_done(target))
 
     async def _until_done(self, target: Widget) -> None:
         """Wait until what was given to this widget, and what the widget told about it, came up to the app."""

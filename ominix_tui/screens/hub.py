@@ -197,6 +197,8 @@ class HubScreen(Screen[None]):
 
     @on(RegistryTree.Chosen)
     async def _on_chosen(self, event: RegistryTree.Chosen) -> None:
+        if event.model_id != self.query_one(RegistryTree).chosen:  # the cursor has gone on: spare the panel
+            return
         if self._hub is not None and (entry := self._hub.registry.get(event.model_id)):
             await self.view.select(entry)
 

@@ -91,7 +91,8 @@ class SettingsScreen(PlaceScreen):
 
     @on(OptionList.OptionHighlighted)
     async def _on_moved(self, event: OptionList.OptionHighlighted) -> None:
-        if event.option_id and event.option_id != self.editor.shown:
+        gone_on = event.option_index != event.option_list.highlighted  # an arrow is held down
+        if event.option_id and event.option_id != self.editor.shown and not gone_on:
             await self._show(event.option_id)
 
     async def _show(self, name: str) -> None:

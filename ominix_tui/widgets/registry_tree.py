@@ -30,6 +30,7 @@ class RegistryTree(StillScrollbar, Tree[str]):
     """A node's data is its model's id; a category has none.
 
     Attributes:
+        chosen: The model that the cursor came to last; what `Chosen` tells may be older.
         folds: Whether the user has opened or closed a category, by its name.
     """
 
@@ -79,6 +80,7 @@ class RegistryTree(StillScrollbar, Tree[str]):
         self._states: Mapping[str, ModelState] = {}
         self._members: dict[int, list[RegistryEntry]] = {}
         self.folds: dict[str, bool] = {}
+        self.chosen: str | None = None
 
     def fill(
         self, entries: Sequence[RegistryEntry], states: Mapping[str, ModelState], *, by_rank: bool = False
@@ -195,6 +197,7 @@ class RegistryTree(StillScrollbar, Tree[str]):
 
     def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[str]) -> None:
         if event.node.data is not None:
+            self.chosen = event.node.data
             self.post_message(self.Chosen(event.node.data))
 
     def on_tree_node_selected(self, event: Tree.NodeSelected[str]) -> None:

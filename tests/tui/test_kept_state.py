@@ -184,3 +184,11 @@ class TestCrash:
             pilot.app.screen.mount(Unfinished())
         assert not catalogue_app.return_code
         assert not list(home.logs.glob("crash-*"))
+
+    async def test_news_of_a_field_that_is_gone_is_no_crash(self, catalogue_app: OminixApp) -> None:
+        gone = PromptArea(id="prompt")
+        async with catalogue_app.run_test() as pilot:
+            await until_connected(pilot)
+            catalogue_app.post_message(PromptArea.Ready(gone))
+            catalogue_app.post_message(PromptArea.Changed(gone))
+            await pilot.pause()

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar, cast
 
+import pytest
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
+from ominix_core.hub import Hub
+from ominix_core.registry.catalogue import Registry
+from ominix_core.registry.entry import RegistryEntry
 from ominix_tui.app import OminixApp
 from ominix_tui.screens.hub import HubScreen
 from ominix_tui.typed_ahead import TypedAheadApp
+from ominix_tui.widgets.model_view import ModelView
 from ominix_tui.widgets.registry_tree import RegistryTree
-from tests.tui.support import until, until_connected
+from tests.support.catalogue import many_models
+from tests.tui.support import screen_text, until, until_connected
 
 NAMES = {"\r": "enter", "\x1b": "escape", "/": "slash"}
 
@@ -112,6 +118,35 @@ class TestKeysAtOnce:
 
 
 class TestHub:
+    async def test_an_arrow_held_down_makes_few_panels(
+        self, catalogue_hub: Hub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        catalogue_hub.registry = Registry(many_models(100))
+        shown, select = [], ModelView.select
+
+        async def note(view: ModelView, entry: RegistryEntry) -> None:
+            shown.append(entry.id)
+            await select(view, entry)
+
+        async with OminixApp(lambda: catalogue_hub).run_test(size=(120, 40)) as pilot:
+            await until_connected(pilot)
+            tree = pilot.app.screen.query_one(RegistryTree)
+            monkeypatch.setattr(ModelView, "select", note)
+            for _ in range(60):
+                pilot.app.post_message(events.Key("down", None))
+            await until(pilot, lambda: tree.cursor_line >= 60)
+            await until(pilot, lambda: shown and shown[-1] == tree.chosen)
+            assert len(shown) < 10
+
+    async def test_the_key_after_a_move_is_for_the_model_moved_to(self, catalogue_hub: Hub) -> None:
+        app = OminixApp(lambda: catalogue_hub, "qwen3-8b", load_initial=False)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until_connected(pilot)
+            pilot.app.post_message(events.Key("down", None))
+            at_once(pilot, "i")
+            await until(pilot, lambda: "Escape closes this" in screen_text(pilot))
+            assert "glm4-9b" in screen_text(pilot)
+
     async def test_search_and_enter_at_once_lead_to_the_first_hit(self, catalogue_app: OminixApp) -> None:
         async with catalogue_app.run_test(size=(120, 40)) as pilot:
             await until_connected(pilot)
