@@ -237,7 +237,7 @@ class OminixApp(NavigatingApp):
         try:
             hub = await self.hub()
             await self.go_to("chat")
-            if self.current_mode == "chat":
+            if self.current_mode == "chat" and len(self.screen_stack) == 1:  # a dialog wants its answer first
                 await cast("ChatScreen", self.screen).arrive(hub, model_id, exchange)
         except OminixError as error:
             self.notify(str(error), severity="error", markup=False)

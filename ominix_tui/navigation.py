@@ -84,6 +84,13 @@ class NavigatingApp(TypedAheadApp):
 
         self.push_screen(Palette())
 
+    def search_themes(self) -> None:
+        from textual.theme import ThemeProvider
+
+        from ominix_tui.palette import Palette
+
+        self.push_screen(Palette([ThemeProvider], placeholder="Search for themes…"))
+
     @work
     async def action_jump(self) -> None:
         from ominix_tui.screens.jump import JumpScreen

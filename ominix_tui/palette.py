@@ -17,6 +17,7 @@ from textual.worker import Worker, WorkerState
 
 from ominix_tui.actions import own_bindings
 from ominix_tui.text import facts_line, one_line, words_for
+from ominix_tui.widgets.dialogs import OneAnswer
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -28,10 +29,15 @@ MOVING = ("list", "tree", "choice", "dialog", "confirm", "search", "prompt")
 """Of ids with these beginnings nobody looks in the palette: they move about, or are for one field alone."""
 
 
-class Palette(CommandPalette):
+class Palette(CommandPalette, OneAnswer[None]):
     """The command palette for people who type fast: Enter runs what all of the words find, never what some found."""
 
     _is_chosen = False
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "command_list":  # Textual moves by pages through a list without a height, and fails
+            return bool(self.query_one(CommandList).scrollable_content_region)
+        return super().check_action(action, parameters)
 
     @on(Input.Changed)
     def _go_on_typing(self) -> None:

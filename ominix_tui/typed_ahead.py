@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
+from typing import cast
 
 from textual import events
+from textual.actions import ActionParseResult
 from textual.app import App
+from textual.dom import DOMNode
 from textual.widget import Widget
+from textual.widgets import OptionList
 
 PATIENCE_SECONDS = 0.5
 """A key that keeps its widget busy for longer does not hold up those after it."""
@@ -42,6 +47,18 @@ class TypedAheadApp(App[None]):
             await self._pass_on()
         else:
             await super().on_event(event)
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do what a key stands for. A list that has no height yet has no pages: Textual would fail."""
+        by_page = isinstance(default_namespace, OptionList) and action in ("page_up", "page_down")
+        if by_page and not cast("OptionList", default_namespace).scrollable_content_region:
+            return True
+        return await super().run_action(action, default_namespace, namespaces)
 
     async def _pass_on(self) -> None:
         while self._typed and self._may_go_on(self._typed[0]):

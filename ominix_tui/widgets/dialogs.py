@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -32,7 +33,21 @@ DIALOG_CSS = """
 CANCEL = Binding("escape", "dismiss", "Cancel", id="dialog.cancel", tooltip="Close this and change nothing")
 
 
-class ConfirmDialog(ModalScreen[bool]):
+Answer = TypeVar("Answer")
+
+
+class OneAnswer(Screen[Answer]):
+    """The next key of one that is held down, or a second click, comes too late to close another screen."""
+
+    def dismiss(self, result: Answer | None = None) -> AwaitComplete:
+        return super().dismiss(result) if self.is_active else AwaitComplete()
+
+
+class Dialog(ModalScreen[Answer], OneAnswer[Answer]):
+    """Lies over a screen until it is answered."""
+
+
+class ConfirmDialog(Dialog[bool]):
     """Asks before something is lost; True if it may be.
 
     Args:
@@ -73,7 +88,7 @@ class ConfirmDialog(ModalScreen[bool]):
         self.dismiss(answer)
 
 
-class TextDialog(ModalScreen[str | None]):
+class TextDialog(Dialog[str | None]):
     """Asks for a text, which may have several lines; None if the user thinks better of it."""
 
     DEFAULT_CSS = f"""
@@ -106,7 +121,7 @@ class TextDialog(ModalScreen[str | None]):
         self.dismiss(self.query_one(PromptArea).text)
 
 
-class ChoiceDialog(ModalScreen[str | None]):
+class ChoiceDialog(Dialog[str | None]):
     """Asks for one of several choices; its key, or None if the user thinks better of it.
 
     Args:

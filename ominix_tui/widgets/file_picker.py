@@ -13,14 +13,13 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
-from textual.screen import ModalScreen
 from textual.widgets import DirectoryTree, Input, Label
 from textual.widgets.directory_tree import DirEntry
 
 from ominix_core.paths import typed_path
 from ominix_tui.dropped_files import dropped_files
 from ominix_tui.text import one_line, printable
-from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS
+from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS, Dialog
 from ominix_tui.widgets.image_view import ImageView
 from ominix_tui.widgets.list_keys import TREE_KEYS
 
@@ -65,7 +64,7 @@ class _Files(DirectoryTree):
         self.path = Path(self.path).parent
 
 
-class FilePicker(ModalScreen[Path | None]):
+class FilePicker(Dialog[Path | None]):
     """The path of the file, or None if the user thinks better of it.
 
     Args:

@@ -9,16 +9,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Label
 
 from ominix_core.chat_images import KeptImage
 from ominix_tui.text import one_line
-from ominix_tui.widgets.dialogs import DIALOG_CSS
+from ominix_tui.widgets.dialogs import DIALOG_CSS, Dialog
 from ominix_tui.widgets.image_view import ImageView
 
 
-class ImageDialog(ModalScreen[None]):
+class ImageDialog(Dialog[None]):
     """Left and right go from image to image, Escape closes.
 
     Args:

@@ -10,11 +10,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from ominix_tui.widgets.choice_row import ChoiceRow
-from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS
+from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS, Dialog
 
 SCOPES = {"use": "use the models", "manage": "also load, unload and download them"}
 
@@ -31,7 +30,7 @@ class NewKey:
     manages: bool
 
 
-class NewKeyDialog(ModalScreen[NewKey | None]):
+class NewKeyDialog(Dialog[NewKey | None]):
     """Asks what a key is for; None if the user thinks better of it."""
 
     DEFAULT_CSS = f"""
@@ -59,7 +58,7 @@ class NewKeyDialog(ModalScreen[NewKey | None]):
             self.dismiss(NewKey(name, self.query_one(ChoiceRow).chosen == "manage"))
 
 
-class SecretDialog(ModalScreen[None]):
+class SecretDialog(Dialog[None]):
     """Shows a key, which nothing can show again."""
 
     DEFAULT_CSS = f"""

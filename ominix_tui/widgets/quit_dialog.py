@@ -9,12 +9,11 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
 from ominix_tui.text import one_line
-from ominix_tui.widgets.dialogs import DIALOG_CSS
+from ominix_tui.widgets.dialogs import DIALOG_CSS, Dialog
 
 Ending = Literal["serve", "unload", "stay"]
 
@@ -25,7 +24,7 @@ _ENDINGS: dict[Ending, str] = {
 }
 
 
-class QuitDialog(ModalScreen[Ending]):
+class QuitDialog(Dialog[Ending]):
     """Asks whether the models stay in memory without this program. Ctrl+Q once more does not wait for the answer."""
 
     DEFAULT_CSS = f"""

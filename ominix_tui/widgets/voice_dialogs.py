@@ -11,7 +11,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
@@ -19,7 +18,7 @@ from ominix_core.devices import play_file
 from ominix_core.errors import OminixError
 from ominix_core.paths import typed_path
 from ominix_tui.text import one_line, printable
-from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS, ConfirmDialog, TextDialog
+from ominix_tui.widgets.dialogs import CANCEL, DIALOG_CSS, ConfirmDialog, Dialog, TextDialog
 from ominix_tui.widgets.telling import telling
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ ADD_HINT = "Enter adds the voice · Tab goes on · Escape cancels"
 NONE_YET = "You have no voices yet. Press a to add one from a clip of 3 to 10 seconds."
 
 
-class VoicesDialog(ModalScreen[str | None]):
+class VoicesDialog(Dialog[str | None]):
     """The list of the user's voices; the name of the one to use, or None."""
 
     DEFAULT_CSS = f"""
@@ -118,7 +117,7 @@ class VoicesDialog(ModalScreen[str | None]):
             await asyncio.to_thread(play_file, io.BytesIO(clip))
 
 
-class NewVoiceDialog(ModalScreen[None]):
+class NewVoiceDialog(Dialog[None]):
     """A form for a new voice. What is wrong with it is told in it."""
 
     DEFAULT_CSS = f"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import ClassVar, cast
 
 import pytest
@@ -16,14 +17,24 @@ from ominix_core.hub import Hub
 from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import RegistryEntry
 from ominix_tui.app import OminixApp
+from ominix_tui.palette import Palette
 from ominix_tui.screens.hub import HubScreen
 from ominix_tui.typed_ahead import TypedAheadApp
+from ominix_tui.widgets.dialogs import ConfirmDialog
 from ominix_tui.widgets.model_view import ModelView
 from ominix_tui.widgets.registry_tree import RegistryTree
 from tests.support.catalogue import many_models
 from tests.tui.support import screen_text, until, until_connected
 
-NAMES = {"\r": "enter", "\x1b": "escape", "/": "slash"}
+NAMES = {"\r": "enter", "/": "slash"}
+CHARACTERS = {name: character for character, name in NAMES.items()} | {"space": " ", "comma": ",", "question_mark": "?"}
+KEYS = [
+    *("up", "down", "left", "right", "enter", "escape", "tab", "shift+tab", "space", "pageup", "pagedown", "home"),
+    *("end", "backspace", "slash", "comma", "question_mark", "f1", "f2", "f3", "f4", "f5", "f6", "f7"),
+    *(f"ctrl+{letter}" for letter in "aefgklnoprsty"),
+    *"abcdefghijklmnoprstuvwxyz0123456789DSL{}[]+-.",
+]
+"""Every key that does something, but those that end the program."""
 
 
 def at_once(pilot: Pilot[None], keys: str) -> None:
@@ -154,3 +165,40 @@ class TestHub:
             await until(pilot, lambda: cast("HubScreen", pilot.app.screen).selected == "paraformer")
             assert pilot.app.screen.query_one("#search", Input).value == "paraformer"
             await until(pilot, lambda: pilot.app.screen.query_one(RegistryTree).has_focus)
+
+    async def test_a_dialog_is_answered_once(self, catalogue_app: OminixApp) -> None:
+        async with catalogue_app.run_test(size=(120, 40)) as pilot:
+            await until_connected(pilot)
+            answers: list[bool | None] = []
+            dialog = ConfirmDialog("Delete", "Delete this?", "Delete")
+            await catalogue_app.push_screen(dialog, answers.append)
+            for answer in (True, False, True):
+                dialog.dismiss(answer)
+            await until(pilot, lambda: answers and len(pilot.app.screen_stack) == 1)
+            await pilot.pause()
+            assert answers == [True]
+
+    async def test_a_page_down_before_the_palette_shows_anything(self, catalogue_app: OminixApp) -> None:
+        async with catalogue_app.run_test(size=(120, 40)) as pilot:
+            await until_connected(pilot)
+            for key in ("ctrl+p", "pagedown", "pagedown", "pageup", "enter", "enter"):
+                pilot.app.post_message(events.Key(key, None))
+            await until(pilot, lambda: len(pilot.app.screen_stack) == 1 or Palette.is_open(pilot.app))
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("seed", range(8))
+    async def test_no_row_of_keys_ends_the_program(
+        self, catalogue_app: OminixApp, monkeypatch: pytest.MonkeyPatch, seed: int
+    ) -> None:
+        monkeypatch.setattr(OminixApp, "deliver_screenshot", lambda _: None)  # goes to the user's own folder
+        chance = random.Random(seed)
+        async with catalogue_app.run_test(size=chance.choice([(120, 40), (80, 24), (60, 15)])) as pilot:
+            await until_connected(pilot)
+            for _ in range(250):
+                for _ in range(chance.choice([1, 1, 3, 20])):
+                    key = chance.choice(KEYS)
+                    for _ in range(chance.choice([1, 1, 1, 8])):
+                        pilot.app.post_message(events.Key(key, CHARACTERS.get(key, key if len(key) == 1 else None)))
+                await asyncio.sleep(chance.choice([0, 0.005, 0.05, 0.2]))
+                if not pilot.app.is_running:  # by the palette, or by a crash, which fails here
+                    break
