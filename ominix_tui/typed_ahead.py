@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from typing import cast
 
 from textual import events
 from textual.actions import ActionParseResult
@@ -55,8 +54,8 @@ class TypedAheadApp(App[None]):
         namespaces: Mapping[str, DOMNode] | None = None,
     ) -> bool:
         """Do what a key stands for. A list that has no height yet has no pages: Textual would fail."""
-        by_page = isinstance(default_namespace, OptionList) and action in ("page_up", "page_down")
-        if by_page and not cast("OptionList", default_namespace).scrollable_content_region:
+        node, pages = default_namespace, ("page_up", "page_down")
+        if isinstance(node, OptionList) and action in pages and not node.scrollable_content_region:
             return True
         return await super().run_action(action, default_namespace, namespaces)
 
@@ -91,8 +90,9 @@ class TypedAheadApp(App[None]):
                         await done.wait()
         except TimeoutError:
             pass
-        self.call_later(self._go_on)
+        self.call_later(self._go_on, asyncio.current_task())
 
-    async def _go_on(self) -> None:
-        self._at_work = None
-        await self._pass_on()
+    async def _go_on(self, done: asyncio.Task[None]) -> None:
+        if done is self._at_work:  # else the same key has come again
+            self._at_work = None
+            await self._pass_on()
