@@ -11,7 +11,6 @@ from textual.actions import ActionParseResult
 from textual.app import App
 from textual.dom import DOMNode
 from textual.widget import Widget
-from textual.widgets import OptionList
 
 PATIENCE_SECONDS = 0.5
 """A key that keeps its widget busy for longer does not hold up those after it."""
@@ -54,9 +53,11 @@ class TypedAheadApp(App[None]):
         namespaces: Mapping[str, DOMNode] | None = None,
     ) -> bool:
         """Do what a key stands for. A list that has no height yet has no pages: Textual would fail."""
-        node, pages = default_namespace, ("page_up", "page_down")
-        if isinstance(node, OptionList) and action in pages and not node.scrollable_content_region:
-            return True
+        if action in ("page_up", "page_down"):
+            from textual.widgets import OptionList  # not before the first paint
+
+            if isinstance(default_namespace, OptionList) and not default_namespace.scrollable_content_region:
+                return True
         return await super().run_action(action, default_namespace, namespaces)
 
     async def _pass_on(self) -> None:
