@@ -26,7 +26,7 @@ from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import Category, RegistryEntry
 from ominix_core.runtime import Runtime
 from ominix_core.settings import Settings
-from ominix_core.states import Downloaded, Downloading, Loaded, ModelState, NotDownloaded, Unsupported
+from ominix_core.states import Downloaded, Downloading, Error, Loaded, ModelState, NotDownloaded, Unsupported
 from ominix_core.stream import Generation
 from ominix_core.system import System, disk_under
 from ominix_core.voices import VoiceBook
@@ -216,7 +216,10 @@ class Hub:
 
     def _on_disk(self, model_id: str) -> RegistryEntry:
         entry = self.resolve(model_id)
-        if not isinstance(self._library.state_of(entry), Downloaded):
+        state = self._library.state_of(entry)
+        if isinstance(state, Error):
+            raise NotReadyError(state.message)
+        if not isinstance(state, Downloaded):
             raise NotReadyError(f"{entry.name} is not on this machine yet. Get it first: ominix pull {entry.id}")
         return entry
 

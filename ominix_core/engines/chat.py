@@ -20,7 +20,7 @@ from ominix_core.engines.loading import load_language_model
 from ominix_core.engines.pace import PrefillPace
 from ominix_core.engines.prefix_cache import CachedPrefix, PrefixCache
 from ominix_core.engines.prompt import Prompt, check_template_options, encode
-from ominix_core.engines.sampling import check_bias, make_logits_processors, make_sampler
+from ominix_core.engines.sampling import NO_NUMBERS, check_bias, has_number, make_logits_processors, make_sampler
 from ominix_core.engines.single import SingleStream
 from ominix_core.engines.thinking import thinking_budget
 from ominix_core.engines.tokens import TokenTexts
@@ -37,6 +37,8 @@ from ominix_core.generation import (
 from ominix_core.media import Abilities
 from ominix_core.memory import KVCache, gigabytes
 
+# How often an answer is asked whether there are still numbers behind it, in tokens; the first one always is.
+NUMBERS_EVERY = 32
 # What an answer without a limit may reach on a model whose context has none, in tokens.
 LONGEST_ANSWER = 1 << 20
 
@@ -249,6 +251,12 @@ class ChatEngine:
         finish = response.finish_reason
         running.completion_tokens += 1
         running.first_token = running.first_token or time.perf_counter()
+        if running.completion_tokens % NUMBERS_EVERY == 1 and not has_number(response.logits, response.token):
+            if finish is None:
+                self._batch.remove(response.uid)
+            del self._running[response.uid]
+            yield running.request_id, Failed(NO_NUMBERS)
+            return
         if finish != "stop":
             wanted = running.request.logprobs
             logprob = None if wanted is None else self._token_texts.logprob(response.token, response.logits, wanted)
