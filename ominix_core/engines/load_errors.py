@@ -18,7 +18,9 @@ logger = logging.getLogger(__name__)
 
 LONGEST_REASON = 240
 _UNKNOWN_TYPE = re.compile(r"Model type '?([^\s']+?)'? (?:is )?not supported")
-_MISFITS = re.compile(r"(Missing|Received) (\d+) parameters(?: not in model)?:?\s*([\w.]+)")
+_MISFITS = re.compile(r"(Missing|Received) (\d+) parameters(?: not in model)?:?\s*([\w.]*\w)")
+_ASKED_FOR = re.compile(r"/api/models/([\w.-]+/[\w.-]+)/")
+_WRONG_VALUE = re.compile(r"Validation error for field '(\w+)'")
 _CONVERTED = re.compile(r"(mlx-(?:lm|vlm|audio)) version \W*(\d+(?:\.\d+)+)")
 # Which library runs what, and where its models are.
 _MODULES = {"mlx-lm": "mlx_lm.models", "mlx-vlm": "mlx_vlm.models"}
@@ -62,11 +64,27 @@ def _fault(folder: Path, error: Exception, library: str) -> Fault:
         return Fault(f"config.json of {folder.name} is missing.", True)
     if isinstance(error, FileNotFoundError) and "safetensors" in text:
         return _no_weights(folder)
+    if wrong := _WRONG_VALUE.search(text):
+        return Fault(f"config.json of {folder.name} has a value for '{wrong[1]}' that cannot be. Correct it there.")
+    if repository := _wanted_repository(error):
+        return Fault(
+            f"{folder.name} needs files of another repository, {repository}, which are not on this machine. "
+            f"Get them: hf download {repository}"
+        )
     if misfit := _MISFITS.search(text):
         what = "lack" if misfit[1] == "Missing" else "have, beyond what it asks for,"
         count = f"{misfit[2]} arrays, such as" if misfit[2] != "1" else "one array:"
         return Fault(f"The weights of {folder.name} do not fit its config.json: they {what} {count} {misfit[3]}.", True)
     return Fault(f"The files of {folder.name} cannot be read: {reason_of(error, folder)}", True)
+
+
+def _wanted_repository(error: BaseException | None) -> str:
+    """What a library has asked the Hub for in vain, since a load fetches nothing; empty if nothing."""
+    while error is not None:
+        if found := _ASKED_FOR.search(str(error)):
+            return found[1]
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _cannot_run(folder: Path, model_type: str, library: str) -> str:

@@ -17,7 +17,7 @@ Sampler: TypeAlias = "Callable[[mx.array], mx.array]"
 """From logits (batch, vocabulary), normalized or not, to token ids (batch,)."""
 
 NO_NUMBERS = (
-    "This model's weights yield no numbers (NaN) here, so it cannot choose words. "
+    "This model's weights yield no numbers (NaN) here, so nothing can be made of them. "
     "Its files are damaged or badly converted: get it again, or get another conversion."
 )
 """What a request is told that ends for it."""

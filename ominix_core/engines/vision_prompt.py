@@ -92,11 +92,10 @@ def _apply_template(loaded: VisionModel, request: ChatRequest) -> str:
             return _only(messages)
         for templated in (processor, getattr(processor, "tokenizer", None)):
             if getattr(templated, "chat_template", None):
-                template = chosen(templated.chat_template, options.get("tools"))
+                if template := chosen(templated.chat_template, options.get("tools")):
+                    options["chat_template"] = template
                 return str(
-                    templated.apply_chat_template(
-                        messages, template, tokenize=False, add_generation_prompt=True, **options
-                    )
+                    templated.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **options)
                 )
         return str(get_chat_template(processor, messages, add_generation_prompt=True))
     except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:

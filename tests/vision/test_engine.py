@@ -317,7 +317,7 @@ def test_a_damaged_checkpoint_is_told_by_its_name(tiny_vlms: Vlms, tmp_path: Pat
     shutil.copytree(tiny_vlms("qwen3_vl"), folder)
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
-    with pytest.raises(LoadError, match="broken-model cannot be read"):
+    with pytest.raises(LoadError, match=r"model\.safetensors of broken-model is cut short: .* Get the model again\."):
         VisionEngine().load(folder, LoadOptions(), lambda *_: None)
 
 
