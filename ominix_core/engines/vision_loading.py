@@ -66,9 +66,11 @@ def load_vision_model(folder: Path, options: LoadOptions, report: LoadReport) ->
         image_processor = load_image_processor(folder)
         if image_processor is not None:
             processor.image_processor = image_processor
-        for templated in (processor, getattr(processor, "tokenizer", None)):
-            if isinstance(getattr(templated, "chat_template", None), dict):  # it may lack the default one
-                templated.chat_template = tokenizer.chat_template
+        if isinstance(tokenizer.chat_template, dict):  # processors know one of them, or lack the default one
+            templated: Any
+            for templated in (processor, getattr(processor, "tokenizer", None)):
+                if getattr(templated, "chat_template", None):
+                    templated.chat_template = tokenizer.chat_template
         tokenizer.eos_token_ids = {*tokenizer.eos_token_ids, *getattr(processor, "additional_eos_token_ids", ())}
     warm_up(model, report)
     remember_images(model)
