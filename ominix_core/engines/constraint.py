@@ -43,15 +43,18 @@ class ConstraintFactory:
 
         if self._vocabulary is None:
             fast = self._tokenizer._tokenizer  # mlx-lm's wrapper hides the tokenizer that llguidance needs
-            self._vocabulary = llguidance.hf.from_tokenizer(fast, eos_token=sorted(self._tokenizer.eos_token_ids))
+            self._vocabulary = llguidance.hf.from_tokenizer(fast, eos_token=self._ends())
         matcher = llguidance.LLMatcher(self._vocabulary, grammar)
         if fault := matcher.get_error():
             raise RequestError(f"{what_is} not usable: {fault.splitlines()[0]}", "invalid_response_format")
         waits_for = self._tokenizer.think_end_tokens if after_reasoning else ()
         if in_each_call:
             waits_for = self._tokenizer.tool_call_start_tokens
-        ends = sorted(self._tokenizer.eos_token_ids)
-        return Constraint(matcher, self._vocabulary.vocab_size, ends, waits_for or (), repeats=in_each_call)
+        return Constraint(matcher, self._vocabulary.vocab_size, self._ends(), waits_for or (), repeats=in_each_call)
+
+    def _ends(self) -> list[int]:
+        """The tokens that end an answer; llguidance takes none that the tokenizer has no text for."""
+        return sorted(end for end in self._tokenizer.eos_token_ids if end < len(self._tokenizer))
 
 
 class Constraint:

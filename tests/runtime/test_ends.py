@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ominix_core.engines.ends import ends_of
 from ominix_core.engines.tokenizer import load_tokenizer
-from ominix_core.generation import CompletionRequest, Finished
+from ominix_core.generation import CompletionRequest, Finished, Grammar
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
 from ominix_core.settings import Settings
@@ -131,6 +132,18 @@ def test_the_messages_of_gpt_oss_end_with_another_token_than_its_turns(tmp_path:
     (folder / "chat_template.jinja").write_text(PHI.replace("<|reserved_0|>", "<|end|>"))
     ends = ends_of(folder, load_tokenizer(folder))
     assert ends == {tokenizer.token_to_id("<|return|>"), tokenizer.token_to_id("<|call|>")}
+
+
+def test_an_end_without_a_text_hinders_no_grammar(home: Home, add_models: Callable[..., None], tmp_path: Path) -> None:
+    add_models(local_entry("padded", make_tiny_llm(tmp_path / "padded", vocab_size=320, eos_token_id=[TURN, 300])))
+    with Hub(home, Settings(isolation="thread", prompt_cache_gb=0)) as hub:
+        hub.load("padded").result(60)
+        held = msgspec.structs.replace(ask("hello", 40), grammar=Grammar("regex", "[ab]{3}"))
+        text, end = collect(hub.generate("padded", held))
+        assert set(text) <= set("ab")
+        assert len(text) == 3
+        assert isinstance(end, Finished)
+        assert end.reason == "stop"
 
 
 @pytest.mark.parametrize("file", [CONFIG, GENERATION])
