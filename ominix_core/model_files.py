@@ -6,6 +6,7 @@ Only beginnings and sizes are read; JSON is read whole.
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ _JSON = frozenset(
         "vocab.json",
     ]
 )
+_COUNTED = re.compile(r"(.+)-(\d{1,6})-of-(\d{1,6})\.safetensors")
 _LONGEST_HEADER = 100 << 20
 
 
@@ -94,11 +96,24 @@ def fault_in(folder: Path) -> Fault | None:
     for path in _files(folder, "*.json"):
         if (path.name in _JSON or path.name.endswith(".index.json")) and (fault := _fault_in_json(path)):
             return Fault(f"{_name(folder, path)} of {folder.name} {fault.text}", fault.fetch_again)
-    if shards := missing_shards(folder):
+    if shards := missing_shards(folder) or _gap(folder):
         return shards
     for path in _files(folder, "*.safetensors"):
         if fault := _fault_in_weights(path):
             return Fault(f"{_name(folder, path)} of {folder.name} {fault.text}", fault.fetch_again)
+    return None
+
+
+def _gap(folder: Path) -> Fault | None:
+    """A file of weights that the names of the others tell of, where no index does."""
+    for path in _files(folder, "*-of-*.safetensors"):
+        if not (counted := _COUNTED.fullmatch(path.name)):
+            continue
+        begin, number, count = counted.groups()
+        for other in range(1, int(count) + 1):
+            name = f"{begin}-{other:0{len(number)}}-of-{count}.safetensors"
+            if not (path.parent / name).is_file():
+                return Fault(f"{_name(folder, path.parent / name)} of {folder.name} is missing.", True)
     return None
 
 

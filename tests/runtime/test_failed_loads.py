@@ -59,6 +59,11 @@ def without_a_shard(folder: Path) -> None:
     (folder / "model-00002-of-00002.safetensors").unlink()
 
 
+def without_a_named_shard(folder: Path) -> None:
+    without_a_shard(folder)
+    (folder / "model.safetensors.index.json").unlink()
+
+
 def without_an_array(folder: Path) -> None:
     import mlx.core as mx
 
@@ -121,6 +126,11 @@ CASES: dict[str, tuple[Callable[[Path], Any], str, bool]] = {
     ),
     "no configuration": (lambda folder: (folder / "config.json").unlink(), "config.json of sick is missing.", True),
     "a shard": (without_a_shard, "model-00002-of-00002.safetensors of sick is missing.", True),
+    "a shard that no index names": (
+        without_a_named_shard,
+        "model-00002-of-00002.safetensors of sick is missing.",
+        True,
+    ),
     "an array": (without_an_array, "weights of sick do not fit its config.json: they lack one array: model.norm", True),
     "other sizes": (configured(num_hidden_layers=3), "do not fit its config.json: they lack 9 arrays, such as", True),
     "cut weights": (cut, "model.safetensors of sick is cut short: it has", True),
