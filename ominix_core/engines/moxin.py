@@ -9,7 +9,7 @@ from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.ends import ends_of
 from ominix_core.engines.load_errors import explained
 from ominix_core.engines.loading import kv_group, refuse_code, refuse_settings
-from ominix_core.engines.prompt import Prompt, encode
+from ominix_core.engines.prompt import Prompt, encode_text
 from ominix_core.engines.vision import VisionEngine
 from ominix_core.engines.vision_loading import VisionModel, remember_images, warm_up
 from ominix_core.engines.vision_prompt import images_of
@@ -53,7 +53,7 @@ class MoxinEngine(VisionEngine):
 
     def _encode(self, request: TextRequest) -> Prompt:
         if not isinstance(request, ChatRequest):
-            return encode(self._tokenizer, request)
+            return encode_text(self._tokenizer, request)
         if request.tools:
             raise RequestError("This model cannot call tools: it was not taught to.", "no_tool_calling")
         # Those of reasoning efforts are for models that think; others ignore them.
