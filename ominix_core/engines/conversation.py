@@ -30,7 +30,10 @@ def fitted(turns: Iterable[ChatMessage], abilities: TemplateAbilities, *, goes_o
     Args:
         goes_on: Whether the answer continues the last turn.
     """
-    fitting: Turns = _results_in_order(_named(list(turns)))
+    given = list(turns)
+    if len(given) > 1 and given[-1] == ChatMessage("assistant"):  # an answer that has not begun
+        given.pop()
+    fitting: Turns = _results_in_order(_named(given))
     steps: list[Callable[[Turns, TemplateAbilities], Turns]] = [_fit_calls, _fit_system, _fit_turns]
     for step in steps:
         fitting = step(fitting, abilities)
@@ -223,4 +226,3 @@ def _id(name: str, abilities: TemplateAbilities) -> str:
     if not abilities.short_ids or (len(name) == 9 and name.isalnum()):
         return name
     return hashlib.sha256(name.encode()).hexdigest()[:9]
-
