@@ -195,14 +195,14 @@ def _fit_turns(turns: Turns, abilities: TemplateAbilities) -> Turns:
     if first == "assistant" and not abilities.assistant_first:
         at = sum(1 for turn in turns[:1] if turn.role == "system")
         turns = [*turns[:at], ChatMessage("user"), *turns[at:]]
-    if any(_user_after_results(pair) for pair in itertools.pairwise(turns)) and not abilities.user_after_results:
+    if any(_user_after_call(pair) for pair in itertools.pairwise(turns)) and not abilities.user_after_call:
         pairs = itertools.pairwise([*turns[:1], *turns])
-        turns = [part for pair in pairs for part in ([_SILENT] if _user_after_results(pair) else []) + [pair[1]]]
+        turns = [part for pair in pairs for part in ([_SILENT] if _user_after_call(pair) else []) + [pair[1]]]
     return turns
 
 
-def _user_after_results(pair: tuple[ChatMessage, ChatMessage]) -> bool:
-    return (pair[0].role, pair[1].role) == ("tool", "user")
+def _user_after_call(pair: tuple[ChatMessage, ChatMessage]) -> bool:
+    return pair[1].role == "user" and (pair[0].role == "tool" or bool(pair[0].tool_calls))
 
 
 def _has_neighbours(turns: Turns) -> bool:

@@ -92,11 +92,8 @@ def arguments_schema(function: dict[str, Any]) -> Schema:
     parameters = function.get("parameters")
     if parameters is None:
         return {"type": "object", "properties": {}, "additionalProperties": False}
-    strict = bool(function.get("strict"))
     try:
-        fitting = held(parameters, strict=strict)
-        if not strict and fault_of(fitting):
-            return {"type": "object"}  # a hint that no value could follow
+        fitting = held(parameters, strict=bool(function.get("strict")))
     except UnheldError as error:
         raise RequestError(
             f"A tool's parameters are not usable with 'strict': {function['name']}: {error}.", "invalid_response_format"

@@ -160,8 +160,8 @@ class TemplateAbilities:
         return self._shows(turns, "Qone", "Qthree", "Qthree", "Qfour0", "Qfour1")
 
     @cached_property
-    def user_after_results(self) -> bool:
-        """Whether the user may speak right after a result."""
+    def user_after_call(self) -> bool:
+        """Whether the user may speak right after a call and its result."""
         turns = [_said("user", "Qone"), _called(self._some_arguments, _SHORT_ID), _result(_SHORT_ID, "Qfour")]
         return self._shows([*turns, _said("user", "Qfive")], "Qone", "Qfour", "Qfive")
 

@@ -100,8 +100,7 @@ def _with_what_was_dropped(message: Any, turn: Turn) -> Any:
 def _only(prompts: list[str]) -> str:
     if len(prompts) > 1:
         raise RequestError(
-            "This model answers single questions: it takes no instructions, and nothing that was said before. "
-            "Start a new conversation.",
+            "This model answers single questions: it takes nothing that was said before. Start a new conversation.",
             "invalid_conversation",
         )
     return prompts[0]
