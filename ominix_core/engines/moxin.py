@@ -65,7 +65,7 @@ class MoxinEngine(VisionEngine):
         from ominix_core.models.moxin_vlm.prompt import lay_out, prepare_image
 
         images = images_of(request, self.abilities.images)
-        first, *rest = self._tokenizer.encode(lay_out(request.messages))
+        first, *rest = self._tokenizer.encode(lay_out(request.messages, goes_on=request.prefill))
         if not images:
             return Prompt([first, *rest])
         tokens = [first, *[self._image_token] * self._model.image_tokens, *rest]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from openai.lib._pydantic import to_strict_json_schema
-from pydantic import BaseModel, Field, HttpUrl, SecretStr, StringConstraints, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, StringConstraints, TypeAdapter
 
 from ominix_core.engines.schemas import UNHELD, UnheldError, fault_of, held
 from ominix_core.generation import ChatMessage, ChatRequest, Finished, Grammar, Sampling
@@ -25,17 +25,21 @@ class Colour(enum.Enum):
     BLUE = "blue"
 
 
-class Cat(BaseModel):
+class Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Cat(Closed):
     kind: Literal["cat"] = "cat"
     lives: Literal[7, 9]
 
 
-class Dog(BaseModel):
+class Dog(Closed):
     kind: Literal["dog"] = "dog"
     good: bool
 
 
-class Node(BaseModel):
+class Node(Closed):
     value: Literal[1]
     children: Annotated[list[Node], Field(max_length=1)] = []
 
@@ -48,7 +52,6 @@ HELD: dict[str, Any] = {
     "Path": Path,
     "bytes": bytes,
     "SecretStr": SecretStr,
-    "Decimal": decimal.Decimal,
     "datetime": datetime.datetime,
     "date": datetime.date,
     "UUID": uuid.UUID,
@@ -88,21 +91,17 @@ WRITTEN: dict[str, Any] = {
 }
 
 
-def answers(hub: Hub, schema: Any, *, strict: bool = True, seeds: int = 2) -> list[Any]:
-    """What a model that is noise writes when it is held to the schema."""
-    told = []
-    for seed in range(seeds):
-        request = ChatRequest(
-            messages=[ChatMessage("user", "x")],
-            max_tokens=300,
-            sampling=Sampling(temperature=1.0, seed=seed),
-            grammar=Grammar("json_schema", json.dumps(schema), strict),
-        )
-        text, end = collect(hub.generate("tiny", request))
-        assert isinstance(end, Finished), end
-        if end.reason == "stop":
-            told.append(json.loads(text))
-    return told
+def answers(hub: Hub, schema: Any) -> list[Any]:
+    """What a model that is noise writes when it is held to the schema, if it comes to an end."""
+    request = ChatRequest(
+        messages=[ChatMessage("user", "x")],
+        max_tokens=300,
+        sampling=Sampling(temperature=1.0, seed=1),
+        grammar=Grammar("json_schema", json.dumps(schema)),
+    )
+    text, end = collect(hub.generate("tiny", request))
+    assert isinstance(end, Finished), end
+    return [json.loads(text)] if end.reason == "stop" else []
 
 
 @pytest.fixture
@@ -111,18 +110,17 @@ def loaded(hub: Hub) -> Hub:
     return hub
 
 
-@pytest.mark.parametrize("strict", [True, False])
-def test_answers_are_what_pydantic_takes(loaded: Hub, strict: bool) -> None:
+def test_answers_are_what_pydantic_takes(loaded: Hub) -> None:
     for name, kind in HELD.items():
         adapter: TypeAdapter[Any] = TypeAdapter(kind)
-        told = answers(loaded, adapter.json_schema(), strict=strict, seeds=1)
+        told = answers(loaded, adapter.json_schema())
         assert told or name in ENDLESS, name
         for answer in told:
             adapter.validate_json(json.dumps(answer))
 
 
 def test_answers_to_other_schemas(loaded: Hub) -> None:
-    told = {name: answers(loaded, schema, seeds=1) for name, schema in WRITTEN.items()}
+    told = {name: answers(loaded, schema) for name, schema in WRITTEN.items()}
     assert all(text.startswith("ab") for text in told["zod startsWith"])
     assert all(set(found.values()) <= {1} for found in told["zod record"])
     assert all("@" in text for text in told["zod email"])

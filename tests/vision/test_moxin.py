@@ -221,6 +221,13 @@ def test_the_conversation_is_laid_out_as_it_was_taught(messages: list[ChatMessag
     assert lay_out(messages) == text
 
 
+def test_what_was_begun_is_gone_on_with() -> None:
+    from ominix_core.models.moxin_vlm.prompt import lay_out
+
+    begun = [turn("Which"), turn("colour?"), ChatMessage("assistant", "It is")]
+    assert lay_out(begun, goes_on=True) == "In: Which\n\ncolour?\nOut: It is"
+
+
 def test_the_image_comes_right_after_the_first_token(drive_moxin: Callable[..., Driver]) -> None:
     prompt = drive_moxin().engine._encode(asking(turn("Hi", RED)))
     assert prompt.tokens[0] == 1
