@@ -215,11 +215,11 @@ def _arguments(text: str, abilities: TemplateAbilities) -> Any:
         arguments = json.loads(text) if text.strip() not in _EMPTY else {}
     except ValueError:
         arguments = text
-    if abilities.arguments == "text":
-        return text if text.strip() else "{}"
-    if isinstance(arguments, dict) or abilities.odd_arguments:
-        return arguments
-    return {"arguments": text}
+    if not (isinstance(arguments, dict) or abilities.odd_arguments):
+        arguments = {"arguments": text}
+    if abilities.arguments == "text" and not isinstance(arguments, str):
+        return json.dumps(arguments, ensure_ascii=False)
+    return arguments
 
 
 def _id(name: str, abilities: TemplateAbilities) -> str:

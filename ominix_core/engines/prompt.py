@@ -117,8 +117,8 @@ def laid_out(tokenizer: Any, template: ChatTemplate, request: ChatRequest) -> tu
     turns = fitted(messages, abilities, goes_on=request.prefill)
     read = [_with_images(turn, as_template_reads_it(turn, abilities)) for turn in turns]
     options = {"tools": _tools(request, abilities) or None, **request.template_options}
-    if request.grammar is not None or request.must_call:
-        # A thought would come before the form that the answer must have.
+    if request.grammar is not None or request.must_call or request.prefill:
+        # A thought would come before the form that the answer must have, or what it begins with.
         options.setdefault("enable_thinking", False)
     if (effort := options.get("reasoning_effort")) in EFFORTS:
         options["reasoning_effort"] = abilities.nearest_effort(str(effort))
@@ -170,6 +170,10 @@ def _with_images(turn: ChatMessage, read: Turn) -> Turn:
     return {**read, "content": parts}
 
 
+# What templates that are Python raise as well
+_STUMBLES = (TypeError, ValueError, LookupError, AttributeError, AssertionError, NotImplementedError)
+
+
 @contextlib.contextmanager
 def refusals_told() -> Iterator[None]:
     """Raises RequestError with the template's reason for what it stumbles over."""
@@ -177,7 +181,7 @@ def refusals_told() -> Iterator[None]:
 
     try:
         yield
-    except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+    except (jinja2.TemplateError, *_STUMBLES) as error:
         reason = str(error).strip() or type(error).__name__
         raise RequestError(
             f"The model's chat template refuses this conversation: {reason}", "invalid_conversation"

@@ -113,8 +113,7 @@ class TemplateAbilities:
     def _shows_call(self, arguments: Any) -> bool:
         return any(
             self._shows(
-                [_said("user", "Qone"), _called(arguments, name), _result(name, "Qfour"), _said("assistant", "Qfive")],
-                *("Qone", "Qput", "Qthree"),
+                [_said("user", "Qone"), _called(arguments, name), _result(name, "Qfour")], "Qone", "Qput", "Qthree"
             )
             for name in (_LONG_ID, _SHORT_ID)
         )
@@ -125,8 +124,8 @@ class TemplateAbilities:
 
     @cached_property
     def odd_arguments(self) -> bool:
-        """Whether arguments may be something else than an object where an object is usual."""
-        return self._shows_call("Qthree") and self._shows_call(["Qthree"])
+        """Whether arguments may be something else than an object, or than the text of one."""
+        return self._shows_call("Qthree") and (self.arguments == "text" or self._shows_call(["Qthree"]))
 
     @cached_property
     def short_ids(self) -> bool:
@@ -144,8 +143,8 @@ class TemplateAbilities:
     def results(self) -> bool:
         """Whether the template shows what a call came to."""
         called = _called(self._some_arguments, _SHORT_ID) if self.arguments else _said("assistant", "Qthree")
-        turns = [_said("user", "Qone"), called, _result(_SHORT_ID, "Qfour"), _said("assistant", "Qfive")]
-        return self._shows(turns, "Qone", "Qthree", "Qfour", "Qfive")
+        turns = [_said("user", "Qone"), called, _result(_SHORT_ID, "Qfour")]
+        return self._shows(turns, "Qone", "Qthree", "Qfour")
 
     @cached_property
     def lone_results(self) -> bool:
