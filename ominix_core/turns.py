@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import msgspec
@@ -14,25 +15,29 @@ _BETWEEN = "\n\n"
 def joined_neighbours(turns: Iterable[ChatMessage], *roles: str) -> list[ChatMessage]:
     """Neighbours of one of these roles as one turn."""
     joined: list[ChatMessage] = []
-    for turn in turns:
-        if joined and turn.role in roles and joined[-1].role == turn.role:
-            joined[-1] = together(joined[-1], turn)
-        else:
-            joined.append(turn)
+    for role, group in itertools.groupby(turns, key=lambda turn: turn.role):
+        joined += [together(*group)] if role in roles else group
     return joined
 
 
-def together(first: ChatMessage, second: ChatMessage) -> ChatMessage:
-    """Two turns as one of the first one's role; images stay where they stand in the text."""
-    content = _BETWEEN.join(filter(None, (first.content, second.content)))
-    moved = len(content) - len(second.content)
+def together(first: ChatMessage, *others: ChatMessage) -> ChatMessage:
+    """Turns as one of the first one's role; images stay where they stand in the text."""
+    if not others:
+        return first
+    turns = (first, *others)
+    length, places = 0, []
+    for turn in turns:
+        if turn.content and length:
+            length += len(_BETWEEN)
+        places += [length + place for place in places_of(turn)]
+        length += len(turn.content)
     return msgspec.structs.replace(
         first,
-        content=content,
-        tool_calls=first.tool_calls + second.tool_calls,
-        images=first.images + second.images,
-        image_places=(*places_of(first), *(moved + place for place in places_of(second))),
-        reasoning=_BETWEEN.join(filter(None, (first.reasoning, second.reasoning))),
+        content=_BETWEEN.join(turn.content for turn in turns if turn.content),
+        tool_calls=tuple(call for turn in turns for call in turn.tool_calls),
+        images=tuple(image for turn in turns for image in turn.images),
+        image_places=tuple(places),
+        reasoning=_BETWEEN.join(turn.reasoning for turn in turns if turn.reasoning),
     )
 
 
