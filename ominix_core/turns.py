@@ -16,7 +16,8 @@ def joined_neighbours(turns: Iterable[ChatMessage], *roles: str) -> list[ChatMes
     """Neighbours of one of these roles as one turn."""
     joined: list[ChatMessage] = []
     for role, group in itertools.groupby(turns, key=lambda turn: turn.role):
-        joined += [together(*group)] if role in roles else group
+        neighbours = list(group)
+        joined += [together(*neighbours)] if role in roles else neighbours
     return joined
 
 
