@@ -13,7 +13,6 @@ import pytest
 from ominix_core.engines.base import LoadOptions
 from ominix_core.engines.moxin import MoxinEngine
 from ominix_core.engines.vision import VisionEngine
-from ominix_core.engines.vision_prompt import encode_with_images
 from ominix_core.errors import LoadError
 from ominix_core.generation import ChatMessage, ChatRequest, Failed
 from tests.support.chat import ask
@@ -85,9 +84,9 @@ def test_tools_are_taken_wherever_their_template_is(folder: Path, layout: dict[s
         (folder / file).write_text(content)
     engine = load(folder)
     request = ChatRequest(messages=[ChatMessage("user", "go")], max_tokens=4, tools=[PUT])
-    tokens = encode_with_images(engine._loaded, request, 1).tokens
+    tokens = engine._encode(request).tokens
     assert '"name": "put"' in engine._tokenizer.decode(tokens)
-    plain = encode_with_images(engine._loaded, ask("go"), 1).tokens
+    plain = engine._encode(ask("go")).tokens
     assert "put" not in engine._tokenizer.decode(plain)
 
 
