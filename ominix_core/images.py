@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ominix_core.errors import OminixError
+from ominix_core.image_depth import DEEP_MODES, correct_layout, to_eight_bits
 from ominix_core.small_files import read_small_file
 
 if TYPE_CHECKING:
@@ -77,8 +78,6 @@ def check_image(data: bytes) -> CheckedImage:
 def open_image(data: bytes) -> Image:
     """The picture as RGB, upright, transparent parts white; of an animation the first frame. Raises ImageError."""
     image, _ = _decode(data)
-    if image.mode == "I;16":  # Pillow's own conversion cuts everything above 255 off
-        image = image.convert("I").point(lambda value: value / 256).convert("L")
     if not image.has_transparency_data:
         return image.convert("RGB")
     from PIL import Image
@@ -124,18 +123,19 @@ def _encoded(image: Image, kind: str) -> bytes:
 
 
 def _decode(data: bytes) -> tuple[Image, str]:
-    """The first frame, upright, in its own mode; and the name of its format."""
+    """The first frame, upright, in its own mode or in grey of 8 bits; and the name of its format."""
     pillow = _pillow()
     try:
         image: Image = pillow.open(io.BytesIO(data), formats=FORMATS)
         kind = _kind(image)
+        correct_layout(image)
         image.load()
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         limit = pillow.MAX_IMAGE_PIXELS // 10**6
         raise ImageError(f"This image has more than {limit} megapixels. Make it smaller first.") from error
     except Exception as error:  # Pillow's decoders raise whatever they stumble over
         raise ImageError(_why_unreadable(data)) from error
-    return _upright(image), kind
+    return _upright(_shallow(image), image), kind
 
 
 def _kind(image: Image) -> str:
@@ -153,13 +153,28 @@ def _pillow() -> ModuleType:
     return Image
 
 
-def _upright(image: Image) -> Image:
-    """Turned as the camera was held."""
-    from PIL import ImageOps
+def _shallow(image: Image) -> Image:
+    """With at most 8 bits a channel: of more, Pillow's own conversion cuts everything above 255 off."""
+    if image.mode not in DEEP_MODES:
+        return image
+    try:
+        return to_eight_bits(image)
+    except ValueError as error:
+        raise ImageError(f"This image shows nothing: {error}. Get the file again.") from error
+
+
+def _upright(image: Image, source: Image) -> Image:
+    """Turned as the camera was held, by what the image says that it was made of."""
+    from PIL import Image, ImageOps
 
     try:
-        turned = image.getexif().get(_EXIF_ORIENTATION, 1) != 1
-        return ImageOps.exif_transpose(image) if turned else image
+        orientation = source.getexif().get(_EXIF_ORIENTATION, 1)
+        if orientation == 1:
+            return image
+        exif = Image.Exif()
+        exif[_EXIF_ORIENTATION] = orientation
+        image.info["exif"] = exif.tobytes()
+        return ImageOps.exif_transpose(image)
     except Exception:  # damaged metadata does not cost the picture
         return image
 
@@ -174,6 +189,11 @@ def _why_unreadable(data: bytes) -> str:
         return "HEIC photos cannot be read. Export it as JPEG first (on a Mac: sips -s format jpeg a.heic --out a.jpg)."
     kind = next((name for signature, name in _SIGNATURES.items() if data.startswith(signature)), None)
     kind = "AVIF" if data[4:12] == b"ftypavif" else kind
+    if kind == "TIFF":
+        return (
+            "This looks like a TIFF image, but it is cut short, damaged, or of a kind that few programs read. "
+            "Get the file again, or save it as PNG."
+        )
     if kind is not None:
         return f"This looks like a {kind} image, but it is cut short, damaged or has no pixels. Get the file again."
     return "This is not an image. PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF can be read."
