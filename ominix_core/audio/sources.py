@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ominix_core.audio import headers
 from ominix_core.errors import RequestError
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ Samples = NDArray[np.float32]
 
 BLOCK_SECONDS = 1.0
 PROBE_SECONDS = 20.0
+_UNKNOWN_LENGTH = 1 << 60
 _LOWEST_RATE, _HIGHEST_RATE = 1000, 768_000
 
 # Playlists and the like may name other files and addresses, so ffmpeg gets to open formats that hold their own sound.
@@ -127,12 +129,15 @@ class SoundFileSource:
         import soundfile
 
         self._error: type[Exception] = soundfile.LibsndfileError
-        # By descriptor: given a name, soundfile would believe its extension.
-        self._descriptor = os.open(path, os.O_RDONLY)
+        # An open file: given a name, soundfile would believe its extension.
+        self._opened = path.open("rb")
+        corrections = headers.corrections(self._opened)
+        self._opened.seek(0)
+        target = headers.CorrectedFile(self._opened, corrections) if corrections else self._opened.fileno()
         try:
-            self._file = soundfile.SoundFile(self._descriptor, closefd=False)
+            self._file = _sound_file(target)
         except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
-            os.close(self._descriptor)
+            self._opened.close()
             raise UndecodableError(str(error)) from error
         self.rate = self._file.samplerate
         if not _LOWEST_RATE <= self.rate <= _HIGHEST_RATE:
@@ -140,7 +145,8 @@ class SoundFileSource:
             raise RequestError(
                 f"{path.name} says that it has {self.rate:,} samples a second, which no recording has.", "invalid_input"
             )
-        self.seconds = self._file.frames / self.rate
+        frames = self._file.frames
+        self.seconds = frames / self.rate if frames < _UNKNOWN_LENGTH else 0.0
 
     def blocks(self) -> Iterator[Samples]:
         frames = int(self.rate * BLOCK_SECONDS)
@@ -150,7 +156,22 @@ class SoundFileSource:
 
     def close(self) -> None:
         self._file.close()
-        os.close(self._descriptor)
+        self._opened.close()
+
+
+def _sound_file(target: headers.CorrectedFile | int) -> Any:
+    """A file that is read straight on.
+
+    Else soundfile goes, after each block, to where it is already, which libsndfile refuses at the end of a FLAC that
+    tells no length, or a wrong one: the block is lost.
+    """
+    import soundfile
+
+    class Straight(soundfile.SoundFile):  # type: ignore[misc]  # the package has no types
+        def seekable(self) -> bool:
+            return False
+
+    return Straight(target, closefd=False)
 
 
 class ConvertedSource(SoundFileSource):
@@ -180,7 +201,8 @@ class FfmpegSource:
     def __init__(self, path: Path, rate: int) -> None:
         self.rate = rate
         guarded = ["-protocol_whitelist", "file", "-format_whitelist", _FORMATS]
-        wanted = ["-map", "0:a:0", "-ac", "1", "-ar", str(rate), "-f", "f32le", "pipe:1"]
+        # AU is the plainest format whose header tells the number of channels.
+        wanted = ["-map", "0:a:0", "-ar", str(rate), "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
         self.seconds = _probe_seconds(path, guarded)
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
         self._process = subprocess.Popen(
@@ -189,6 +211,7 @@ class FfmpegSource:
             stdout=subprocess.PIPE,
             stderr=self._complaints,
         )
+        self._channels = self._read_header()
         self._first = self._read()
         if not len(self._first):
             self._process.wait()
@@ -203,10 +226,21 @@ class FfmpegSource:
             yield block
             block = self._read()
 
+    def _read_header(self) -> int:
+        """The number of channels of what follows."""
+        assert self._process.stdout is not None
+        head = self._process.stdout.read(24)
+        if len(head) < 24:
+            return 1
+        self._process.stdout.read(int.from_bytes(head[4:8]) - len(head))
+        return max(1, int.from_bytes(head[20:24]))
+
     def _read(self) -> Samples:
         assert self._process.stdout is not None
-        data = self._process.stdout.read(int(self.rate * BLOCK_SECONDS) * 4)
-        return np.frombuffer(data[: len(data) // 4 * 4], dtype="<f4").astype(np.float32).reshape(-1, 1)
+        frame = 4 * self._channels
+        data = self._process.stdout.read(int(self.rate * BLOCK_SECONDS) * frame)
+        samples = np.frombuffer(data[: len(data) // frame * frame], dtype=">f4").astype(np.float32)
+        return samples.reshape(-1, self._channels)
 
     def close(self) -> None:
         self._process.kill()
@@ -242,7 +276,7 @@ class PyAvSource:
         if not self._container.streams.audio:
             self._container.close()
             raise UndecodableError("it has no audio track")
-        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
+        self._resampler = av.AudioResampler(format="fltp", rate=rate)
         self.seconds = (self._container.duration or 0) / av.time_base
 
     def blocks(self) -> Iterator[Samples]:
@@ -253,7 +287,7 @@ class PyAvSource:
 
     def _converted(self, frame: Any) -> Iterator[Samples]:
         for piece in self._resampler.resample(frame):
-            yield piece.to_ndarray().reshape(-1, 1)
+            yield piece.to_ndarray().T
 
     def close(self) -> None:
         self._container.close()

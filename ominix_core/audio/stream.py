@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ominix_core.audio.sources import Samples, open_source
+
+CANCELLED = 0.01
+"""Of the power of the loudest channel: 8 channels of which one is in use keep more."""
 
 
 class AudioStream:
@@ -28,7 +31,7 @@ class AudioStream:
 
     def blocks(self) -> Iterator[Samples]:
         """All samples in order, in -1..1."""
-        mono = _joined(map(_mixed_down, self._source.blocks()), self._source.rate)
+        mono = mixed_down(_joined(self._source.blocks(), self._source.rate))
         return mono if self._source.rate == self.rate else self._resampled(mono)
 
     def _resampled(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
@@ -55,8 +58,19 @@ def _joined(blocks: Iterator[Samples], least: int) -> Iterator[Samples]:
         yield np.concatenate(parts)
 
 
-def _mixed_down(block: Samples) -> Samples:
-    """The mean of all channels, without what is no number and what is beyond full scale."""
-    clean = np.clip(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0)
-    mixed: Samples = clean.mean(axis=1, dtype=np.float32)
-    return mixed
+def mixed_down(blocks: Iterable[Samples]) -> Iterator[Samples]:
+    """Each block of (frames, channels) as one channel, without what is no number and what is beyond full scale.
+
+    That is the mean of all channels. Where they cancel each other, as those of a stereo recording with one wire the
+    wrong way round, it is the loudest one.
+    """
+    chosen = 0
+    for block in blocks:
+        clean = np.clip(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0)
+        mixed: Samples = clean.mean(axis=1, dtype=np.float32)
+        power = np.square(clean).mean(axis=0)
+        if np.square(mixed).mean() < CANCELLED * power.max():
+            if power[chosen] < power.max() / 2:  # else stay: between inverted channels, each change clicks
+                chosen = int(power.argmax())
+            mixed = clean[:, chosen]
+        yield mixed

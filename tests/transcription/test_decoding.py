@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
+import struct
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -56,16 +58,31 @@ class TestFormats:
         parts[:, -1] = tone(1.0)
         assert np.abs(decoded(write_audio(tmp_path / "a.wav", parts)) - tone(1.0) / channels).max() < 1e-4
 
+    @pytest.mark.parametrize("rate", [16000, 44100])
+    def test_channels_that_cancel_each_other_are_not_lost(self, tmp_path: Path, rate: int) -> None:
+        voice = tone(3.0, rate)
+        parts = np.stack([voice, -0.98 * voice], 1)
+        parts[rate : 2 * rate, 1] = 0.3 * voice[rate : 2 * rate]  # for a second they agree: there the mean counts
+        heard = decoded(write_audio(tmp_path / "a.wav", parts, rate))
+        peaks = [np.abs(heard[at + 4000 : at + 12000]).max() for at in (0, 16000, 32000)]
+        assert peaks == pytest.approx([0.3, 0.195, 0.3], abs=0.01)
+
+    def test_between_inverted_channels_of_changing_level_the_choice_stays(self, tmp_path: Path) -> None:
+        voice = tone(4.0)
+        level = np.repeat([1.0, 1.05, 0.95, 1.05], 16000)
+        heard = decoded(write_audio(tmp_path / "a.wav", np.stack([voice, -level * voice], 1), subtype="FLOAT"))
+        assert np.abs(heard - voice).max() < 1e-4
+
     def test_another_program_decodes_what_soundfile_cannot(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (tmp_path / "sound.f32").write_bytes(tone(2.5).tobytes())
+        write_audio(tmp_path / "sound.au", np.stack([tone(2.5), silence(2.5)], 1), subtype="FLOAT")
         program = tmp_path / "ffmpeg"
-        program.write_text(f'#!/bin/sh\nexec /bin/cat "{tmp_path}/sound.f32"\n')
+        program.write_text(f'#!/bin/sh\nexec /bin/cat "{tmp_path}/sound.au"\n')
         program.chmod(0o755)
         monkeypatch.setenv("PATH", str(tmp_path))
         (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
-        assert np.array_equal(decoded(tmp_path / "a.m4a"), tone(2.5))
+        assert np.allclose(decoded(tmp_path / "a.m4a"), tone(2.5) / 2, atol=1e-7)
 
     def test_what_to_install_for_a_format_that_nothing_here_decodes(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -126,6 +143,78 @@ HANDLED: dict[str, Callable[[Path], Path]] = {
     "an MP3 cut off": lambda folder: cut_file(write_audio(folder / "a.mp3", tone(5.0)), 0.5),
     "one sample": make_bytes(wav_bytes(b"\0\x40")),
 }
+
+
+def streamed(kind: str, size: int) -> bytes:
+    """A second of sound in a file whose header tells `size` for the length of its data, and is right but for that."""
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, tone(1.0), 16000, "PCM_16", format=kind.removesuffix("+LIST"))
+    data = bytearray(file.getvalue())
+    at = data.find(b"data")
+    match kind:
+        case "WAV" | "WAVEX":
+            struct.pack_into("<I", data, at + 4, size % 2**32)
+            struct.pack_into("<I", data, 4, size % 2**32)
+        case "WAV+LIST":
+            struct.pack_into("<I", data, at + 4, size % 2**32)
+            data[at:at] = struct.pack("<4sI4s4sI14s", b"LIST", 26, b"INFO", b"ISFT", 14, b"Lavf60.16.100")
+        case "RF64":
+            struct.pack_into("<QQQ", data, data.find(b"ds64") + 8, *[size % 2**64] * 3)
+        case "W64":
+            struct.pack_into("<Q", data, at + 16 if at > 0 else data.find(W64_DATA) + 16, size % 2**64)
+        case "AIFF":
+            struct.pack_into(">I", data, data.find(b"SSND") + 4, size % 2**32)
+            struct.pack_into(">I", data, data.find(b"COMM") + 10, size % 2**32)
+        case "AU":
+            struct.pack_into(">I", data, 8, size % 2**32)
+        case "CAF":
+            struct.pack_into(">q", data, at + 4, size)
+        case "FLAC":
+            data[21] &= 0xF0
+            struct.pack_into(">I", data, 22, size % 2**32)
+    return bytes(data)
+
+
+W64_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
+KINDS = ("WAV", "WAVEX", "WAV+LIST", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC")
+SIZES = (0, -1, 2**31 - 1, 2**31, 2**32 - 37, 2**63 - 1, 999_999)
+
+
+class TestLengthsThatNobodyFilledIn:
+    """Programs that write to a pipe cannot go back to the header."""
+
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_the_sound_goes_on_to_the_end_of_the_file(self, tmp_path: Path, kind: str, size: int) -> None:
+        path = make_bytes(streamed(kind, size), "piped")(tmp_path)
+        chunks, seconds = all_of(ChunkReader(path, 16000, 20, 30))
+        assert seconds == pytest.approx(1.0, abs=0.001)
+        assert np.abs(chunks[0].samples[:15_000] - tone(1.0)[:15_000]).max() < 1e-3
+
+    @pytest.mark.parametrize("size", [0, 2**31 - 1])
+    def test_of_an_encoding_with_fewer_bits(self, tmp_path: Path, size: int) -> None:
+        path = write_audio(tmp_path / "a.wav", tone(1.0), subtype="IMA_ADPCM")
+        data = bytearray(path.read_bytes())
+        struct.pack_into("<I", data, data.find(b"data") + 4, size)
+        path.write_bytes(data)
+        assert len(decoded(path)) == pytest.approx(16000, abs=1100)
+
+    def test_a_recording_that_was_stopped_at_once_is_empty(self, tmp_path: Path) -> None:
+        data = wav_bytes(b"") + struct.pack("<4sI6s", b"LIST", 6, b"INFOab")
+        with pytest.raises(RequestError, match="holds no sound"):
+            all_of(ChunkReader(make_bytes(data)(tmp_path), 16000, 20, 30))
+
+    def test_a_long_flac_without_a_length_is_read_to_its_last_sample(self, tmp_path: Path) -> None:
+        path = write_audio(tmp_path / "a.flac", tone(5.3))
+        data = bytearray(path.read_bytes())
+        data[21:26] = bytes([data[21] & 0xF0, 0, 0, 0, 0])
+        path.write_bytes(data)
+        stream = AudioStream(path, 16000)
+        assert stream.seconds == 0, "unknown"
+        assert sum(map(len, stream.blocks())) == round(5.3 * 16000)
+        stream.close()
 
 
 class TestBrokenFiles:
