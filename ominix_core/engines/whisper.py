@@ -26,6 +26,9 @@ TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 MOST_REPETITIVE = 2.4
 LEAST_LIKELY = -1.0
 MOST_SILENT = 0.6
+# Of a cough, a click or a syllable the higher temperatures make up whole sentences, so that of less than this only what
+# is trusted at once counts: "Yes." takes 0.3 s.
+BRIEF_SECONDS = 1.0
 # What was made up at higher temperatures would lead the next window astray.
 MOST_CREATIVE = 0.5
 
@@ -59,8 +62,9 @@ class Whisper:
         seconds = len(samples) / self.rate
         features = self._encode(samples)
         language = self._language(features, request.language or before.language)
-        result = self._decode(features, request, language, before.text)
-        if _is_silence(result):
+        is_brief = seconds < BRIEF_SECONDS
+        result = self._decode(features, request, language, before.text, is_brief)
+        if _is_silence(result) or (is_brief and not _is_trusted(result)):
             yield Heard([], None)
             return
         tokenizer = self._model.get_tokenizer(language=language, task=request.task)
@@ -92,12 +96,13 @@ class Whisper:
         likelihoods: dict[str, float] = self._model.detect_language(features)[1]
         return max(likelihoods, key=likelihoods.__getitem__)
 
-    def _decode(self, features: Any, request: TranscriptionRequest, language: str, before: str) -> Any:
+    def _decode(self, features: Any, request: TranscriptionRequest, language: str, before: str, is_brief: bool) -> Any:
         """The text of a window, as sober as can be trusted. Raises RequestError if the weights are no numbers."""
         import mlx.core as mx
         from mlx_audio.stt.models.whisper.decoding import DecodingOptions
 
-        for temperature in (request.temperature,) if request.temperature > 0 else TEMPERATURES:
+        once = is_brief or request.temperature > 0
+        for temperature in (request.temperature,) if once else TEMPERATURES:
             options = DecodingOptions(
                 task=request.task,
                 language=language,
@@ -108,8 +113,7 @@ class Whisper:
             result = self._model.decode(features, options)
             if math.isnan(result.avg_logprob):
                 raise RequestError(NO_NUMBERS)
-            bad = result.compression_ratio > MOST_REPETITIVE or result.avg_logprob < LEAST_LIKELY
-            if not bad or _is_silence(result):
+            if _is_trusted(result) or _is_silence(result):
                 break
         return result
 
@@ -125,6 +129,11 @@ class Whisper:
             num_frames=int(seconds * FRAMES_PER_SECOND),
             last_speech_timestamp=0.0,
         )
+
+
+def _is_trusted(result: Any) -> bool:
+    trusted: bool = result.compression_ratio <= MOST_REPETITIVE and result.avg_logprob >= LEAST_LIKELY
+    return trusted
 
 
 def _is_silence(result: Any) -> bool:
