@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from ominix_core.engines.load_errors import explained
 from ominix_core.engines.loading import evaluate, refuse_code, refuse_settings, to_float32
 from ominix_core.engines.queued import QueuedEngine
 from ominix_core.engines.sentences import LONGEST_WEIGHT, pieces
-from ominix_core.engines.speakers import Speaker, Spoken, checked, speaker_for
+from ominix_core.engines.speakers import USUAL_RATE, Speaker, Spoken, checked, speaker_for
 from ominix_core.engines.tokenizer import split_as_written
 from ominix_core.errors import OminixError, RequestError, sentence_of
 from ominix_core.generation import Failed, Finished, GenerationEvent, Request, Usage
@@ -30,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 LONGEST_ON_CPU = 60
 """How much a piece of text may weigh on a CPU, which may take a second a letter: a long step looks like a hung one."""
+
+SILENT_SECONDS = 0.3
+"""What stands for text without a word, an emoji or "…": players send sentence by sentence, and stop at a refusal."""
 
 Events = Iterator[tuple[str, GenerationEvent]]
 
@@ -88,15 +90,13 @@ class SynthesisEngine(QueuedEngine[_Running]):
         evaluate([self._model], report)
 
     def submit(self, request_id: str, request: Request) -> None:
-        """Queue a text. Raises RequestError if the model cannot do what is asked, or there is nothing to speak."""
+        """Queue a text. Raises RequestError if the model cannot do what is asked, or there is no text."""
         if not isinstance(request, SpeechRequest):
             raise RequestError("This model speaks; it takes text to be spoken.", "wrong_kind_of_model")
         request = checked(request, self.abilities)
-        text = pieces(request.text, self._longest)
-        first = next(text, None)
-        if first is None:
-            raise RequestError("There is nothing to speak in this text.", "invalid_input")
-        self._queue.append(_Running(request_id, request, itertools.chain([first], text), time.perf_counter()))
+        if not request.text.strip():
+            raise RequestError("There is nothing to speak: the text is empty.", "invalid_input")
+        self._queue.append(_Running(request_id, request, pieces(request.text, self._longest), time.perf_counter()))
 
     def step(self) -> Events:
         """Speak the next part of the sentence that is in work."""
@@ -121,6 +121,8 @@ class SynthesisEngine(QueuedEngine[_Running]):
             text = next(running.pieces, None)
             if text is None:
                 self._queue.remove(running)
+                if not running.spoken_pieces:
+                    yield from _chunk(running, self._silence(running))
                 yield running.request_id, _end(running)
                 return
             _seed(running)
@@ -139,6 +141,12 @@ class SynthesisEngine(QueuedEngine[_Running]):
                 return
             samples = running.joiner.end_piece()
         yield from _chunk(running, samples)
+
+    def _silence(self, running: _Running) -> Samples:
+        import numpy as np
+
+        running.sample_rate = int(getattr(self._model, "sample_rate", None) or USUAL_RATE)
+        return np.zeros(int(SILENT_SECONDS * running.sample_rate), np.float32)
 
     def _let_go(self, running: _Running) -> None:
         if running.piece is not None:

@@ -15,6 +15,7 @@ import openai
 import pytest
 import soundfile
 
+from ominix_core.audio.stream import AudioStream
 from ominix_core.hub import Hub
 from ominix_core.media import AudioChunk, SpeechRequest
 from ominix_core.paths import Home
@@ -92,6 +93,31 @@ def test_a_stream_is_one_header_and_what_the_model_spoke(speech: tuple[Hub, http
     np.testing.assert_allclose(samples, np.frombuffer(spoken, "<f4"), atol=1e-4)
 
 
+@pytest.mark.parametrize("text", ["…", "😀", " — ", "?!", "***", "。", "\u200b"])
+def test_text_without_a_word_is_a_short_silence(http: httpx.Client, text: str) -> None:
+    response = http.post("/v1/audio/speech", json=BODY | {"input": text, "response_format": "pcm"})
+    assert response.status_code == 200
+    assert response.content == bytes(round(0.3 * 24_000) * 2)
+
+
+@pytest.mark.parametrize("name", ["wav", "flac", "mp3", "opus"])
+def test_a_silence_is_audio_in_every_format(http: httpx.Client, tmp_path: Path, name: str) -> None:
+    response = http.post("/v1/audio/speech", json=BODY | {"input": "🎉🎉", "response_format": name})
+    (tmp_path / "silence").write_bytes(response.content)
+    stream = AudioStream(tmp_path / "silence", 24_000)
+    samples = np.concatenate(list(stream.blocks()))
+    stream.close()
+    assert len(samples) / 24_000 == pytest.approx(0.3, abs=0.1)
+    assert np.abs(samples).max() < 1e-3
+
+
+def test_events_of_a_silence(http: httpx.Client) -> None:
+    body = BODY | {"input": "…", "response_format": "pcm", "stream_format": "sse"}
+    *deltas, done = events(http.post("/v1/audio/speech", json=body))
+    assert sum(len(base64.b64decode(delta["audio"])) for delta in deltas) == 14_400
+    assert done["type"] == "speech.audio.done"
+
+
 def test_events_hold_the_same_audio(http: httpx.Client) -> None:
     body = BODY | {"response_format": "pcm", "stream_format": "sse"}
     assert_conforms(body, "CreateSpeechRequest")
@@ -112,7 +138,7 @@ def test_events_hold_the_same_audio(http: httpx.Client) -> None:
         ({"speed": 1.5}, "unsupported_speed", "speed", "no speed to set"),
         ({"language": "xx"}, "unknown_language", "language", "no language 'xx'"),
         ({"input": ""}, "invalid_value", "input", "at least 1"),
-        ({"input": "…"}, "invalid_input", None, "nothing to speak"),
+        ({"input": " \n"}, "invalid_input", None, "nothing to speak"),
         ({"seed": -1}, "invalid_value", "seed", "greater"),
         ({"volume": 2}, "unsupported_parameter", "volume", "'volume' is not supported"),
     ],

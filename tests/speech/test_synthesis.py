@@ -119,7 +119,7 @@ class TestKokoro:
             ({"instructions": "Sadly"}, "unsupported_instructions", "takes no instructions"),
             ({"reference": VoiceReference("/no/file")}, "unsupported_reference", "cannot imitate"),
             ({"temperature": 1.0}, "unsupported_temperature", "no temperature"),
-            ({"text": " ... "}, "invalid_input", "nothing to speak"),
+            ({"text": " \n "}, "invalid_input", "nothing to speak"),
             ({"language": "ja"}, "missing_library", 'pip install "misaki[ja]"'),
         ],
     )
@@ -136,6 +136,11 @@ class TestKokoro:
         assert isinstance(end, Failed)
         assert end.code == code
         assert message in end.message
+
+    def test_text_without_a_word_is_a_silence_at_its_own_rate(self, load: Callable[[str], Hub]) -> None:
+        audio, end = speak(load("kokoro"), "kokoro", " ... ")
+        assert isinstance(end, Finished)
+        assert (len(audio), np.abs(audio).max()) == (7200, 0)
 
     def test_a_conversation_is_refused(self, load: Callable[[str], Hub]) -> None:
         _, end = listen(load("kokoro").generate("kokoro", ask("Hello")))
