@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from ominix_core.downloads.transfer import CONNECTIONS, SEGMENT_BYTES, Transfer
 from ominix_core.downloads.web import RefusedError, Web
 from ominix_core.errors import DownloadError
 from ominix_core.paths import Home
+from ominix_core.registry import loadable
 from ominix_core.registry.dialects import JsonObject
 from ominix_core.registry.entry import (
     DirectUrlSource,
@@ -31,6 +33,8 @@ from ominix_core.registry.entry import (
 )
 from ominix_core.registry.entry_json import all_fields
 from ominix_core.states import Downloading
+
+MAX_CONFIG_BYTES = 4 << 20
 
 Converter = Callable[[RegistryEntry, Path, Path], None]
 """Turns a downloaded file into a model folder: entry, source file, target folder. Raises DownloadError."""
@@ -139,7 +143,22 @@ class Job:
     def _list(self) -> Manifest:
         listings = [(_list(source, self._web), folder) for source, folder in _parts(self._entry)]
         files = check_files(_placed(file, folder) for listing, folder in listings for file in listing.files)
+        self._refuse_unloadable(files)
         return Manifest(source_key(self._entry), ", ".join(listing.origin for listing, _ in listings), files)
+
+    def _refuse_unloadable(self, files: tuple[RemoteFile, ...]) -> None:
+        """Raises DownloadError if these files can be no model for the entry's engine, before the large ones come."""
+        source = self._entry.source
+        if not isinstance(source, HuggingFaceSource | ModelScopeSource):
+            return
+        by_path = {file.path: file for file in files}
+        file, config = by_path.get("config.json"), None
+        if file is not None and file.urls and file.size <= MAX_CONFIG_BYTES:
+            with contextlib.suppress(ValueError, RecursionError):  # the engine says what is wrong with it
+                config = json.loads(self._web.get_bytes(file.urls[0])[0])
+        known = config if isinstance(config, dict) else {}
+        if reason := loadable.refusal(source.repo, self._entry.runtime.engine, by_path, known):
+            raise DownloadError(f"{reason} Nothing was fetched.")
 
     def _drop_foreign(self, before: Manifest | None, now: Manifest) -> None:
         """Remove what another source left, and what nothing can be compared with: a size alone proves nothing."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ominix_core import __version__
 from ominix_core.errors import RegistryError
-from ominix_core.registry import rules
+from ominix_core.registry import contents, loadable, rules
 from ominix_core.registry.dialects import JsonObject, complete
 from ominix_core.registry.entry import Category
 
@@ -83,16 +83,25 @@ def inspect(name: str, revision: str = "main") -> Repository:
 
 
 def draft_entry(repository: Repository) -> JsonObject:
-    """The registry entry for a repository, with what can be told from its files. Raises RegistryError if it has no
-    weights that MLX can load."""
-    files = rules.select_files(repository.sizes)
+    """The registry entry for a repository, with what can be told from its files.
+
+    Raises:
+        RegistryError: It cannot be loaded, or nothing tells what it is for; the text says why.
+    """
+    files = contents.wanted(repository.sizes)
     weights = [name for name in files if name.endswith(".safetensors")]
-    if not weights:
-        kind = "only GGUF weights" if any(name.endswith(".gguf") for name in repository.sizes) else "no safetensors"
-        raise RegistryError(f"{repository.name} has {kind}, which MLX cannot load. Look for an MLX conversion of it.")
+    arrays = [] if weights else [name for name in repository.sizes if "/" not in name and name.endswith(".npz")]
+    if not weights and not arrays:
+        raise RegistryError(loadable.without_weights(repository.name, repository.sizes))
     config = repository.config
     category = _category(repository)
-    weight_bytes = sum(repository.sizes[name] for name in weights)
+    if arrays and category not in (Category.ASR, Category.TTS):  # mlx-audio alone reads them
+        raise RegistryError(loadable.without_weights(repository.name, repository.sizes))
+    files += arrays
+    weight_bytes = sum(repository.sizes[name] for name in weights or arrays)
+    source: JsonObject = {"type": "HuggingFace", "repo": repository.name, "revision": repository.revision}
+    if arrays:  # these can hold pickles elsewhere, so that they come by name only
+        source["files"] = arrays
     short = repository.name.partition("/")[2]
     entry: JsonObject = {
         "id": re.sub(r"[^a-z0-9._-]", "-", short.lower())[:64],
@@ -100,7 +109,7 @@ def draft_entry(repository: Repository) -> JsonObject:
         "category": category,
         "license": repository.license,
         "size_bytes": sum(repository.sizes[name] for name in files),
-        "source": {"type": "HuggingFace", "repo": repository.name, "revision": repository.revision},
+        "source": source,
         "runtime": {
             "memory_gb": _memory_gb(config, weight_bytes),
             "context": _text_value(config, "max_position_embeddings"),
@@ -110,6 +119,8 @@ def draft_entry(repository: Repository) -> JsonObject:
     }
     entry["runtime"] = {name: value for name, value in entry["runtime"].items() if value}
     done = complete({name: value for name, value in entry.items() if value})
+    if reason := loadable.refusal(repository.name, done["runtime"]["engine"], files, config):
+        raise RegistryError(reason)
     return {name: value for name, value in done.items() if name != "ui"}
 
 
@@ -149,6 +160,8 @@ def _category(repository: Repository) -> str:
         return Category.VLM
     if config.get("model_type"):
         return Category.LLM
+    if not config and "config.json" not in repository.sizes:
+        raise RegistryError(loadable.without_config(repository.name, repository.sizes))
     raise RegistryError(
         f"What {repository.name} is for cannot be told from its files. Write its entry by hand; "
         "the registry's README shows how."

@@ -108,8 +108,9 @@ def test_a_drop_loses_no_byte(manager: DownloadManager, fixture_hub: FixtureHub)
     fixture_hub.fault("drop", path=WEIGHTS, after=100_000, times=6)
     manager.start(entry_for()).result(30)
     repo = fixture_hub.repos["acme/model"]
-    index = repo.files["model.safetensors.index.json"].size  # read once to choose the files, once to keep
-    wanted = repo.total_bytes - repo.files["README.md"].size + index
+    # Read once to choose and check the files, once to keep.
+    twice = sum(repo.files[name].size for name in ("model.safetensors.index.json", "config.json"))
+    wanted = repo.total_bytes - repo.files["README.md"].size + twice
     assert fixture_hub.body_bytes == wanted
 
 

@@ -57,7 +57,7 @@ def test_the_token_does_not_follow_redirects(
         "redirect", path="/api/*/revision/*", value=f"{other_hub.url}/api/models/acme/model/revision/main"
     )
     manager.start(entry_for()).result(30)
-    assert len(other_hub.requests) == 2
+    assert len(other_hub.requests) == 3, "the revision, and config.json to look at and to keep"
     assert {request.authorization for request in other_hub.requests} == {None}
 
 

@@ -93,7 +93,7 @@ class TestHuggingFace:
         index = {"weight_map": {"a": "model-00001-of-00001.safetensors"}}
         (repo / "text_encoder/model.safetensors.index.json").write_text(json.dumps(index))
         refresh(fixture_hub)
-        manager.start(entry_for()).result(30)
+        manager.start(entry_for(category="ImageGen", runtime={"engine": "z-image"})).result(30)
         assert names_in(home.model("model")) == parts
 
     def test_a_long_listing_is_read_page_by_page(
@@ -142,6 +142,57 @@ class TestHuggingFace:
         refresh(fixture_hub)
         with pytest.raises(DownloadError, match="no weights as safetensors"):
             manager.start(entry_for()).result(30)
+
+    @pytest.mark.parametrize(
+        ("config", "why"),
+        [(None, r"acme/model has no config\.json"), ({"model_type": "zzz_new"}, "architecture 'zzz_new'")],
+    )
+    def test_what_cannot_be_loaded_is_refused_before_its_weights_come(
+        self, manager: DownloadManager, fixture_hub: FixtureHub, home: Home, config: Any, why: str
+    ) -> None:
+        path = fixture_hub.root / "acme/model/config.json"
+        path.unlink() if config is None else path.write_text(json.dumps(config))
+        refresh(fixture_hub)
+        with pytest.raises(DownloadError, match=why + r".*Nothing was fetched"):
+            manager.start(entry_for()).result(30)
+        assert fixture_hub.asked("*.safetensors") == []
+        assert names_in(home.model("model")) == set()
+
+    def test_older_names_of_weights_that_mlx_lm_does_not_read(
+        self, manager: DownloadManager, fixture_hub: FixtureHub
+    ) -> None:
+        repo = fixture_hub.root / "acme/model"
+        for number in (1, 2):
+            (repo / f"model-0000{number}-of-00002.safetensors").rename(repo / f"weights.0{number}.safetensors")
+        index = repo / "model.safetensors.index.json"
+        index.write_text(index.read_text().replace("model-0000", "weights.0").replace("-of-00002", ""))
+        refresh(fixture_hub)
+        with pytest.raises(DownloadError, match=r"weights\.01\.safetensors; mlx-lm reads model\*\.safetensors only"):
+            manager.start(entry_for()).result(30)
+
+    def test_a_config_that_is_damaged_is_for_the_engine_to_tell(
+        self, manager: DownloadManager, fixture_hub: FixtureHub
+    ) -> None:
+        (fixture_hub.root / "acme/model/config.json").write_text("{")
+        refresh(fixture_hub)
+        manager.start(entry_for()).result(30)
+
+    def test_an_engine_of_another_package_knows_best(self, manager: DownloadManager, fixture_hub: FixtureHub) -> None:
+        (fixture_hub.root / "acme/model/config.json").unlink()
+        refresh(fixture_hub)
+        manager.start(entry_for(runtime={"engine": "of-a-plugin"})).result(30)
+
+    def test_leftovers_of_training_are_not_fetched(
+        self, manager: DownloadManager, fixture_hub: FixtureHub, home: Home
+    ) -> None:
+        repo = fixture_hub.root / "acme/model"
+        before = names_in(repo) - {"README.md"}
+        for name in ("checkpoint-500/model.safetensors", "fp16/model.safetensors", "consolidated.safetensors"):
+            (repo / name).parent.mkdir(exist_ok=True)
+            (repo / name).write_bytes(b"a copy")
+        refresh(fixture_hub)
+        manager.start(entry_for()).result(30)
+        assert names_in(home.model("model")) == before
 
     def test_incomplete_repository(self, manager: DownloadManager, fixture_hub: FixtureHub) -> None:
         (fixture_hub.root / "acme/model/model-00002-of-00002.safetensors").unlink()

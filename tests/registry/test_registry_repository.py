@@ -24,6 +24,8 @@ QWEN_CONFIG: dict[str, Any] = {
     "quantization": {"group_size": 64, "bits": 4},
 }
 QWEN_FILES = {"config.json": 900, "model.safetensors": 4_610_000_000, "tokenizer.json": 11_000_000, "train.py": 5}
+LOADABLE = {"model.safetensors": 1000, "config.json": 2}
+WHISPER_FILES = {"tokenizer.json": 9, "preprocessor_config.json": 5}
 
 
 @pytest.fixture
@@ -80,10 +82,10 @@ def test_pages_on_another_host_would_get_the_token_and_are_refused(hub_site: Sit
     [
         ("image-text-to-text", {"model_type": "qwen3_vl"}, {}, ("VLM", "mlx-vlm")),
         ("", {"model_type": "qwen2_5_vl", "vision_config": {}}, {}, ("VLM", "mlx-vlm")),
-        ("", {"model_type": "whisper"}, {}, ("ASR", "mlx-audio")),
+        ("", {"model_type": "whisper"}, WHISPER_FILES, ("ASR", "mlx-audio")),
         ("automatic-speech-recognition", {}, {}, ("ASR", "mlx-audio")),
         ("", {"model_type": "qwen3_tts"}, {}, ("TTS", "mlx-audio-tts")),
-        ("text-to-image", {}, {"model_index.json": 1}, ("ImageGen", "z-image")),
+        ("text-to-image", {}, {"model_index.json": 1, "transformer/a.safetensors": 9}, ("ImageGen", "z-image")),
         ("", {"model_type": "llama"}, {}, ("LLM", "mlx-lm")),
     ],
 )
@@ -91,7 +93,7 @@ def test_the_category_and_the_engine_follow_from_the_files(
     tag: str, config: dict[str, Any], files: dict[str, int], expected: tuple[str, str]
 ) -> None:
     name = "owner/Z-Image-Turbo" if expected[0] == "ImageGen" else "owner/model"
-    repository = Repository(name, COMMIT, {"model.safetensors": 1000, **files}, config, pipeline_tag=tag)
+    repository = Repository(name, COMMIT, {**LOADABLE, **files}, config, pipeline_tag=tag)
     entry = read_entry(draft_entry(repository))
     assert (entry.category, entry.runtime.engine) == expected
 
@@ -106,27 +108,75 @@ def test_the_category_and_the_engine_follow_from_the_files(
     ],
 )
 def test_the_quantization(config: dict[str, Any], expected: str) -> None:
-    repository = Repository("owner/m", COMMIT, {"model.safetensors": 10}, {"model_type": "llama", **config})
+    repository = Repository("owner/m", COMMIT, LOADABLE, {"model_type": "llama", **config})
     assert read_entry(draft_entry(repository)).runtime.quantization == expected
 
 
 def test_numbers_of_a_multimodal_model_are_found_one_level_down() -> None:
     config = {"model_type": "qwen3_vl", "vision_config": {}, "text_config": {"max_position_embeddings": 262144}}
-    repository = Repository("owner/m", COMMIT, {"model.safetensors": 10}, config)
+    repository = Repository("owner/m", COMMIT, LOADABLE, config)
     assert read_entry(draft_entry(repository)).runtime.context == 262144
+
+
+LLAMA = {"model_type": "llama"}
 
 
 @pytest.mark.parametrize(
     ("files", "config", "why"),
     [
         ({"model-Q4_K_M.gguf": 5}, {}, "only GGUF weights"),
-        ({"pytorch_model.bin": 5}, {}, "no safetensors"),
-        ({"model.safetensors": 5}, {}, "cannot be told"),
+        ({"pytorch_model.bin": 5}, {}, "only weights of PyTorch"),
+        ({"onnx/model.onnx": 5, "config.json": 2}, LLAMA, "only weights for ONNX"),
+        ({"weights.npz": 5, "config.json": 2}, LLAMA, "only weights as NumPy arrays"),
+        ({"README.md": 5}, {}, "no weights as safetensors"),
+        ({"model.safetensors": 5, "config.json": 2}, {}, "cannot be told"),
+        ({"model.safetensors": 5}, {}, r"no config\.json.*conversion"),
+        ({"adapters.safetensors": 5, "adapter_config.json": 2}, {}, r"an adapter, not a whole model.*\[adapters\]"),
+        ({**LOADABLE, "model.safetensors.index.json": 2}, {"model_type": "zzz_new"}, r"'zzz_new', which mlx-lm \d"),
+        (
+            LOADABLE,
+            {"model_type": "zzz_vl", "vision_config": {}},
+            r"'zzz_vl', which mlx-vlm \d.*newer version of Ominix",
+        ),
+        ({"weights.00.safetensors": 5, "config.json": 2}, LLAMA, r"weights\.00\.safetensors; mlx-lm reads model\*"),
+        ({"consolidated.safetensors": 5, "config.json": 2}, LLAMA, r"consolidated\.safetensors; mlx-lm reads model\*"),
+        ({"part/model.safetensors": 5, "config.json": 2}, LLAMA, "in folders below"),
+        ({"weights.npz": 5, "config.json": 2}, {"model_type": "whisper"}, r"no tokenizer\.json.*whisper-tiny-asr-fp16"),
     ],
 )
 def test_what_cannot_be_added_says_why(files: dict[str, int], config: dict[str, Any], why: str) -> None:
     with pytest.raises(RegistryError, match=why):
         draft_entry(Repository("owner/m", COMMIT, files, config))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LLAMA,
+        {"model_type": "mistral"},  # an alias of mlx-lm's
+        {"model_type": "bailing_hybrid", "architectures": ["BailingMoeV3ForCausalLM"]},
+        {"model_type": "qwen3_moe"},
+        {"model_type": "brand_new", "model_file": "brand_new.py"},  # Python of its own, which the user may allow
+        {"model_type": "Qwen3_VL", "vision_config": {}},
+        {"model_type": "lfm2-vl", "vision_config": {}},
+    ],
+    ids=str,
+)
+def test_what_the_installed_libraries_know_under_any_name_is_added(config: dict[str, Any]) -> None:
+    assert draft_entry(Repository("owner/m", COMMIT, LOADABLE, config))
+
+
+def test_a_whisper_as_numpy_arrays_is_added_by_the_name_of_its_weights() -> None:
+    files = {"weights.npz": 5000, "config.json": 2, **WHISPER_FILES}
+    entry = read_entry(draft_entry(Repository("owner/whisper", COMMIT, files, {"model_type": "whisper"})))
+    assert entry.said["source"]["files"] == ["weights.npz"]
+    assert entry.size_bytes == 5016
+
+
+def test_the_size_leaves_copies_of_the_weights_out() -> None:
+    copies = {"consolidated.safetensors": 1000, "fp16/model.safetensors": 500, "checkpoint-5/model.safetensors": 1000}
+    entry = read_entry(draft_entry(Repository("owner/m", COMMIT, {**LOADABLE, **copies}, LLAMA)))
+    assert entry.size_bytes == 1002
 
 
 @pytest.mark.parametrize(

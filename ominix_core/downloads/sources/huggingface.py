@@ -29,7 +29,7 @@ def list_files(source: HuggingFaceSource, web: Web) -> Listing:
             raise DownloadError(f"{endpoint} does not say which commit {source.repo} is at. Is HF_ENDPOINT right?")
         resolve = f"{endpoint}/{source.repo}/resolve/{commit}"
         files = [file for item in _tree(f"{api}/tree/{commit}?recursive=true", web) if (file := _file(item, resolve))]
-        chosen = selection.choose(files, source.files, lambda file: web.get_bytes(file.urls[0])[0])
+        chosen = selection.choose(source.repo, files, source.files, lambda file: web.get_bytes(file.urls[0])[0])
     except RefusedError as error:
         raise explain(error, source) from error
     return Listing(tuple(chosen), f"{source.repo} at {commit[:12]}")

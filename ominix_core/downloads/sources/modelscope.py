@@ -26,7 +26,7 @@ def list_files(source: ModelScopeSource, web: Web) -> Listing:
             files = [file for item in items if (file := _file(item, resolve))]
         except (KeyError, TypeError, AttributeError) as error:
             raise DownloadError(f"ModelScope's list of the files of {source.repo} cannot be read: {error}.") from error
-        chosen = selection.choose(files, source.files, lambda file: web.get_bytes(file.urls[0])[0])
+        chosen = selection.choose(source.repo, files, source.files, lambda file: web.get_bytes(file.urls[0])[0])
     except RefusedError as error:
         raise explain(error, source) from error
     return Listing(tuple(chosen), f"{source.repo} on ModelScope, {source.revision}")
