@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 from ominix_core.errors import OminixError
 
@@ -18,6 +19,8 @@ LOOPBACK_SWITCH = "OMINIX_TEST_ALLOW_LOOPBACK"
 
 MAX_REDIRECTS = 5
 _MAX_LENGTH = 2048
+_LINK = re.compile(r"<([^>]*)>([^<]*)")
+_NEXT = re.compile(r';\s*rel\s*=\s*"?next\b', re.IGNORECASE)
 
 
 class AddressError(OminixError):
@@ -64,6 +67,36 @@ def resolve_public(host: str, port: int) -> str:
     if not addresses:
         raise AddressError(f"{host} has no address")
     return addresses[0]
+
+
+def next_page(url: str, link: str) -> str | None:
+    """The address of the next page of a listing; None behind the last one.
+
+    A mirror may pass on the address that the hub itself gave: its query is then asked for where `url` was, which is
+    the only host that a token may go to.
+
+    Args:
+        url: What this page was asked for with.
+        link: The `Link` header of the answer.
+
+    Raises:
+        AddressError: The listing goes on as something else on another host.
+    """
+    given = next((match[1] for match in _LINK.finditer(link) if _NEXT.search(match[2])), None)
+    if given is None:
+        return None
+    here, there = urlsplit(url), urlsplit(urljoin(url, given))
+    if _listed(here.path) == _listed(there.path):
+        there = here._replace(query=there.query)
+    elif (here.scheme, here.netloc) != (there.scheme, there.netloc):
+        raise AddressError(f"{here.hostname} continues its list of files on another host, {there.hostname}.")
+    following: str = urlunsplit(there)
+    return following
+
+
+def _listed(path: str) -> str:
+    """What of a path tells the tree that is listed: before it, mirrors have folders, and renamed models other names."""
+    return unquote(path).rpartition("/tree/")[2]
 
 
 def _split(url: str) -> SplitResult:

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from ominix_core import __version__
 from ominix_core.addresses import MAX_REDIRECTS, check_url, resolve_public
@@ -262,18 +262,6 @@ class Web:
         while not wait([future], LOOK_SECONDS).done:
             self.waits.check()
         return future.result()
-
-
-def next_page(url: str, headers: httpx.Headers) -> str | None:
-    """The address of the next page of a listing, from the `Link` header; must be of the same origin."""
-    for link in headers.get("link", "").split(","):
-        address, _, parameters = link.partition(";")
-        if 'rel="next"' in parameters.replace(" ", ""):
-            following: str = urljoin(url, address.strip().strip("<>"))
-            if origin(following) != origin(url):
-                raise RefusedError(f"{urlsplit(url).hostname} continues its list of files on another host.")
-            return following
-    return None
 
 
 def _client(connections: int, timeout: float) -> httpx.Client:

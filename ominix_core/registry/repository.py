@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ominix_core import __version__
+from ominix_core.addresses import AddressError, next_page
 from ominix_core.errors import RegistryError
 from ominix_core.registry import contents, loadable, rules
 from ominix_core.registry.dialects import JsonObject, complete
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 MAX_CONFIG_BYTES = 4 * 2**20
-MAX_PAGES = 50
+MAX_PAGES = 200
 TIMEOUT_SECONDS = 15.0
 CONTEXT_FOR_ESTIMATE = 8192
 
@@ -215,22 +216,23 @@ def _json(client: httpx.Client, url: str, name: str) -> Any:
 
 def _sizes(client: httpx.Client, url: str, name: str) -> dict[str, int]:
     sizes: dict[str, int] = {}
-    params: dict[str, str] | None = {"recursive": "true"}
+    following: str | None = f"{url}?recursive=true"
     for _ in range(MAX_PAGES):
-        response = client.get(url, params=params)
+        page = following or url
+        response = client.get(page)
         _check(response, name)
         try:
             sizes |= {str(item["path"]): int(item["size"]) for item in response.json() if item["type"] == "file"}
         except (ValueError, TypeError, KeyError) as error:
             raise RegistryError(f"The hub's list of the files of {name} cannot be read.") from error
-        following = response.links.get("next", {}).get("url")
-        if not following:
-            break
-        page = response.url.join(following)
-        if page.host != response.url.host:  # the token that goes with the request is for this host alone
-            raise RegistryError(f"The hub's list of the files of {name} continues on another host, {page.host}.")
-        url, params = str(page), None
-    return sizes
+        try:
+            # Not from where a redirect led: the token that goes with each request is for the endpoint alone.
+            following = next_page(page, response.headers.get("link", ""))
+        except AddressError as error:
+            raise RegistryError(str(error)) from error
+        if following is None:
+            return sizes
+    raise RegistryError(f"The hub's list of the files of {name} does not end after {MAX_PAGES} pages.")
 
 
 def _check(response: httpx.Response, name: str) -> None:

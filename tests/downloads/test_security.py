@@ -179,6 +179,26 @@ def test_a_listing_that_continues_elsewhere_is_refused(
     manager: DownloadManager, fixture_hub: FixtureHub, other_hub: FixtureHub
 ) -> None:
     fixture_hub.page_headers = {"Link": f'<{other_hub.url}/api/models/acme/model/tree/main>; rel="next"'}
-    with pytest.raises(DownloadError, match="another host"):
+    with pytest.raises(OminixError, match="another host"):
         manager.start(entry_for()).result(30)
     assert other_hub.requests == []
+
+
+def test_a_mirror_that_passes_on_the_hub_s_own_links_is_asked_itself(
+    manager: DownloadManager, fixture_hub: FixtureHub, other_hub: FixtureHub, home: Home
+) -> None:
+    fixture_hub.page_size, fixture_hub.hub_url = 2, other_hub.url
+    manager.start(entry_for()).result(30)
+    assert same_files(home.model("model"), fixture_hub.root / "acme/model")
+    assert len(fixture_hub.asked("*/tree/*")) == 4
+    assert other_hub.requests == []
+
+
+def test_a_mirror_in_a_folder_of_its_host(
+    manager: DownloadManager, fixture_hub: FixtureHub, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixture_hub.page_size, fixture_hub.prefix = 2, "/hf"
+    monkeypatch.setenv("HF_ENDPOINT", f"{fixture_hub.url}/hf")
+    manager.start(entry_for()).result(30)
+    assert same_files(home.model("model"), fixture_hub.root / "acme/model")
+    assert fixture_hub.asked("/api/*") == []

@@ -207,6 +207,29 @@ class TestModelScope:
         assert same_files(home.model("model"), fixture_hub.root / "acme/model")
         assert manager.verify(entry_for(MODELSCOPE)).checked == 7
 
+    def test_more_files_than_one_answer_lists(
+        self, manager: DownloadManager, fixture_hub: FixtureHub, home: Home
+    ) -> None:
+        repo = fixture_hub.root / "acme/model"
+        for number in range(3100):  # they come first in the list, and fill it
+            (repo / f"a/{number // 2000}").mkdir(parents=True, exist_ok=True)
+            (repo / f"a/{number // 2000}/{number}.txt2").touch()
+        refresh(fixture_hub)
+        manager.start(entry_for(MODELSCOPE)).result(30)
+        assert "config.json" in names_in(home.model("model"))
+        assert len(names_in(home.model("model"))) == 7
+
+    def test_a_folder_that_cannot_be_listed_whole_is_told(
+        self, manager: DownloadManager, fixture_hub: FixtureHub
+    ) -> None:
+        repo = fixture_hub.root / "acme/model"
+        (repo / "voices").mkdir()
+        for number in range(3001):
+            (repo / f"voices/{number}.txt2").touch()
+        refresh(fixture_hub)
+        with pytest.raises(DownloadError, match=r"lists only 3,000 of the files in the folder voices of acme/model"):
+            manager.start(entry_for(MODELSCOPE)).result(30)
+
     def test_no_such_repository(self, manager: DownloadManager, fixture_hub: FixtureHub) -> None:
         with pytest.raises(DownloadError, match="does not exist on ModelScope"):
             manager.start(entry_for({"type": "ModelScope", "repo": "acme/other"})).result(30)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ominix_core.addresses import LOOPBACK_SWITCH, AddressError, check_url, resolve_public
+from ominix_core.addresses import LOOPBACK_SWITCH, AddressError, check_url, next_page, resolve_public
 from ominix_core.http import guarded_client
 from tests.registry.web import Answer, Site, serve
 
@@ -101,3 +101,33 @@ def test_errors_hide_passwords() -> None:
     with pytest.raises(AddressError) as caught:
         check_url("https://me:hunter2@example.com/x")
     assert "hunter2" not in str(caught.value)
+
+
+TREE = "https://mirror.example/hf/api/models/o/n/tree/abc"
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ("", None),
+        (f'<{TREE}?cursor=2>; rel="prev"', None),
+        (f'<{TREE}?cursor=2>; rel="next"', f"{TREE}?cursor=2"),
+        (f"<{TREE}?cursor=2>; rel=next", f"{TREE}?cursor=2"),
+        (f'<{TREE}?cursor=1,2>; rel="prev", <{TREE}?cursor=3,4>; title="x"; rel="next"', f"{TREE}?cursor=3,4"),
+        ('<?cursor=2>; rel="next"', f"{TREE}?cursor=2"),
+        ('</api/models/o/n/tree/abc?cursor=2>; rel="next"', f"{TREE}?cursor=2"),
+        ('<https://huggingface.co/api/models/o/n/tree/abc?cursor=2>; rel="next"', f"{TREE}?cursor=2"),
+        ('<https://huggingface.co/api/models/o/renamed/tree/abc?cursor=2>; rel="next"', f"{TREE}?cursor=2"),
+        ('<http://mirror.example/hf/api/models/o/n/tree/abc?cursor=2>; rel="next"', f"{TREE}?cursor=2"),
+    ],
+)
+def test_the_next_page_is_asked_for_where_this_one_was(link: str, expected: str | None) -> None:
+    assert next_page(f"{TREE}?recursive=true", link) == expected
+
+
+@pytest.mark.parametrize(
+    "address", ["https://evil.example/other/tree/abd?cursor=2", "//evil.example/x", "http://mirror.example/x"]
+)
+def test_a_listing_that_goes_on_as_something_else_on_another_host_is_refused(address: str) -> None:
+    with pytest.raises(AddressError, match="another host"):
+        next_page(TREE, f'<{address}>; rel="next"')

@@ -70,6 +70,34 @@ def test_a_list_of_files_in_pages(hub_site: Site) -> None:
     assert inspect("owner/Qwen3-8B-4bit").sizes == {"model.safetensors": 7}
 
 
+def test_a_mirror_that_passes_on_the_hub_s_own_links_is_asked_itself(hub_site: Site) -> None:
+    first = f"/api/models/owner/Qwen3-8B-4bit/tree/{COMMIT}?recursive=true"
+    there = f"https://huggingface.co{first}&cursor=2"
+    hub_site.routes[first] = Answer(b"[]", headers={"Link": f'<{there}>; rel="next"'})
+    page = [{"type": "file", "path": "model.safetensors", "size": 7}]
+    hub_site.routes[f"{first}&cursor=2"] = Answer(json.dumps(page).encode())
+    assert inspect("owner/Qwen3-8B-4bit").sizes == {"model.safetensors": 7}
+
+
+def test_where_a_redirect_led_the_token_does_not_follow_for_the_next_page(hub_site: Site) -> None:
+    first = f"/api/models/owner/Qwen3-8B-4bit/tree/{COMMIT}?recursive=true"
+    elsewhere = hub_site.url.replace("127.0.0.1", "localhost")
+    hub_site.routes[first] = Answer(status=308, headers={"Location": f"{elsewhere}/real{first}"})
+    link = {"Link": f'<{elsewhere}/real{first}&cursor=2>; rel="next"'}
+    hub_site.routes[f"/real{first}"] = Answer(b"[]", headers=link)
+    hub_site.routes[f"{first}&cursor=2"] = Answer(b"[]")
+    inspect("owner/Qwen3-8B-4bit")
+    hosts = [(request.headers["host"], "authorization" in request.headers) for request in hub_site.requests]
+    assert {token for host, token in hosts if host.startswith("localhost")} == {False}
+
+
+def test_a_list_of_files_without_an_end_is_told(hub_site: Site) -> None:
+    first = f"/api/models/owner/Qwen3-8B-4bit/tree/{COMMIT}?recursive=true"
+    hub_site.routes[first] = Answer(b"[]", headers={"Link": f'<{first}>; rel="next"'})
+    with pytest.raises(RegistryError, match="does not end"):
+        inspect("owner/Qwen3-8B-4bit")
+
+
 def test_pages_on_another_host_would_get_the_token_and_are_refused(hub_site: Site) -> None:
     first = f"/api/models/owner/Qwen3-8B-4bit/tree/{COMMIT}?recursive=true"
     hub_site.routes[first] = Answer(b"[]", headers={"Link": '<https://evil.example.com/page2>; rel="next"'})

@@ -78,6 +78,8 @@ class FixtureHub:
 
     Attributes:
         page_headers: What every page of a listing adds to its headers.
+        hub_url: Where pages of a listing say that the next one is; another one makes this a mirror.
+        prefix: The folder that everything lies in, as of a mirror behind a proxy.
         on_hang: Called when a request hangs.
     """
 
@@ -98,7 +100,8 @@ class FixtureHub:
         self._sent = threading.Condition(self._lock)
         self._server = _Server(("127.0.0.1", 0), _handler_for(self))
         self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = self.hub_url = f"http://127.0.0.1:{self.port}"
+        self.prefix = ""
         self.other_host = f"http://localhost:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
@@ -192,7 +195,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif fault := self.hub.take(path, "body"):
             self._answer(200, {"Content-Length": str(len(fault.value))}, fault.value.encode())
         else:
-            self._route(path.strip("/").split("/"), query)
+            self._route(path.removeprefix(self.hub.prefix).strip("/").split("/"), query)
 
     do_HEAD = do_GET
 
@@ -206,7 +209,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                     self._tree(repo, query)
             case ["api", "v1", "models", owner, name, "repo", "files"]:
                 if repo := self.hub.repos.get(f"{owner}/{name}"):
-                    self._json({"Code": 200, "Success": True, "Data": {"Files": repo.modelscope_files()}})
+                    items = repo.modelscope_files(query.get("Root", ""), query.get("Recursive") == "true")
+                    self._json({"Code": 200, "Success": True, "Data": {"Files": items}})
                 else:
                     self._json({"Code": 10010205001, "Success": False, "Data": None}, 404)
             case ["models", owner, name, "resolve", _, *rest]:
@@ -240,7 +244,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         items, start, size = repo.tree(), int(query.get("cursor", 0)), self.hub.page_size
         headers = dict(self.hub.page_headers)
         if start + size < len(items):
-            address = f"{self.hub.url}/api/models/{repo.id}/tree/{repo.commit}?recursive=true&cursor={start + size}"
+            address = f"{self.hub.hub_url}/api/models/{repo.id}/tree/{repo.commit}?recursive=true&cursor={start + size}"
             headers["Link"] = f'<{address}>; rel="next"'
         self._json(items[start : start + size], headers=headers)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 LARGE_SUFFIXES = (".safetensors", ".npz", ".bin", ".gguf")
 BLOCK = 1 << 20
+MODELSCOPE_LIMIT = 3000
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,17 @@ class Repo:
         items += [{"type": "directory", "oid": "0" * 40, "size": 0, "path": folder} for folder in sorted(folders)]
         return items + self.tree_extra
 
-    def modelscope_files(self) -> list[dict[str, Any]]:
-        """As the `Data.Files` of ModelScope's listing."""
-        return [
+    def modelscope_files(self, root: str = "", recursive: bool = True) -> list[dict[str, Any]]:
+        """As the `Data.Files` of ModelScope's listing, which ends at its limit without a word."""
+        items: list[dict[str, Any]] = [
             {"Path": name, "Name": file.path.name, "Size": file.size, "Sha256": file.sha256, "Type": "blob"}
             for name, file in self.files.items()
         ]
+        folders = {parent.as_posix() for name in self.files for parent in Path(name).parents} - {"."}
+        items += [{"Path": folder, "Size": 0, "Sha256": "", "Type": "tree"} for folder in sorted(folders)]
+        below = [item for item in items if not root or item["Path"].startswith(f"{root}/")]
+        depth = root.count("/") + 1 if root else 0
+        return [item for item in below if recursive or item["Path"].count("/") == depth][:MODELSCOPE_LIMIT]
 
 
 def make_model(folder: Path, shards: int = 2, shard_bytes: int = 1 << 20, seed: int = 0) -> None:

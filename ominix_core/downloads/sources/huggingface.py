@@ -6,10 +6,11 @@ import re
 from typing import Any
 from urllib.parse import quote
 
+from ominix_core.addresses import next_page
 from ominix_core.downloads import endpoints
 from ominix_core.downloads.files import Digest, RemoteFile
 from ominix_core.downloads.sources import Listing, selection
-from ominix_core.downloads.web import RefusedError, Web, next_page
+from ominix_core.downloads.web import RefusedError, Web
 from ominix_core.errors import DownloadError
 from ominix_core.registry import rules
 from ominix_core.registry.entry import HuggingFaceSource
@@ -67,7 +68,7 @@ def _tree(url: str, web: Web) -> list[Any]:
         if not isinstance(page, list):
             raise DownloadError("The hub's list of files is not a list. Is HF_ENDPOINT right?")
         items += page
-        following = next_page(following or url, headers)
+        following = next_page(following or url, headers.get("link", ""))
         if following is None:
             return items
     raise DownloadError(f"The hub's list of files does not end after {MAX_PAGES} pages.")

@@ -13,23 +13,53 @@ from ominix_core.errors import DownloadError
 from ominix_core.registry import rules
 from ominix_core.registry.entry import ModelScopeSource
 
+LISTING_LIMIT = 3000
+"""The server cuts a list at this many entries, without a word and whatever page is asked for."""
+MOST_LISTINGS = 200
+
 
 def list_files(source: ModelScopeSource, web: Web) -> Listing:
     """Raises DownloadError, AddressError or Cancelled."""
     endpoint = endpoints.modelscope()
-    query = urlencode({"Revision": source.revision, "Recursive": "true"})
     resolve = f"{endpoint}/models/{source.repo}/resolve/{quote(source.revision, safe='')}"
     try:
-        answer, _ = web.get_json(f"{endpoint}/api/v1/models/{source.repo}/repo/files?{query}")
         try:
-            items = answer["Data"]["Files"]
-            files = [file for item in items if (file := _file(item, resolve))]
+            files = [file for item in _items(source, web) if (file := _file(item, resolve))]
         except (KeyError, TypeError, AttributeError) as error:
             raise DownloadError(f"ModelScope's list of the files of {source.repo} cannot be read: {error}.") from error
         chosen = selection.choose(source.repo, files, source.files, lambda file: web.get_bytes(file.urls[0])[0])
     except RefusedError as error:
         raise explain(error, source) from error
     return Listing(tuple(chosen), f"{source.repo} on ModelScope, {source.revision}")
+
+
+def _items(source: ModelScopeSource, web: Web) -> list[Any]:
+    """Everything in the repository, folder by folder where it is too much for one answer."""
+    found: list[Any] = []
+    folders = [""]
+    for _ in range(MOST_LISTINGS):
+        if not folders:
+            return found
+        folder = folders.pop()
+        items = _listing(source, web, folder, recursive=True)
+        if len(items) >= LISTING_LIMIT:
+            items = _listing(source, web, folder, recursive=False)
+            folders += [item["Path"] for item in items if item["Type"] == "tree"]
+        if len(items) >= LISTING_LIMIT:
+            place = f"the folder {folder} of {source.repo}" if folder else source.repo
+            raise DownloadError(
+                f"ModelScope lists only {LISTING_LIMIT:,} of the files in {place}, so that some would be missing. "
+                "Get the model from another source."
+            )
+        found += items
+    raise DownloadError(f"{source.repo} on ModelScope has more folders than a model can have. Nothing was fetched.")
+
+
+def _listing(source: ModelScopeSource, web: Web, folder: str, *, recursive: bool) -> list[Any]:
+    query = {"Revision": source.revision, "Recursive": str(recursive).lower()} | ({"Root": folder} if folder else {})
+    answer, _ = web.get_json(f"{endpoints.modelscope()}/api/v1/models/{source.repo}/repo/files?{urlencode(query)}")
+    items: list[Any] = answer["Data"]["Files"]
+    return items
 
 
 def explain(error: RefusedError, source: ModelScopeSource) -> DownloadError:
