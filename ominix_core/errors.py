@@ -20,11 +20,11 @@ class UnknownModelError(OminixError):
 
     code = "model_not_found"
 
-    def __init__(self, name: str, near: list[str]) -> None:
+    def __init__(self, name: str, near: list[str], hint: str = "") -> None:
         self.name = name
         self.near = near
-        hint = f" Did you mean {' or '.join(near)}?" if near else " `ominix list` shows every model."
-        super().__init__(f"There is no model called '{name}'.{hint}")
+        guess = f"Did you mean {' or '.join(near)}?" if near else "" if hint else "`ominix list` shows every model."
+        super().__init__(" ".join(filter(None, (f"There is no model called '{name}'.", guess, hint))))
 
 
 class RegistryError(OminixError):

@@ -12,8 +12,9 @@ from pathlib import Path
 from ominix_core.errors import RegistryError, UnknownModelError
 from ominix_core.paths import Home, bundled_registry
 from ominix_core.registry.document import Document, Problem, read_document
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry import HuggingFaceSource, ModelScopeSource, RegistryEntry
 from ominix_core.registry.layers import Layer, Origin, merge, origins, restrain
+from ominix_core.registry.pasted import Pasted
 from ominix_core.registry.search import SearchIndex
 
 __all__ = ["Problem", "Registry"]
@@ -93,11 +94,27 @@ class Registry:
         return self._by_id.get(model_id)
 
     def resolve(self, name: str) -> RegistryEntry:
-        """The entry whose id, API id or repository is `name`. Raises UnknownModelError with near names."""
+        """The entry whose id, API id or repository is `name`, or is on the page whose address it is.
+
+        Raises:
+            UnknownModelError: With near names, or with what to do for a repository.
+        """
         entry = self._by_id.get(name) or self._by_name.get(name) or self._by_name.get(name.lower())
-        if entry is None:
-            raise UnknownModelError(name, self._near(name))
-        return entry
+        return entry or self._resolve_address(name)
+
+    def _resolve_address(self, name: str) -> RegistryEntry:
+        from ominix_core.registry import pasted
+        from ominix_core.registry.repository import endpoint
+
+        try:
+            found = pasted.read(name, endpoint())
+        except RegistryError:
+            raise UnknownModelError(name, self._near(name)) from None
+        entry = self._by_name.get(found.repo) or self._by_name.get(found.repo.lower())
+        if entry is not None and _is_from(entry, found):
+            return entry
+        hint = "" if found.is_modelscope else f"To add it to the registry: ominix registry add {found.address}"
+        raise UnknownModelError(name, self._near(name), hint)
 
     def search(self, query: str, limit: int = 500) -> list[RegistryEntry]:
         """At most `limit` entries for what a person typed, the likeliest first."""
@@ -129,6 +146,14 @@ class Registry:
 
         # It compares every pair of letters; beyond a few thousand ids that would hold up the error.
         return difflib.get_close_matches(name.lower(), list(islice(self._by_id, 2000)), n=2, cutoff=0.5)
+
+
+def _is_from(entry: RegistryEntry, found: Pasted) -> bool:
+    """Whether an entry is of this repository, at this revision if one is named."""
+    source = entry.source
+    if not isinstance(source, ModelScopeSource if found.is_modelscope else HuggingFaceSource):
+        return False
+    return not found.revision or found.revision in ("main", "master", source.revision)
 
 
 def _bundled() -> Document:

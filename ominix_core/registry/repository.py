@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ominix_core import __version__
 from ominix_core.addresses import AddressError, next_page
@@ -63,7 +64,7 @@ def inspect(name: str, revision: str = "main") -> Repository:
     base = endpoint()
     try:
         with httpx.Client(headers=headers, timeout=TIMEOUT_SECONDS, follow_redirects=True) as client:
-            about = _json(client, f"{base}/api/models/{name}/revision/{revision}", name)
+            about = _json(client, f"{base}/api/models/{name}/revision/{quote(revision, safe='')}", name)
             commit = str(about.get("sha") or revision)
             sizes = _sizes(client, f"{base}/api/models/{name}/tree/{commit}", name)
             config: JsonObject = {}

@@ -97,8 +97,10 @@ def validate(file: RegistryFile) -> None:
 
 @registry_app.command()
 def add(
-    repository: Annotated[str, typer.Argument(metavar="REPO", help="owner/name on the Hugging Face hub.")],
-    revision: Annotated[str, typer.Option(help="Branch, tag or commit.")] = "main",
+    repository: Annotated[
+        str, typer.Argument(metavar="REPO", help="owner/name on the Hugging Face hub, or its address.")
+    ],
+    revision: Annotated[str, typer.Option(help="Branch, tag or commit (default: main).")] = "",
     model_id: Annotated[str, typer.Option("--id", help="The id to give it (default: from the repository).")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write the entry without asking.")] = False,
 ) -> None:
@@ -107,7 +109,7 @@ def add(
     from ominix_core.registry.entry_json import read_entry
     from ominix_core.registry.repository import draft_entry, inspect, runs_code
 
-    found = inspect(repository, revision)
+    found = inspect(*_chosen(repository, revision))
     entry = draft_entry(found)
     if model_id:
         entry["id"] = model_id
@@ -124,6 +126,27 @@ def add(
         raise OminixError("Nothing was written. With --yes it is, without asking.")
     override.put(home, entry)
     typer.echo(f"{checked.name} was added. Get it: ominix pull {checked.id}", err=True)
+
+
+def _chosen(repository: str, revision: str) -> tuple[str, str]:
+    """The repository and revision that were given, as a name or as an address. Raises RegistryError."""
+    from ominix_core.registry import pasted
+    from ominix_core.registry.repository import endpoint
+
+    given = pasted.read(repository, endpoint())
+    if given.is_modelscope:
+        source = json.dumps({"type": "ModelScope", "repo": given.repo})
+        raise RegistryError(
+            f"{given.repo} is on ModelScope, which `add` does not read. Write its entry by hand, with the source "
+            f"{source}; the registry's README shows how."
+        )
+    if given.revision and revision not in ("", given.revision):
+        raise RegistryError(
+            f"The address names the revision {given.revision}, --revision {revision}. Give one of them."
+        )
+    if given.folder:
+        typer.echo(f"note: the whole of {given.repo} is looked at, not its folder {given.folder} alone.", err=True)
+    return given.repo, revision or given.revision or "main"
 
 
 @registry_app.command()

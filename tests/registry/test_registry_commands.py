@@ -159,6 +159,25 @@ class TestAdd:
         assert json.loads(result.stdout)["source"]["repo"] == "owner/Qwen3-8B-4bit"
         assert Registry.load(home).resolve("my-qwen").repo == "owner/Qwen3-8B-4bit"
 
+    @pytest.mark.parametrize("end", ["", "/tree/main", "/blob/main/config.json", "/tree/main/4bit"])
+    def test_a_pasted_address(self, home: Home, end: str) -> None:
+        result = run("registry", "add", f"https://huggingface.co/owner/Qwen3-8B-4bit{end}", "-y")
+        assert result.exit_code == 0
+        assert Registry.load(home).resolve("qwen3-8b-4bit").repo == "owner/Qwen3-8B-4bit"
+        assert ("not its folder 4bit alone" in result.stderr) == end.endswith("4bit")
+
+    def test_a_revision_behind_the_name(self, home: Home, site: Site) -> None:
+        site.routes["/api/models/owner/Qwen3-8B-4bit/revision/refs%2Fpr%2F1"] = site.routes[
+            "/api/models/owner/Qwen3-8B-4bit/revision/main"
+        ]
+        assert run("registry", "add", "owner/Qwen3-8B-4bit@refs/pr/1", "-y").exit_code == 0
+        refused = run("registry", "add", "owner/Qwen3-8B-4bit@refs/pr/1", "--revision", "main", "-y")
+        assert "Give one of them" in str(refused.exception)
+
+    def test_an_address_on_modelscope_says_what_to_write(self, home: Home) -> None:
+        said = str(run("registry", "add", "https://modelscope.cn/models/iic/asr", "-y").exception)
+        assert '{"type": "ModelScope", "repo": "iic/asr"}' in said
+
     def test_without_a_yes_nothing_is_written(self, home: Home) -> None:
         result = run("registry", "add", "owner/Qwen3-8B-4bit")
         assert "Nothing was written" in str(result.exception)
