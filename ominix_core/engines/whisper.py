@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +27,11 @@ TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 MOST_REPETITIVE = 2.4
 LEAST_LIKELY = -1.0
 MOST_SILENT = 0.6
-# Of a cough, a click or a syllable the higher temperatures make up whole sentences, so that of less than this only what
-# is trusted at once counts: "Yes." takes 0.3 s.
+# A cough, a click or a syllable becomes "Thank you very much.", and whole sentences at higher temperatures. So of less
+# than a second only what is trusted at once counts, is likelier said than not, and can be said in that time.
 BRIEF_SECONDS = 1.0
+MOST_SILENT_BRIEF = 0.5
+SYLLABLES_PER_SECOND = 10
 # What was made up at higher temperatures would lead the next window astray.
 MOST_CREATIVE = 0.5
 
@@ -64,7 +67,7 @@ class Whisper:
         language = self._language(features, request.language or before.language)
         is_brief = seconds < BRIEF_SECONDS
         result = self._decode(features, request, language, before.text, is_brief)
-        if _is_silence(result) or (is_brief and not _is_trusted(result)):
+        if _is_silence(result) or (is_brief and _is_made_up(result, seconds)):
             yield Heard([], None)
             return
         tokenizer = self._model.get_tokenizer(language=language, task=request.task)
@@ -139,6 +142,18 @@ def _is_trusted(result: Any) -> bool:
 def _is_silence(result: Any) -> bool:
     silent: bool = result.no_speech_prob > MOST_SILENT and result.avg_logprob <= LEAST_LIKELY
     return silent
+
+
+def _is_made_up(result: Any, seconds: float) -> bool:
+    words = result.text.split()
+    least_syllables = sum(
+        max(1, sum(unicodedata.east_asian_width(letter) in "WF" for letter in word)) for word in words
+    )
+    return (
+        not _is_trusted(result)
+        or result.no_speech_prob > MOST_SILENT_BRIEF
+        or least_syllables > 1 + SYLLABLES_PER_SECOND * seconds
+    )
 
 
 def pieces_between_marks(tokens: list[int], first_mark: int, seconds: float) -> tuple[list[dict[str, Any]], float]:
