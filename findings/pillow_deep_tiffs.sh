@@ -1,11 +1,11 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Pillow 13.0.0 reads two kinds of valid TIFFs of more than 8 bits as noise, without a warning:
 #   1. big-endian 32-bit floats (and signed integers), compressed with deflate, LZW or PackBits: libtiff hands the
 #      samples out in the machine's order, but Pillow still unpacks them as big-endian ("F;32BF").
 #   2. 16-bit RGB whose colours lie apart (PlanarConfiguration 2), not compressed: each plane is unpacked as 8 bits.
 # One would expect the same pixels as from the uncompressed, or interleaved, file; both controls are read right.
 # Exits 1 if Pillow behaves otherwise than described.
-set -e
+set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 python3 -m venv "$tmp/v"

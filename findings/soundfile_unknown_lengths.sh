@@ -1,11 +1,11 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # soundfile 0.14.0 (libsndfile 1.2.2) cannot read two valid files whose writer could not go back to the header:
 #   1. a FLAC whose STREAMINFO tells 0 samples, "unknown" by RFC 9639, 8.2, as encoders write it to a pipe. Every
 #      `blocks` and `read(n)` raises "Internal psf_fseek() failed", though the samples were decoded: soundfile seeks to
 #      where it is after each read, which libsndfile cannot in such a file. Without that seek all samples come.
 #   2. a CAF whose last chunk "data" has the size -1, "unknown" by Apple's specification: refused as it is opened.
 # One would expect the same samples as from the file with its length. Exits 1 if it behaves otherwise than described.
-set -e
+set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 python3 -m venv "$tmp/v"
