@@ -280,7 +280,7 @@ class ChatEngine:
             self._leave(response.uid)
         if finish is None:
             return
-        for event in running.answer.end():
+        for event in running.answer.end(cut=finish == "length"):
             yield running.request_id, event
         if running.answer.tool_calls and finish == "stop":
             finish = "tool_calls"

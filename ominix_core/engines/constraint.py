@@ -8,6 +8,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ominix_core.engines.harmony_form import harmony_form
+from ominix_core.engines.output.markup import markup_of
 from ominix_core.engines.schemas import answer_schema, arguments_schema, one_line
 from ominix_core.errors import RequestError
 from ominix_core.generation import ChatRequest, Grammar, TextRequest
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 # Free whitespace between the parts would let a model go on with it for ever.
 _COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+# A space, or a new line and its indentation: enough for people and for models that lay JSON out, and never endless.
+_LAID_OUT = {"whitespace_flexible": True, "whitespace_pattern": r"(?: |\n {0,32}|\n\t{0,8})?"}
 
 
 class ConstraintFactory:
@@ -31,8 +35,13 @@ class ConstraintFactory:
         if isinstance(request, ChatRequest) and request.must_call:
             return self._make(_call_grammar(self._tokenizer, request), "A tool's parameters are", after_reasoning)
         if request.grammar is not None:
-            return self._make(_compile(request.grammar), "The response format is", after_reasoning)
+            grammar, harmony = _compile(request.grammar), harmony_form(self._tokenizer)
+            if harmony is not None and isinstance(request, ChatRequest):
+                grammar = harmony.answer(grammar)
+            return self._make(grammar, "The response format is", after_reasoning)
         if isinstance(request, ChatRequest) and any(_is_strict(tool) for tool in request.tools):
+            if (harmony := harmony_form(self._tokenizer)) is not None:
+                return self._make(harmony.calls_or_text(_compact(_strict_schemas(request))), "A tool's parameters are")
             return self._make(_strict_grammar(self._tokenizer, request), "A tool's parameters are", in_each_call=True)
         return None
 
@@ -48,7 +57,7 @@ class ConstraintFactory:
         matcher = llguidance.LLMatcher(self._vocabulary, grammar)
         if fault := matcher.get_error():
             raise RequestError(f"{what_is} not usable: {one_line(fault)}.", "invalid_response_format")
-        waits_for = self._tokenizer.think_end_tokens if after_reasoning else ()
+        waits_for = markup_of(self._tokenizer).thought_tokens[1] if after_reasoning else ()
         if in_each_call:
             waits_for = self._tokenizer.tool_call_start_tokens
         return Constraint(matcher, self._vocabulary.vocab_size, self._ends(), waits_for or (), repeats=in_each_call)
@@ -131,14 +140,15 @@ def _compile(grammar: Grammar) -> str:
             return llguidance.LLMatcher.grammar_from_regex(grammar.definition)
         is_schema = grammar.kind == "json_schema"
         schema = answer_schema(grammar.definition, strict=grammar.strict) if is_schema else {"type": "object"}
-        return llguidance.LLMatcher.grammar_from_json_schema(schema, defaults={"whitespace_flexible": True})
+        return llguidance.LLMatcher.grammar_from_json_schema(schema, defaults=_LAID_OUT)
     except (ValueError, TypeError) as error:
         raise RequestError(f"The response format is not usable: {error}", "invalid_response_format") from error
 
 
 def _call_grammar(tokenizer: Any, request: ChatRequest) -> str:
     """The call of one of the functions that must be called, its markers included."""
-    if not _writes_json_calls(tokenizer):
+    harmony = harmony_form(tokenizer)
+    if harmony is None and not _writes_json_calls(tokenizer):
         raise RequestError(
             "This model writes tool calls in a form of its own, to which it cannot be held: 'tool_choice' can only be "
             "'auto' or 'none' for it.",
@@ -146,6 +156,8 @@ def _call_grammar(tokenizer: Any, request: ChatRequest) -> str:
         )
     functions = [tool["function"] for tool in request.tools if tool["function"]["name"] in request.must_call]
     schemas = {function["name"]: arguments_schema(function) for function in functions}
+    if harmony is not None:
+        return harmony.call(_compact(schemas))
     return _grammar_of_call(schemas, _marks(tokenizer.tool_call_start_tokens), _marks(tokenizer.tool_call_end_tokens))
 
 
@@ -157,11 +169,19 @@ def _strict_grammar(tokenizer: Any, request: ChatRequest) -> str:
             "for its tools.",
             "unsupported_strict",
         )
-    schemas = {
+    return _grammar_of_call(_strict_schemas(request), "", _marks(tokenizer.tool_call_end_tokens))
+
+
+def _strict_schemas(request: ChatRequest) -> dict[str, Any]:
+    """What the arguments of each tool are held to; those of the others only to be an object."""
+    return {
         tool["function"]["name"]: arguments_schema(tool["function"]) if _is_strict(tool) else {"type": "object"}
         for tool in request.tools
     }
-    return _grammar_of_call(schemas, "", _marks(tokenizer.tool_call_end_tokens))
+
+
+def _compact(schemas: dict[str, Any]) -> dict[str, Any]:
+    return {name: (schema or {"type": "object"}) | {"x-guidance": _COMPACT} for name, schema in schemas.items()}
 
 
 def _grammar_of_call(schemas: dict[str, Any], begin: str, end: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ominix_core.engines.conversation import as_template_reads_it, fitted
+from ominix_core.engines.output.markup import markup_of, opens_thought
 from ominix_core.engines.template_abilities import EFFORTS, ChatTemplate, TemplateAbilities, Turn
 from ominix_core.errors import RequestError
 from ominix_core.generation import ChatMessage, ChatRequest, CompletionRequest, TextRequest
@@ -99,7 +100,7 @@ def chat_template(tokenizer: Any) -> ChatTemplate:
 
 def opens_reasoning(tokenizer: Any, tokens: list[int]) -> bool:
     """Whether the prompt ends inside a thought."""
-    return bool(tokenizer.has_thinking and tokenizer.rfind_think_start(tokens) > tokenizer.rfind_think_end(tokens))
+    return opens_thought(tokenizer, tokens)
 
 
 def laid_out(tokenizer: Any, template: ChatTemplate, request: ChatRequest) -> tuple[list[Turn], dict[str, Any]]:
@@ -107,7 +108,7 @@ def laid_out(tokenizer: Any, template: ChatTemplate, request: ChatRequest) -> tu
 
     Raises RequestError for tools that the template has no place for.
     """
-    if request.tools and not tokenizer.has_tool_calling:
+    if request.tools and not markup_of(tokenizer).can_call:
         raise RequestError("This model cannot call tools: its chat template has no place for them.", "no_tool_calling")
     abilities = template.abilities(with_tools=bool(request.tools))
     messages = request.messages

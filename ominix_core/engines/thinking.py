@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ominix_core.engines.constraint import only
+from ominix_core.engines.output.markup import markup_of
 from ominix_core.generation import ChatRequest, TextRequest
 
 if TYPE_CHECKING:
@@ -18,10 +19,12 @@ def thinking_budget(tokenizer: Any, request: TextRequest, *, thinking: bool) -> 
     Args:
         thinking: Whether the prompt has opened a thought.
     """
-    if not isinstance(request, ChatRequest) or request.thinking_budget is None or not tokenizer.has_thinking:
+    if not isinstance(request, ChatRequest) or request.thinking_budget is None:
         return None
-    begin, end = list(tokenizer.think_start_tokens), list(tokenizer.think_end_tokens)
-    return ThinkingBudget(begin, end, request.thinking_budget, thinking=thinking)
+    begin, end = markup_of(tokenizer).thought_tokens
+    if not begin or not end:
+        return None
+    return ThinkingBudget(list(begin), list(end), request.thinking_budget, thinking=thinking)
 
 
 class ThinkingBudget:
