@@ -185,7 +185,7 @@ class ToolCallDelta(msgspec.Struct, frozen=True, tag="tool_delta"):
 
 
 class ToolCalled(msgspec.Struct, frozen=True, tag="tool"):
-    """The call is complete. Models may write arguments that are no JSON, or be cut short in them."""
+    """The call is over; its arguments are a JSON object, or the beginning of one if the answer was cut short."""
 
     index: int
     call: ToolCall

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Free whitespace between the parts would let a model go on with it for ever.
 _COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 # A space, or a new line and its indentation: enough for people and for models that lay JSON out, and never endless.
-_LAID_OUT = {"whitespace_flexible": True, "whitespace_pattern": r"(?: |\n {0,32}|\n\t{0,8})?"}
+_LAID_OUT: Any = {"whitespace_flexible": True, "whitespace_pattern": r"(?: |\n {0,32}|\n\t{0,8})?"}
 
 
 class ConstraintFactory:

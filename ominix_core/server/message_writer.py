@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
+
+from pydantic_core import from_json
 
 from ominix_core.generation import (
     Finished,
@@ -105,9 +106,9 @@ class MessageWriter:
 
 
 def _input(arguments: str) -> dict[str, Any]:
-    """What is no JSON object is wrapped in one, in the way that Anthropic's documentation recommends."""
+    """The arguments as an object; of those that were cut short what is whole, as clients read a stream that ends."""
     try:
-        parsed = json.loads(arguments)
-    except ValueError:
+        parsed = from_json(arguments or "{}", allow_partial=True)
+    except ValueError:  # brackets too deep to read
         parsed = None
     return parsed if isinstance(parsed, dict) else {"INVALID_JSON": arguments}

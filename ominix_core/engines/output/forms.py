@@ -73,17 +73,17 @@ def _quoted(start: str, end: str, begins: re.Pattern[str], parse: Callable[[str]
 def _function_tags(begin: str, end: str) -> str:
     return (
         rf"(?P<B>{begin})|(?P<b>{end})"
-        r"|(?P<C><function=(?P<name>[^>\n]+)>)|(?P<c></function>)"
-        r"|(?P<P><parameter=(?P<key>[^>\n]+)>)|(?P<p></parameter>)"
+        r"|(?P<C><function=(?P<name>[^<>\n]+)>)|(?P<c></function>)"
+        r"|(?P<P><parameter=(?P<key>[^<>\n]+)>)|(?P<p></parameter>)"
     )
 
 
 def _invoke_tags(prefix: str, block: str) -> str:
-    attribute = r'\s+name\s*=\s*["\']?(?P<{}>[^>"\'\n]+)["\']?'
+    attribute = r'\s+name\s*=\s*["\']?(?P<{}>[^<>"\'\n]+)["\']?'
     return (
         rf"(?P<B><{block}>)|(?P<b></{block}>)"
         rf"|(?P<C><{prefix}invoke{attribute.format('name')}\s*>)|(?P<c></{prefix}invoke>)"
-        rf'|(?P<P><{prefix}parameter{attribute.format("key")}(?:\s+string="(?P<text>\w+)")?[^>\n]*>)'
+        rf'|(?P<P><{prefix}parameter{attribute.format("key")}(?:\s+string="(?P<text>\w+)")?[^<>\n]*>)'
         rf"|(?P<p></{prefix}parameter>)"
     )
 
@@ -97,8 +97,8 @@ def _key_tags(prefix: str) -> str:
 
 
 _PARAM_TAGS = (
-    r'(?P<C><function\s+name\s*=\s*["\']?(?P<name>[^>"\'\n]+)["\']?\s*>)|(?P<c></function>)'
-    r'|(?P<P><param\s+name\s*=\s*["\']?(?P<key>[^>"\'\n]+)["\']?\s*>)|(?P<p></param>)'
+    r'(?P<C><function\s+name\s*=\s*["\']?(?P<name>[^<>"\'\n]+)["\']?\s*>)|(?P<c></function>)'
+    r'|(?P<P><param\s+name\s*=\s*["\']?(?P<key>[^<>"\'\n]+)["\']?\s*>)|(?P<p></param>)'
 )
 _XTML_TAGS = (
     r"(?P<B><\|open\|>tools<\|sep\|>)|(?P<b><\|close\|>tools<\|sep\|>)"

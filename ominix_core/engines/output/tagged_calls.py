@@ -218,6 +218,8 @@ class TaggedCalls:
 
     def _open_call(self, name: str) -> None:
         self._name, self._open = name.strip().strip("\"'"), True
+        if not _NAME.fullmatch(self._name):
+            raise NotACall
         self._arguments, self._key = {}, ""
 
     def _open_value(self, match: re.Match[str]) -> None:
