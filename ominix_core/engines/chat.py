@@ -155,10 +155,10 @@ class ChatEngine:
         processors = make_logits_processors(request.sampling)
         constraint = self._constraints.of(request, after_reasoning=prompt.opens_reasoning)
         budget = thinking_budget(self._tokenizer, request, thinking=prompt.opens_reasoning)
-        if budget is not None:
-            processors.append(budget)
         if constraint is not None:
             processors.append(constraint)
+        if budget is not None:
+            processors.append(budget)
         prefix = self._prefixes.take(prompt.tokens, prompt.images)
         uid = self._join(
             prompt,

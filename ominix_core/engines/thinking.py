@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,11 @@ class ThinkingBudget:
             self._follow(list(self._latest))
         if not self._thinking or self._spent < self._most:
             return logits
+        forced = only(logits, [self._end[self._closed_by]])
+        if bool((forced.max() == -math.inf).item()):
+            return logits  # a grammar does not allow it here, in the middle of a character
         self._closed_by += 1
-        return only(logits, [self._end[self._closed_by - 1]])
+        return forced
 
     def _follow(self, latest: list[int]) -> None:
         if not self._thinking:

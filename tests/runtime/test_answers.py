@@ -133,6 +133,21 @@ class TestGrammar:
         assert set(answer) == {"name", "age"}
         assert isinstance(answer["age"], int)
 
+    @pytest.mark.parametrize("seed", range(4))
+    def test_white_space_comes_to_an_end(self, loaded: Hub, seed: int) -> None:
+        """The model writes noise, of which free white space between the parts would be most."""
+        schema = {"type": "object", "properties": {key: {"type": "boolean"} for key in "abc"}, "required": ["a", "b"]}
+        request = ChatRequest(
+            messages=[ChatMessage("user", "who?")],
+            max_tokens=600,
+            sampling=Sampling(temperature=1.0, seed=seed, logit_bias={10: 5.0, 32: 5.0, 198: 5.0, 220: 5.0}),
+            grammar=Grammar("json_schema", json.dumps(schema | {"additionalProperties": False})),
+        )
+        text, end = collect(loaded.generate("tiny", request))
+        assert isinstance(end, Finished)
+        assert end.reason == "stop"
+        assert {"a", "b"} <= json.loads(text).keys()
+
     def test_regex_beside_plain_requests(self, loaded: Hub) -> None:
         plain = loaded.generate("tiny", ask("hello", 24))
         request = ChatRequest(

@@ -30,7 +30,7 @@ def make_tiny_harmony(folder: Path, **config: Any) -> Path:
     make_tiny_llm(folder, "llama", **config)
     path = folder / "tokenizer.json"
     text = path.read_text()
-    for number, mark in enumerate(MARKS, start=20):
+    for number, mark in enumerate(MARKS, start=8):
         text = text.replace(f'"<|reserved_{number}|>"', f'"{mark}"')
     path.write_text(text)
     (folder / "chat_template.jinja").write_text(TEMPLATE)

@@ -102,8 +102,8 @@ _PARAM_TAGS = (
 )
 _XTML_TAGS = (
     r"(?P<B><\|open\|>tools<\|sep\|>)|(?P<b><\|close\|>tools<\|sep\|>)"
-    r'|(?P<C><\|open\|>call\s[^<]*?tool="(?P<name>[^"]+)"[^<]*<\|sep\|>)|(?P<c><\|close\|>call<\|sep\|>)'
-    r'|(?P<P><\|open\|>(?:argument\s+key="(?P<key>[^"]+)"|json)(?:\s+type="(?P<text>\w+)")?[^<]*<\|sep\|>)'
+    r'|(?P<C><\|open\|>call\s[^<]*?tool="(?P<name>[^"<]+)"[^<]*<\|sep\|>)|(?P<c><\|close\|>call<\|sep\|>)'
+    r'|(?P<P><\|open\|>(?:argument\s+key="(?P<key>[^"<]+)"|json)(?:\s+type="(?P<text>\w+)")?[^<]*<\|sep\|>)'
     r"|(?P<p><\|close\|>(?:argument|json)<\|sep\|>)"
 )
 _MISTRAL_HEAD = _head(
@@ -111,7 +111,7 @@ _MISTRAL_HEAD = _head(
     r"[\w.-]*\s*(?:\[(?:[A-Z_]*|CALL_ID\]\s*[\w-]*\s*(?:\[[A-Z_]*)?))?",
 )
 _KIMI_HEAD = _head(
-    r"<\|tool_call_begin\|>\s*(?P<id>(?:functions\.)?(?P<name>[^\s<]+?)(?::\d+)?)\s*<\|tool_call_argument_begin\|>",
+    r"<\|tool_call_begin\|>\s*(?P<id>(?:functions\.)?(?P<name>[^\s<{]+?)(?::\d+)?)\s*<\|tool_call_argument_begin\|>",
     r"<(?:\|\w*(?:\|(?:>[^{]{0,200})?)?)?",
 )
 _DEEPSEEK_HEAD = _head(

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 END = "<|message|>"
 _LONGEST = 300
-_PART = re.compile(rf"(?:\s|<\|(?:start|channel|constrain)\|>|[\w.:=@/-]){{0,{_LONGEST}}}(?:<\|?[a-z]*\|?)?", re.ASCII)
+_WORDS = rf"(?:\s|<\|(?:start|channel|constrain)\|>|[\w.:=@/-]){{0,{_LONGEST}}}"
+_WHOLE = re.compile(_WORDS, re.ASCII)
+_PART = re.compile(_WORDS + r"(?:<\|?[a-z]*\|?)?", re.ASCII)
 _RECIPIENT = re.compile(r"\bto=([^\s<]+)")
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)")
 
@@ -34,6 +36,12 @@ def read_header(text: str) -> Header:
     """The header that `text` is, without the marker at its end."""
     channel, recipient = _CHANNEL.search(text), _RECIPIENT.search(text)
     return Header(channel[1] if channel else "", recipient[1] if recipient else "")
+
+
+def is_header(text: str) -> bool:
+    """Whether `text`, which stands before the marker at a header's end, is a header."""
+    begin = text.lstrip()[:3]
+    return (begin[:1] in ("", "<") or begin == "to=") and _WHOLE.fullmatch(text) is not None
 
 
 def may_be_header(text: str) -> bool:

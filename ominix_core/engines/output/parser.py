@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 
 from ominix_core.engines.output.calls import Calls, CallSection, NotACall
-from ominix_core.engines.output.headers import END, may_be_header, read_header
+from ominix_core.engines.output.headers import END, is_header, may_be_header, read_header
 from ominix_core.engines.output.json_calls import JsonCalls
 from ominix_core.engines.output.markup import Markup
 from ominix_core.engines.output.scan import Markers
@@ -188,7 +188,7 @@ class OutputParser:
         if not end and may_be_header(text):
             self._tail = text
             return ""
-        if not end or not may_be_header(header):  # no header after all; its first marker is none of the text
+        if not end or not is_header(header):  # no header after all; its first marker is none of the text
             self._state = self._text
             mark = next((mark for mark in self._channel_marks if text.lstrip().startswith(mark)), "")
             return text.replace(mark, "", 1) if mark else text

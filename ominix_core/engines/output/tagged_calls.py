@@ -141,7 +141,7 @@ class TaggedCalls:
             return
         gap = self._take_gap()
         self._raw += [gap, match.group()]
-        if kind == "k":
+        if kind == "k" and self._open:
             self._key = gap.strip()
         elif self._open:
             yield from self._in_call(kind, match, gap)
@@ -156,20 +156,22 @@ class TaggedCalls:
         elif gap.strip() or kind not in "BbC":
             raise NotACall
         elif kind == "C":
-            self._open_call(match["name"])
+            self._open_call(match["name"].strip().strip("\"'"))
         elif kind == "b":
             self._over()
 
     def _in_call(self, kind: str, match: re.Match[str], gap: str) -> Iterator[CallEvent]:
         """A tag where a call is open, but none of its parameters."""
-        if gap.strip() and kind != "P":
+        if gap.strip():
+            if kind not in "cbC":
+                raise NotACall
             self._read_body(gap)
         if kind == "P":
             self._open_value(match)
         elif kind in "cbC":
             yield from self._close_call()
             if kind == "C":
-                self._open_call(match["name"])
+                self._open_call(match["name"].strip().strip("\"'"))
             elif kind == "b" or not self._tags.wrapped:
                 self._over()
 
@@ -187,7 +189,7 @@ class TaggedCalls:
         elif kind == "C" and chain:
             self._close_value()
             yield from self._close_call()
-            self._open_call(match["name"])
+            self._open_call(match["name"].strip().strip("\"'"))
         elif kind in "PK" and chain == "p":
             self._close_value()
             if kind == "P":
@@ -217,7 +219,7 @@ class TaggedCalls:
     # -- parts of a call -----------------------------------------------------------------------------------------
 
     def _open_call(self, name: str) -> None:
-        self._name, self._open = name.strip().strip("\"'"), True
+        self._name, self._open = name.strip(), True
         if not _NAME.fullmatch(self._name):
             raise NotACall
         self._arguments, self._key = {}, ""
