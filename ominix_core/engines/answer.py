@@ -46,7 +46,7 @@ class Answer:
         """The events that this token completes."""
         if self._parser.thinking:
             self.reasoning_tokens += 1
-        elif logprob is not None:
+        elif logprob is not None and not self._parser.in_header:
             self._pending_logprobs.append(logprob)
         self._detokenizer.add_token(token)
         yield from self._pass(self._parser.feed(self._detokenizer.last_segment))

@@ -57,14 +57,34 @@ class ConstraintFactory:
         matcher = llguidance.LLMatcher(self._vocabulary, grammar)
         if fault := matcher.get_error():
             raise RequestError(f"{what_is} not usable: {one_line(fault)}.", "invalid_response_format")
-        waits_for = markup_of(self._tokenizer).thought_tokens[1] if after_reasoning else ()
+        thought = Thought(*markup_of(self._tokenizer).thought_tokens, open_=after_reasoning)
+        waits_for = thought.end if after_reasoning else ()
         if in_each_call:
             waits_for = self._tokenizer.tool_call_start_tokens
-        return Constraint(matcher, self._vocabulary.vocab_size, self._ends(), waits_for or (), repeats=in_each_call)
+        size, ends = self._vocabulary.vocab_size, self._ends()
+        return Constraint(matcher, size, ends, waits_for, repeats=in_each_call, thought=thought)
 
     def _ends(self) -> list[int]:
         """The tokens that end an answer; llguidance takes none that the tokenizer has no text for."""
         return sorted(end for end in self._tokenizer.eos_token_ids if end < len(self._tokenizer))
+
+
+class Thought:
+    """Follows an answer's tokens, to know whether they are part of a thought.
+
+    Args:
+        begin: The tokens that begin one; none for a model that does not think.
+        open_: Whether the prompt has opened one.
+    """
+
+    def __init__(self, begin: Sequence[int], end: Sequence[int], *, open_: bool = False) -> None:
+        self.begin, self.end, self.open = tuple(begin), tuple(end), open_
+
+    def follow(self, tokens: list[int]) -> None:
+        """The answer has become `tokens`, of which the last one is new."""
+        mark = self.end if self.open else self.begin
+        if mark and tuple(tokens[-len(mark) :]) == mark:
+            self.open = not self.open
 
 
 class Constraint:
@@ -74,10 +94,18 @@ class Constraint:
         ends: The tokens that may follow a complete form.
         waits_for: The tokens after which the form begins; without any it begins at once.
         repeats: Whether anything may follow a complete form, and another one after the next `waits_for`.
+        thought: Within a thought no form that repeats begins: what looks like it there is about it.
     """
 
     def __init__(
-        self, matcher: Any, vocabulary: int, ends: list[int], waits_for: Sequence[int], *, repeats: bool = False
+        self,
+        matcher: Any,
+        vocabulary: int,
+        ends: list[int],
+        waits_for: Sequence[int],
+        *,
+        thought: Thought,
+        repeats: bool = False,
     ) -> None:
         from llguidance.numpy import allocate_token_bitmask
 
@@ -85,16 +113,18 @@ class Constraint:
         self._bitmask = allocate_token_bitmask(1, vocabulary)
         self._ends = ends
         self._waits_for = list(waits_for)
+        self._thought = thought
+        self._answer: list[int] = []  # the tokens before the form
         self._repeats = repeats
         self._active = not self._waits_for
-        self._prompt_tokens: int | None = None
+        self._begun = False
 
     def __call__(self, tokens: mx.array, logits: mx.array) -> mx.array:
         """`tokens` is everything before the next token, prompt included; `logits` is (1, vocabulary)."""
         from llguidance.numpy import fill_next_token_bitmask
 
-        if self._prompt_tokens is None:
-            self._prompt_tokens = len(tokens)
+        if not self._begun:
+            self._begun = True
         elif self._active:
             newest: Any = tokens[-1].item()
             self._matcher.consume_token(newest)
@@ -102,8 +132,11 @@ class Constraint:
                 self._matcher.reset()
                 self._active = False
         else:
-            answer: Any = tokens[self._prompt_tokens :].tolist()
-            self._active = answer[-len(self._waits_for) :] == self._waits_for
+            newest = tokens[-1].item()
+            self._answer.append(newest)
+            self._thought.follow(self._answer)
+            here = not self._repeats or not self._thought.open
+            self._active = here and self._answer[-len(self._waits_for) :] == self._waits_for
         if not self._active:
             return logits
         if self._matcher.is_stopped():  # the form is complete; only the end of the turn may follow

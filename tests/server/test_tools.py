@@ -190,6 +190,23 @@ def test_strict_tools_get_what_their_schemas_say(shared_client: openai.OpenAI, t
             assert isinstance(arguments["seconds"], bool)
 
 
+def test_strict_tools_leave_thoughts_alone(
+    home: Home, add_models: Callable[..., None], tiny_llm: Path, tmp_path: Path
+) -> None:
+    """A bias makes the noise write the marker of calls again and again, all of it in a thought."""
+    folder = shutil.copytree(tiny_llm, tmp_path / "thinker")
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text().replace("assistant\n", "assistant\n<think>"))
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    (begin,) = (token["id"] for token in tokenizer["added_tokens"] if token["content"] == "<tool_call>")
+    add_models(local_entry("thinker", folder))
+    body = {"model": "thinker", "messages": HELLO, "tools": [strict(CLOCK)], "max_tokens": 20, "temperature": 0}
+    with Hub(home, Settings(isolation="thread")) as hub, running(api_server(hub)) as server:
+        hub.load("thinker").result(60)
+        response = httpx.post(f"{server.url}/v1/chat/completions", json=body | {"logit_bias": {str(begin): 100}})
+    assert response.json()["choices"][0]["message"]["reasoning_content"] == "<tool_call>" * 20
+
+
 def allowed(mode: str, *names: str) -> Any:
     tools = [{"type": "function", "function": {"name": name}} for name in names]
     return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}

@@ -68,6 +68,11 @@ class OutputParser:
         """Whether what comes next is part of a thought."""
         return self._state == self._thought
 
+    @property
+    def in_header(self) -> bool:
+        """Whether what comes next says where a message belongs, and is none of it."""
+        return self._state == self._header
+
     def feed(self, text: str) -> Iterator[GenerationEvent]:
         """What this piece tells for certain."""
         while text and not self.complete:
