@@ -42,7 +42,8 @@ class ConstraintFactory:
         if isinstance(request, ChatRequest) and any(_is_strict(tool) for tool in request.tools):
             if (harmony := harmony_form(self._tokenizer)) is not None:
                 return self._make(harmony.calls_or_text(_compact(_strict_schemas(request))), "A tool's parameters are")
-            return self._make(_strict_grammar(self._tokenizer, request), "A tool's parameters are", in_each_call=True)
+            grammar = _strict_grammar(self._tokenizer, request)
+            return self._make(grammar, "A tool's parameters are", after_reasoning, in_each_call=True)
         return None
 
     def _make(
