@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ominix_core.engines.output.call_objects import ARGUMENTS, NAMES, call_in, text_in
 from ominix_core.engines.output.calls import CallEvent, Calls, NotACall
 from ominix_core.engines.output.json_text import JsonText, NotJson
 from ominix_core.engines.output.scan import Markers
 
-_ARGUMENTS = frozenset(["arguments", "parameters", "args", "input"])
-_NAMES = ("name", "tool_name", "function", "tool")
-_BESIDES = frozenset(["id", "type", "tool_call_id", "call_id", "index", *_NAMES])
 _KEY = re.compile(r"""[\s,]*(?:"([^"\\\n]*)"|'([^'\\\n]*)'|([A-Za-z_]\w*))\s*:\s*(?=\S)""")
-_NOTHING = frozenset(["", "null", "[]"])
 _LONGEST_MARK = 64
 _CLOSE = re.compile(r"[\s,]*\}")
 # What may still become a key, or the end of the object.
@@ -201,9 +197,9 @@ class JsonCalls:
         elif match := _KEY.match(self._text, self._place):
             self._place = match.end()
             self._key = match[1] or match[2] or match[3] or ""
-            name = next(filter(None, (_text(self._members.get(key)) for key in _NAMES)), None)
-            if name and self._key in _ARGUMENTS and not self._told and self._text[self._place] == "{":
-                self._name, self._id = name, _text(self._members.get("id"))
+            name = next(filter(None, (text_in(self._members.get(key)) for key in NAMES)), None)
+            if name and self._key in ARGUMENTS and not self._told and self._text[self._place] == "{":
+                self._name, self._id = name, text_in(self._members.get("id"))
                 yield from self._start()
             else:
                 self._value, self._state = JsonText(told=False), self._in_value
@@ -263,7 +259,7 @@ class JsonCalls:
 
     def _end_object(self) -> Iterator[CallEvent]:
         if not self._told:
-            name, arguments, call_id = _call_in(self._members)
+            name, arguments, call_id = call_in(self._members)
             yield from self._tell(name, self._object_in(arguments, name), call_id)
         self._forget()
         self._state = self._between
@@ -282,26 +278,3 @@ class JsonCalls:
         self._told = self._some_told = True
         yield from self._calls.whole(name, arguments, call_id)
         self._forget()
-
-
-def _call_in(members: dict[str, str]) -> tuple[str, str, str | None]:
-    """The name, the arguments' JSON and the id in a call's object, whose values are JSON text. Raises NotACall."""
-    for key in _NAMES:
-        if members.get(key, "").startswith("{"):  # as OpenAI writes it: {"function": {"name", "arguments"}}
-            inner = json.loads(members[key])
-            return _call_in({key: json.dumps(value, ensure_ascii=False) for key, value in inner.items()})
-    names = (_text(members.get(key)) for key in _NAMES)
-    name = next((text for text in names if text), None)
-    given = [members[key] for key in members if key in _ARGUMENTS]
-    if name is None or (not given and members.keys() - _BESIDES):
-        raise NotACall  # its arguments may be among the members, or it is something else
-    arguments = given[0] if given else "{}"
-    if (text := _text(arguments)) is not None:  # JSON in JSON
-        arguments = text.strip()
-    return name, "{}" if arguments in _NOTHING else arguments, _text(members.get("id"))
-
-
-def _text(value: str | None) -> str | None:
-    """The text that a JSON value is, if it is any."""
-    read = json.loads(value) if value else None
-    return read if isinstance(read, str) else None

@@ -48,7 +48,6 @@ class QuotedCalls:
         self._inside = {quote: Markers([quote, *escape]) for quote in quotes}
         self._quote = ""
         self._escaped = False
-        self._first_end: int | None = None
         self._pieces: list[str] = []
         self._length = 0
         self._tail = ""

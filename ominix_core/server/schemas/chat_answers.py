@@ -81,7 +81,7 @@ class Logprobs(ApiObject):
 
 
 class FunctionCall(ApiObject):
-    """`arguments` is JSON text."""
+    """`arguments` is the JSON text of an object; its beginning alone where `finish_reason` is `length`."""
 
     name: str
     arguments: str

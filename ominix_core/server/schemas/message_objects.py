@@ -30,7 +30,7 @@ class ThinkingBlock(ApiObject):
 
 
 class ToolUseBlock(ApiObject):
-    """A function that the model wants called."""
+    """A function that the model wants called; with `stop_reason` `max_tokens`, `input` is what is whole of it."""
 
     type: Literal["tool_use"] = "tool_use"
     id: str
