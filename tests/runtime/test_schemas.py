@@ -63,7 +63,9 @@ HELD: dict[str, Any] = {
     "dict": Annotated[dict[Literal["a", "b"], Literal[1]], Field(max_length=1)],
     "dict of an Enum": dict[Colour, Literal[1]],
     "dict of a pattern": Annotated[
-        dict[Annotated[str, StringConstraints(pattern="^k[ab]$")], Literal[1]], Field(max_length=1)
+        dict[Annotated[str, StringConstraints(pattern="^k[ab]$")], Literal[1]],
+        # pydantic takes no other names, but forbids none in its schema
+        Field(max_length=1, json_schema_extra={"additionalProperties": False}),
     ],
     "discriminated union": Pet,
     "union": Cat | Dog,
