@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from ominix_core.hub import Hub
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.live_requests import LiveRequests
 from ominix_core.server.made_images import MadeImages
@@ -45,7 +46,7 @@ def refuses(*names: str) -> Any:
         for name in names:
             for spelling in (name, f"{name}[]"):
                 if request.query_params.get(spelling, "").lower() not in ("", "false"):
-                    raise ApiError(400, f"'{name}' is not supported here.", code="unsupported_parameter", param=name)
+                    raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, f"'{name}' is not supported here.", param=name)
 
     return Depends(refuse)
 

@@ -16,6 +16,7 @@ from ominix_core.hub import Hub
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.auth import may_manage
 from ominix_core.server.dependencies import TheHub, takes_work
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.schemas.downloads import Download, DownloadList
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, comment, event
@@ -141,7 +142,7 @@ class _Follower:
             return self._ended.done()
         state = self._hub.state(self._entry.id)
         if isinstance(state, Error):
-            raise ApiError(502, state.message, code="download_failed")
+            raise ApiError(ErrorCode.DOWNLOAD_FAILED, state.message)
         return _download(self._hub, self._entry.id).status not in ("waiting", "running")
 
     async def _change(self) -> bool:
@@ -160,7 +161,7 @@ def _in_queue(hub: Hub, model: str) -> RegistryEntry:
     entry = hub.resolve(model)
     if entry.id not in {item.model_id for item in hub.download_queue()}:
         message = f"{entry.name} is not among this server's downloads. GET /v1/downloads lists them."
-        raise ApiError(404, message, code="download_not_found", param="model")
+        raise ApiError(ErrorCode.DOWNLOAD_NOT_FOUND, message, param="model")
     return entry
 
 

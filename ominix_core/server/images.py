@@ -15,6 +15,7 @@ from ominix_core.media import ImageMade, ImageStep
 from ominix_core.server.bodies import BodyRoute
 from ominix_core.server.choice import IMAGE, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests, TheMadeImages
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.forms import form_description, read_form
 from ominix_core.server.live import LiveRequest
@@ -67,7 +68,7 @@ async def made_image(name: str, kept: TheMadeImages) -> FileResponse:
     """An image that was asked for as a URL; it is here for an hour."""
     path = kept.find(name)
     if path is None:
-        raise ApiError(404, "There is no such image, or its hour is over.", code="image_not_found")
+        raise ApiError(ErrorCode.IMAGE_NOT_FOUND, "There is no such image, or its hour is over.")
     return FileResponse(path, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError, error_response
 
 
@@ -44,11 +45,11 @@ class OriginGate:
         host = headers.get("host", "")
         if not self._is_ours(_name(f"//{host}")):
             message = "This server does not answer to that Host. If the name is right, list it in allowed_hosts."
-            return ApiError(421, message, code="wrong_host")
+            return ApiError(ErrorCode.WRONG_HOST, message)
         origin = headers.get("origin")
         if origin is None or {origin, "*"} & self._origins or urlsplit(origin).netloc == host:
             return None
-        return ApiError(403, "Pages of this origin may not use this server.", code="origin_not_allowed")
+        return ApiError(ErrorCode.ORIGIN_NOT_ALLOWED, "Pages of this origin may not use this server.")
 
     def _is_ours(self, name: str) -> bool:
         if name in self._hosts or name.endswith(".localhost"):

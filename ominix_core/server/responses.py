@@ -15,6 +15,7 @@ from ominix_core.server.auth import key_of
 from ominix_core.server.bodies import BodyRoute
 from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests, TheResponseStore, refuses
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.live import LiveRequest
 from ominix_core.server.message_images import receive_images
@@ -100,7 +101,7 @@ async def list_input_items(
     ids = [item["id"] for item in items]
     if after is not None:
         if after not in ids:
-            raise ApiError(404, f"There is no item '{after}' in this response.", code="item_not_found", param="after")
+            raise ApiError(ErrorCode.ITEM_NOT_FOUND, f"There is no item '{after}' in this response.", param="after")
         items = items[ids.index(after) + 1 :]
     page = items[:limit]
     first, last = (page[0]["id"], page[-1]["id"]) if page else ("", "")
