@@ -33,6 +33,16 @@ class StateBoard:
             self._states[model_id] = state
         self.publish(ModelStateChanged(model_id, state))
 
+    def replace(self, model_id: str, before: ModelState, state: ModelState) -> None:
+        """Set a state that was found out while the model was in `before`, unless it has left that meanwhile."""
+        with self._lock:
+            if self._states.get(model_id, before) != before:
+                return
+            if self._states.get(model_id) == state:
+                return
+            self._states[model_id] = state
+        self.publish(ModelStateChanged(model_id, state))
+
     def publish(self, event: HubEvent) -> None:
         with self._lock:
             subscribers = tuple(self._subscribers)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import Category, RegistryEntry
+from ominix_core.server.dependencies import named
 from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.states import (
@@ -61,12 +62,14 @@ async def choose(hub: Hub, name: str, task: Task) -> RegistryEntry:
     """
     if not name:
         return _the_one_loaded(hub, task)
-    entry = hub.resolve(name)
+    entry = await named(hub, name)
     if not task.suits(entry):
         message = f"{entry.name} is no {task.noun} model, which this needs."
         raise ApiError(ErrorCode.WRONG_KIND_OF_MODEL, message, param="model")
-    if hub.settings.jit and await _can_be_loaded(hub, entry):
-        await asyncio.wrap_future(await asyncio.to_thread(hub.load, entry.id))
+    if not isinstance(hub.state(entry.id), Loaded):
+        await asyncio.to_thread(hub.look, entry.id)
+        if hub.settings.jit and await _can_be_loaded(hub, entry):
+            await asyncio.wrap_future(await asyncio.to_thread(hub.load, entry.id))
     state = hub.state(entry.id)
     if not isinstance(state, Loaded):
         raise _not_loaded(entry, state)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from ominix_core import wire
 from ominix_core.generation import Finished, GenerationEvent
-from ominix_core.server.dependencies import TheHub, TheLiveRequests
+from ominix_core.server.dependencies import TheHub, TheLiveRequests, named
 from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.forms import is_form, only_file, received_form
@@ -58,7 +58,7 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
 @router.post("/v1/models/{model:path}/generate", response_class=Response, responses=_ANSWER, openapi_extra=_BODY)
 async def generate(model: str, request: Request, hub: TheHub, live_requests: TheLiveRequests) -> EventStream:
     """Ask a loaded model in Ominix's own terms: text, embeddings, speech and images alike, with every option."""
-    entry = hub.resolve(model)
+    entry = await named(hub, model)
     uploads = await _received(request)
     try:
         live = await live_requests.start(request, "gen-", entry, uploads.request)
