@@ -71,10 +71,10 @@ class Follower:
     # -- the registry ---------------------------------------------------------------------------------------------
 
     def _registry_stamp(self) -> Stamp:
-        """Of every layer's file; also of the models that only their use still holds in the registry."""
+        """Of every layer's file; also of the models that only their use held in the registry, and that are free now."""
         home = self._hub.home
         files = (bundled_registry(), fetched_file(home), receipt_file(home), home.registry_override)
-        return tuple(stamp_of(file) for file in files), self._still_used(self._hub.registry.held)
+        return tuple(stamp_of(file) for file in files), self._free(self._hub.registry.held)
 
     # -- the settings ---------------------------------------------------------------------------------------------
 
@@ -94,20 +94,21 @@ class Follower:
     # -- the models -----------------------------------------------------------------------------------------------
 
     def _models_stamp(self) -> Stamp:
-        """Of every model's folder; also of the models whose change waits for the end of their use."""
+        """Of every model's folder; also of those whose change waited for the end of their use, which is over."""
         self._folders = folder_stamps(self._hub.home.models, PRIVATE_FOLDER)
         for model_id, folder in self._hub.registry.local_folders.items():
             self._folders[model_id] = stamp_of(typed_path(folder))
-        return self._folders, self._still_used(self._unsettled)
+        return self._folders, self._free(self._unsettled)
 
     def _follow_models(self) -> None:
         before, self._followed = self._followed, self._folders
         changed = {each for each in {*before, *self._followed} if before.get(each) != self._followed.get(each)}
         new = self._hub.registry.local_folders.keys() - before  # whose states came with their entries
         unsettled = self._unsettled | (changed - new)
-        self._unsettled = self._still_used(unsettled)
-        for model_id in unsettled - self._unsettled:
+        free = self._free(unsettled)
+        self._unsettled = unsettled - free
+        for model_id in free:
             self._hub.settle(model_id)
 
-    def _still_used(self, model_ids: frozenset[str]) -> frozenset[str]:
-        return model_ids & self._hub.models_in_use() if model_ids else model_ids
+    def _free(self, model_ids: frozenset[str]) -> frozenset[str]:
+        return model_ids - self._hub.models_in_use() if model_ids else model_ids

@@ -29,7 +29,7 @@ from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import Category, RegistryEntry
 from ominix_core.runtime import Runtime
 from ominix_core.settings import Settings
-from ominix_core.states import Downloaded, Downloading, Error, Loaded, ModelState, Unsupported
+from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, Unsupported
 from ominix_core.stream import Generation
 from ominix_core.system import System, disk_under
 from ominix_core.voices import VoiceBook
@@ -161,7 +161,8 @@ class Hub:
     def models_in_use(self) -> frozenset[str]:
         """Ids of the models that are in memory, on their way there, or among this program's downloads."""
         loaded = (resident.entry.id for resident in self._runtime.residents)
-        return frozenset((*loaded, *(item.model_id for item in self._downloads.queue())))
+        told = self._board.all_in(Loading, Loaded)  # also one whose worker is ending, after which its state is told
+        return frozenset((*loaded, *told, *(item.model_id for item in self._downloads.queue())))
 
     def settle(self, model_id: str, *, forget_error: bool = False) -> None:
         """Let the state of a model that is not in use be what the disk says.
