@@ -20,10 +20,10 @@ Stamp = object
 """Differs from an earlier one if the file or folder has been written since."""
 
 
-def stamp_of(path: Path) -> Stamp:
+def stamp_of(path: Path | str) -> Stamp:
     """Of a file or folder, or of what a link leads to; None if there is none."""
     try:
-        status = path.stat()
+        status = os.stat(path)
     except OSError:
         return None
     return (status.st_mtime_ns, status.st_ino, status.st_size)
@@ -33,10 +33,10 @@ def folder_stamps(folder: Path, inner: str) -> dict[str, Stamp]:
     """Of every folder in `folder` by its name, together with the one called `inner` that it holds."""
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries]
+            paths = {entry.name: entry.path for entry in entries}
     except OSError:
         return {}
-    return {name: (stamp_of(folder / name), stamp_of(folder / name / inner)) for name in names}
+    return {name: (stamp_of(path), stamp_of(f"{path}/{inner}")) for name, path in paths.items()}
 
 
 class Watched:
