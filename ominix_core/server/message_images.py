@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 import functools
 import ssl
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from ominix_core.addresses import AddressError
 from ominix_core.hub import Hub
 from ominix_core.images import MAX_IMAGE_BYTES, ImageError, check_image, shrink
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.server.data_urls import TooLongError, decode
 from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.live import while_connected
@@ -23,7 +23,6 @@ from ominix_core.server.schemas.images import ImageSource, PlacedImage
 if TYPE_CHECKING:
     import httpx
 
-BASE64_PIECE = 1 << 18
 SMALL_SIDE = 512
 """Pixels of an image's longer side that `detail: low` leaves, as OpenAI says."""
 FETCH_SECONDS = 20.0
@@ -69,20 +68,12 @@ async def _check(param: str, image: ImageSource) -> None:
 
 
 def _decode(param: str, image: ImageSource) -> bytes:
-    """Piece by piece, because Python does nothing else while it decodes one."""
-    data_url = image.location
-    start = data_url.index(",") + 1
-    if (len(data_url) - start) * 3 // 4 > MAX_IMAGE_BYTES:
-        raise too_large(param)
-    decoded = bytearray()
     try:
-        for begin in range(start, len(data_url), BASE64_PIECE):
-            if len(decoded) * 4 != (begin - start) * 3:
-                raise ValueError("Excess data after padding")
-            decoded += binascii.a2b_base64(data_url[begin : begin + BASE64_PIECE], strict_mode=True)
+        return decode(image.location, MAX_IMAGE_BYTES)
+    except TooLongError as error:
+        raise too_large(param) from error
     except ValueError as error:
-        raise ApiError(ErrorCode.INVALID_IMAGE, f"'{param}' is not valid base64: {error}.", param=param) from error
-    return bytes(decoded)
+        raise ApiError(ErrorCode.INVALID_IMAGE, f"'{param}' {error}.", param=param) from error
 
 
 async def _fetch_all(images: Sequence[PlacedImage]) -> None:
