@@ -106,9 +106,14 @@ class UnforeseenErrors:
             await error_response(public_error(error, scope["app"]), scope["path"])(scope, receive, send)
 
 
+def speaks_anthropic(path: str) -> bool:
+    """Whether the clients of this route are Anthropic's."""
+    return path.startswith("/v1/messages")
+
+
 def error_response(error: ApiError, path: str = "") -> Response:
     """The answer to a request for `path` that failed."""
-    body = error.anthropic_body() if path.startswith("/v1/messages") else error.body()
+    body = error.anthropic_body() if speaks_anthropic(path) else error.body()
     # Escaped to ASCII, because a message may quote half a surrogate pair, which UTF-8 cannot hold.
     return Response(json.dumps(body), error.status_code, error.headers, "application/json")
 

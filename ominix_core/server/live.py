@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fastapi import Request
+from fastapi import FastAPI, Request
 
 import ominix_core
 from ominix_core.errors import RequestError
@@ -120,6 +120,10 @@ class LiveRequest:
         self._held: list[tuple[int, GenerationEvent]] = []
         self._cancelled_because = ApiError(ErrorCode.CANCELLED, "This request was cancelled.")
         self._arrived = asyncio.Event()
+
+    @property
+    def app(self) -> FastAPI:
+        return self._all.app
 
     @property
     def last(self) -> Finished | Failed | None:
