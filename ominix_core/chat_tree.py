@@ -133,6 +133,7 @@ class Chat:
                 message.role,
                 message.content,
                 images=tuple(data[image.digest] for image in message.images if image.digest in data),
+                reasoning=message.reasoning,
             )
             for message in self.branch_to(head)
         ]

@@ -51,6 +51,10 @@ class LoadError(OminixError):
     code = "load_failed"
 
 
+class DamagedModelError(LoadError):
+    """A model's files are not what they should be; getting them again may help."""
+
+
 class InsufficientMemoryError(LoadError):
     """The memory guard refused a load; the text has its numbers and what would help."""
 

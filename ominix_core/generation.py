@@ -29,7 +29,10 @@ class ChatMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         tool_calls: What an assistant turn called.
         tool_call_id: Which call a tool turn answers.
-        images: Encoded images that belong to a user turn, before its text.
+        images: Encoded images that belong to a user turn.
+        image_places: Where in `content` each of them stands, in characters; without it all stand before the text.
+        name: Who of several speaks in this role, or of which function a tool turn is the result.
+        reasoning: What the assistant thought before it said or called this.
     """
 
     role: Role
@@ -37,6 +40,9 @@ class ChatMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     images: tuple[bytes, ...] = ()
+    image_places: tuple[int, ...] = ()
+    name: str | None = None
+    reasoning: str = ""
 
 
 class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -66,10 +72,15 @@ class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Grammar(msgspec.Struct, frozen=True):
-    """A form that the answer must have: a JSON schema (as JSON text), any JSON object, or a regular expression."""
+    """A form that the answer must have: a JSON schema (as JSON text), any JSON object, or a regular expression.
+
+    Attributes:
+        strict: Whether a schema is refused if an answer cannot be held to all of it; else it is held to the rest.
+    """
 
     kind: Literal["json_schema", "json_object", "regex"]
     definition: str = ""
+    strict: bool = True
 
 
 class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -97,6 +108,7 @@ class ChatRequest(GenerationRequest, frozen=True, tag="chat", omit_defaults=True
         parallel_calls: Whether an answer may call more than once; else it ends with its first call.
         thinking_budget: How many tokens the model may think; None lets it decide.
         template_options: Extra arguments of the chat template, such as `enable_thinking`.
+        prefill: Whether the answer continues the last turn, which is the assistant's, rather than begin one.
     """
 
     messages: list[ChatMessage]
@@ -105,6 +117,7 @@ class ChatRequest(GenerationRequest, frozen=True, tag="chat", omit_defaults=True
     parallel_calls: bool = True
     thinking_budget: int | None = None
     template_options: dict[str, Any] = {}
+    prefill: bool = False
 
 
 class CompletionRequest(GenerationRequest, frozen=True, tag="completion", omit_defaults=True):

@@ -264,7 +264,10 @@ class Hub:
 
     def _on_disk(self, model_id: str) -> RegistryEntry:
         entry = self.resolve(model_id)
-        if not isinstance(self._library.state_of(entry), Downloaded):
+        state = self._library.state_of(entry)
+        if isinstance(state, Error):
+            raise NotReadyError(state.message)
+        if not isinstance(state, Downloaded):
             raise NotReadyError(f"{entry.name} is not on this machine yet. Get it first: ominix pull {entry.id}")
         return entry
 

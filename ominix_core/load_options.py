@@ -8,7 +8,7 @@ from ominix_core import prompt_caches
 from ominix_core.engines.base import LoadOptions
 from ominix_core.memory import GB
 from ominix_core.paths import Home, typed_path
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry import LocalSource, RegistryEntry
 from ominix_core.settings import Settings
 
 
@@ -36,4 +36,5 @@ def load_options(
         adapter_folder=str(typed_path(adapter)) if adapter else None,
         kv_bits=settings.kv_bits,
         allow_code=entry.id in settings.allow_code,
+        local=isinstance(entry.source, LocalSource),
     )

@@ -8,6 +8,7 @@ from ominix_core.downloads import elsewhere, store, verification
 from ominix_core.downloads.store import ModelFolder, Usage
 from ominix_core.downloads.tickets import Tickets
 from ominix_core.errors import ForeignFilesError
+from ominix_core.model_files import pointers_instead_of_weights
 from ominix_core.paths import Home
 from ominix_core.registry.entry import LocalSource, RegistryEntry
 from ominix_core.states import Downloaded, Error, ModelState, NotDownloaded, Paused
@@ -80,6 +81,8 @@ class Library:
 
 
 def _local_state(folder: Path) -> ModelState:
+    if pointers_instead_of_weights(folder):
+        return Error(f"{folder} holds Git LFS pointers in place of weights. Run `git lfs pull` there.")
     if any((folder / name).is_file() for name in elsewhere.CONFIGS):
         return Downloaded()
     return Error(f"{folder} holds no model: there is no config.json in it. Correct the path in the registry.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ominix_core.engines.tokens import detokenizer_for
 from ominix_core.engines.tool_calls import CallReader
 from ominix_core.generation import (
     ChatRequest,
@@ -30,7 +31,7 @@ class Answer:
         self.stop: str | None = None
         self.reasoning_tokens = 0
         self._tokenizer = tokenizer
-        self._detokenizer = tokenizer.detokenizer
+        self._detokenizer = detokenizer_for(tokenizer, request)
         self._calls = CallReader(tokenizer, request)
         # Raw completions show whatever the model writes; conversations are split into sections.
         sections = make_text_state_machine(tokenizer) if isinstance(request, ChatRequest) else TextStateMachine()

@@ -25,6 +25,7 @@ class LoadOptions(msgspec.Struct, frozen=True, omit_defaults=True):
         adapter_folder: A LoRA adapter to put over the weights.
         kv_bits: Quantize KV caches to this many bits; 0 does not.
         allow_code: Whether the checkpoint's own Python may be run.
+        local: Whether the folder is the user's own, so that there is nothing to get again.
     """
 
     variant: str = ""
@@ -36,6 +37,7 @@ class LoadOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     adapter_folder: str | None = None
     kv_bits: int = 0
     allow_code: bool = False
+    local: bool = False
 
 
 class LoadReport(Protocol):

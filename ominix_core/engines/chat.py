@@ -19,13 +19,15 @@ from ominix_core.engines.decoding import Decoded
 from ominix_core.engines.loading import load_language_model
 from ominix_core.engines.pace import PrefillPace
 from ominix_core.engines.prefix_cache import CachedPrefix, PrefixCache
-from ominix_core.engines.prompt import Prompt, check_template_options, encode
-from ominix_core.engines.sampling import check_bias, make_logits_processors, make_sampler
+from ominix_core.engines.prompt import Prompt, chat_template, check_template_options, encode, encode_text
+from ominix_core.engines.sampling import NO_NUMBERS, check_bias, has_number, make_logits_processors, make_sampler
 from ominix_core.engines.single import SingleStream
+from ominix_core.engines.template_abilities import ChatTemplate
 from ominix_core.engines.thinking import thinking_budget
 from ominix_core.engines.tokens import TokenTexts
 from ominix_core.errors import RequestError
 from ominix_core.generation import (
+    CompletionRequest,
     Failed,
     Finished,
     GenerationEvent,
@@ -37,6 +39,8 @@ from ominix_core.generation import (
 from ominix_core.media import Abilities
 from ominix_core.memory import KVCache, gigabytes
 
+# How often an answer is asked whether there are still numbers behind it, in tokens; the first one always is.
+NUMBERS_EVERY = 32
 # What an answer without a limit may reach on a model whose context has none, in tokens.
 LONGEST_ANSWER = 1 << 20
 
@@ -85,6 +89,7 @@ class ChatEngine:
     _draft: Any
     _options: LoadOptions
     _constraints: ConstraintFactory
+    _template: ChatTemplate
     _token_texts: TokenTexts
     _prefixes: PrefixCache
     _batch: Batch | SingleStream
@@ -107,11 +112,15 @@ class ChatEngine:
     def _get_ready(self, prefixes: PrefixCache) -> None:
         """Set up what answering takes beside the model and its tokenizer."""
         self._constraints = ConstraintFactory(self._tokenizer)
+        self._template = self._make_template()
         self._token_texts = TokenTexts(self._tokenizer)
         self._prefixes = prefixes
         if self._options.cache_folder:
             self._prefixes.restore(Path(self._options.cache_folder))
         self._reset_batch()
+
+    def _make_template(self) -> ChatTemplate:
+        return chat_template(self._tokenizer)
 
     def _reset_batch(self) -> None:
         self._running.clear()
@@ -164,7 +173,9 @@ class ChatEngine:
         )
 
     def _encode(self, request: TextRequest) -> Prompt:
-        return encode(self._tokenizer, request)
+        if isinstance(request, CompletionRequest):
+            return encode_text(self._tokenizer, request)
+        return encode(self._tokenizer, self._template, request)
 
     def _join(self, prompt: Prompt, prefix: CachedPrefix, **decoding: Any) -> int:
         """Let the request join the batch; returns its id there."""
@@ -249,6 +260,12 @@ class ChatEngine:
         finish = response.finish_reason
         running.completion_tokens += 1
         running.first_token = running.first_token or time.perf_counter()
+        if running.completion_tokens % NUMBERS_EVERY == 1 and not has_number(response.logits, response.token):
+            if finish is None:
+                self._batch.remove(response.uid)
+            del self._running[response.uid]
+            yield running.request_id, Failed(NO_NUMBERS)
+            return
         if finish != "stop":
             wanted = running.request.logprobs
             logprob = None if wanted is None else self._token_texts.logprob(response.token, response.logits, wanted)

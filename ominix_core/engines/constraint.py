@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ominix_core.engines.schemas import answer_schema, arguments_schema, one_line
 from ominix_core.errors import RequestError
 from ominix_core.generation import ChatRequest, Grammar, TextRequest
 
@@ -43,15 +44,18 @@ class ConstraintFactory:
 
         if self._vocabulary is None:
             fast = self._tokenizer._tokenizer  # mlx-lm's wrapper hides the tokenizer that llguidance needs
-            self._vocabulary = llguidance.hf.from_tokenizer(fast, eos_token=sorted(self._tokenizer.eos_token_ids))
+            self._vocabulary = llguidance.hf.from_tokenizer(fast, eos_token=self._ends())
         matcher = llguidance.LLMatcher(self._vocabulary, grammar)
         if fault := matcher.get_error():
-            raise RequestError(f"{what_is} not usable: {fault.splitlines()[0]}", "invalid_response_format")
+            raise RequestError(f"{what_is} not usable: {one_line(fault)}.", "invalid_response_format")
         waits_for = self._tokenizer.think_end_tokens if after_reasoning else ()
         if in_each_call:
             waits_for = self._tokenizer.tool_call_start_tokens
-        ends = sorted(self._tokenizer.eos_token_ids)
-        return Constraint(matcher, self._vocabulary.vocab_size, ends, waits_for or (), repeats=in_each_call)
+        return Constraint(matcher, self._vocabulary.vocab_size, self._ends(), waits_for or (), repeats=in_each_call)
+
+    def _ends(self) -> list[int]:
+        """The tokens that end an answer; llguidance takes none that the tokenizer has no text for."""
+        return sorted(end for end in self._tokenizer.eos_token_ids if end < len(self._tokenizer))
 
 
 class Constraint:
@@ -125,7 +129,8 @@ def _compile(grammar: Grammar) -> str:
     try:
         if grammar.kind == "regex":
             return llguidance.LLMatcher.grammar_from_regex(grammar.definition)
-        schema = json.loads(grammar.definition) if grammar.kind == "json_schema" else {"type": "object"}
+        is_schema = grammar.kind == "json_schema"
+        schema = answer_schema(grammar.definition, strict=grammar.strict) if is_schema else {"type": "object"}
         return llguidance.LLMatcher.grammar_from_json_schema(schema, defaults={"whitespace_flexible": True})
     except (ValueError, TypeError) as error:
         raise RequestError(f"The response format is not usable: {error}", "invalid_response_format") from error
@@ -140,7 +145,7 @@ def _call_grammar(tokenizer: Any, request: ChatRequest) -> str:
             "unsupported_tool_choice",
         )
     functions = [tool["function"] for tool in request.tools if tool["function"]["name"] in request.must_call]
-    schemas = {function["name"]: function.get("parameters") for function in functions}
+    schemas = {function["name"]: arguments_schema(function) for function in functions}
     return _grammar_of_call(schemas, _marks(tokenizer.tool_call_start_tokens), _marks(tokenizer.tool_call_end_tokens))
 
 
@@ -153,7 +158,7 @@ def _strict_grammar(tokenizer: Any, request: ChatRequest) -> str:
             "unsupported_strict",
         )
     schemas = {
-        tool["function"]["name"]: tool["function"].get("parameters") if _is_strict(tool) else None
+        tool["function"]["name"]: arguments_schema(tool["function"]) if _is_strict(tool) else {"type": "object"}
         for tool in request.tools
     }
     return _grammar_of_call(schemas, "", _marks(tokenizer.tool_call_end_tokens))
@@ -167,7 +172,7 @@ def _grammar_of_call(schemas: dict[str, Any], begin: str, end: str) -> str:
     for number, (name, schema) in enumerate(schemas.items()):
         head = json.dumps(f'{{"name": {json.dumps(name)}, "arguments": ')
         # A JSON grammar of its own for each, because a schema's references count from its own root.
-        arguments = json.dumps((schema or {"type": "object"}) | {"x-guidance": _COMPACT})
+        arguments = json.dumps(schema | {"x-guidance": _COMPACT})
         rules += [f'call{number}: {head} arguments{number} "}}"', f"arguments{number}: %json {arguments}"]
     return llguidance.LLMatcher.grammar_from_lark("\n".join(rules))
 

@@ -15,6 +15,7 @@ import msgspec
 from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.loading import LanguageModel, load_language_model, refuse_settings
 from ominix_core.engines.queued import QueuedEngine
+from ominix_core.engines.sampling import NO_NUMBERS
 from ominix_core.errors import RequestError
 from ominix_core.generation import EmbeddingRequest, Embeddings, Failed, Finished, GenerationEvent, Request, Usage
 from ominix_core.media import Abilities
@@ -94,6 +95,10 @@ class EmbeddingEngine(QueuedEngine[_Running]):
             chunk = self._next_chunk(running)
             for index, vector in zip(chunk, self._embed([running.texts[index] for index in chunk]), strict=True):
                 running.vectors[index] = _as_bytes(vector, running.dimensions)
+        except RequestError as error:
+            self._queue.popleft()
+            yield running.request_id, Failed(str(error), error.code)
+            return
         except Exception as error:  # this request is lost, the model is not
             logger.exception("an embedding step failed")
             self._queue.popleft()
@@ -133,13 +138,15 @@ class EmbeddingEngine(QueuedEngine[_Running]):
 
 
 def _as_bytes(vector: mx.array, dimensions: int | None) -> bytes:
-    """The first `dimensions` as a unit vector, little-endian float32."""
+    """The first `dimensions` as a unit vector, little-endian float32. Raises RequestError if they are no numbers."""
     import mlx.core as mx
     import numpy as np
 
     shortened = vector[:dimensions]
-    unit = shortened / mx.maximum(mx.linalg.norm(shortened), 1e-12)
-    return np.array(unit, dtype="<f4").tobytes()
+    unit = np.array(shortened / mx.maximum(mx.linalg.norm(shortened), 1e-12), dtype="<f4")
+    if not np.isfinite(unit).all():
+        raise RequestError(NO_NUMBERS)
+    return unit.tobytes()
 
 
 def _pools_by_mean(folder: Path) -> bool:

@@ -15,9 +15,11 @@ from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.diffusion.family import Plan, Step, Work
 from ominix_core.engines.diffusion.model import ImageModel
 from ominix_core.engines.diffusion.plans import plan_for
+from ominix_core.engines.load_errors import explained
 from ominix_core.engines.loading import refuse_settings
 from ominix_core.engines.queued import QueuedEngine
-from ominix_core.errors import LoadError, RequestError
+from ominix_core.engines.tokenizer import split_as_written
+from ominix_core.errors import RequestError
 from ominix_core.generation import Failed, Finished, GenerationEvent, Request
 from ominix_core.image_memory import ImageMemory
 from ominix_core.media import Abilities, ImageMade, ImageRequest, ImageStep
@@ -71,15 +73,10 @@ class ImageEngine(QueuedEngine[_Running], ABC):
         import mlx.core as mx
 
         report("reading")
-        try:
-            with open_file_limit_kept():
-                self._model = self._create(folder, options.variant, not mx.metal.is_available())
-                self._model.load(options.bits, report)
-        except LoadError:
-            raise
-        except Exception as error:
-            logger.exception("reading %s failed", folder)
-            raise LoadError(f"The files of {folder.name} cannot be read: {error}. Get the model again.") from error
+        split_as_written(folder)
+        with explained(folder, options, "mlx"), open_file_limit_kept():
+            self._model = self._create(folder, options.variant, not mx.metal.is_available())
+            self._model.load(options.bits, report)
         self._room = options.room
         self._name = folder.name
         self._memory = ImageMemory.of(folder, options.bits, dense_float32=not mx.metal.is_available())

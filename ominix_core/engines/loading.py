@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ominix_core.engines.adapters import with_adapter
 from ominix_core.engines.base import LoadOptions, LoadReport
+from ominix_core.engines.load_errors import explained
+from ominix_core.engines.tokenizer import load_tokenizer
 from ominix_core.errors import LoadError
 from ominix_core.memory import KVCache, kv_cache_of, text_config
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
-
-logger = logging.getLogger(__name__)
 
 # The settings that single out a model, by the load option that each becomes.
 _SETTINGS = {"draft_folder": "draft_models", "adapter_folder": "adapters", "bits": "quantize"}
@@ -53,20 +53,15 @@ def load_language_model(folder: Path, options: LoadOptions, report: LoadReport) 
     import mlx.core as mx
 
     with open_file_limit_kept():
-        from mlx_lm.utils import load_adapters, load_model, load_tokenizer
+        from mlx_lm.utils import load_model
 
     report("reading")
-    try:
+    with explained(folder, options, "mlx-lm"):
         model, config = load_model(folder, lazy=True, trust_remote_code=options.allow_code)
-        tokenizer = load_tokenizer(folder, {"trust_remote_code": options.allow_code})
-        if options.adapter_folder:
-            model = load_adapters(model, options.adapter_folder)
-        draft = _load_draft(Path(options.draft_folder), tokenizer) if options.draft_folder else None
-    except LoadError:
-        raise
-    except Exception as error:
-        logger.exception("reading %s failed", folder)
-        raise LoadError(f"The files of {folder.name} cannot be read: {error}. Get the model again.") from error
+        tokenizer = load_tokenizer(folder, allow_code=options.allow_code)
+    if options.adapter_folder:
+        model = with_adapter(model, folder, Path(options.adapter_folder))
+    draft = _load_draft(Path(options.draft_folder), tokenizer, options) if options.draft_folder else None
     on_cpu = not mx.metal.is_available()
     models = [model] if draft is None else [model, draft]
     if on_cpu:
@@ -83,11 +78,13 @@ def load_language_model(folder: Path, options: LoadOptions, report: LoadReport) 
     return LanguageModel(model, tokenizer, text.get("max_position_embeddings"), kv_cache, group, draft)
 
 
-def _load_draft(folder: Path, tokenizer: Any) -> Any:
-    from mlx_lm.utils import load_model, load_tokenizer
+def _load_draft(folder: Path, tokenizer: Any, options: LoadOptions) -> Any:
+    from mlx_lm.utils import load_model
 
-    draft, _ = load_model(folder, lazy=True)
-    if load_tokenizer(folder).vocab_size != tokenizer.vocab_size:
+    with explained(folder, options, "mlx-lm"):
+        draft, _ = load_model(folder, lazy=True)
+        vocabulary = load_tokenizer(folder).vocab_size
+    if vocabulary != tokenizer.vocab_size:
         raise LoadError(f"{folder.name} cannot draft for this model: its vocabulary is another one.")
     return draft
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from pathlib import Path
 
 from ominix_core.engines.base import LoadOptions, LoadReport
+from ominix_core.engines.ends import ends_of
+from ominix_core.engines.load_errors import explained
 from ominix_core.engines.loading import kv_group, refuse_code, refuse_settings
-from ominix_core.engines.prompt import Prompt, encode
+from ominix_core.engines.prompt import Prompt, encode_text
 from ominix_core.engines.vision import VisionEngine
 from ominix_core.engines.vision_loading import VisionModel, remember_images, warm_up
 from ominix_core.engines.vision_prompt import images_of
-from ominix_core.errors import LoadError, RequestError
+from ominix_core.errors import RequestError
 from ominix_core.generation import ChatRequest, TextRequest
 from ominix_core.images import open_image
 from ominix_core.memory import kv_cache_of, read_config, text_config
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
-
-logger = logging.getLogger(__name__)
 
 
 class MoxinEngine(VisionEngine):
@@ -37,14 +36,10 @@ class MoxinEngine(VisionEngine):
             from ominix_core.models.moxin_vlm import loading
 
         report("reading")
-        try:
+        with explained(folder, options, "mlx"):
             model = loading.load(folder, options.variant)
-        except LoadError:
-            raise
-        except Exception as error:  # mlx raises ValueError and RuntimeError for weights that are damaged or do not fit
-            logger.exception("reading %s failed", folder)
-            raise LoadError(f"The files of {folder.name} cannot be read: {error}. Get the model again.") from error
-        tokenizer = loading.load_tokenizer(folder)
+            tokenizer = loading.load_tokenizer(folder)
+            tokenizer.eos_token_ids = ends_of(folder, tokenizer)
         warm_up(model, report)
         remember_images(model)
         self._side, self._image_token = loading.image_size(folder), loading.image_token(folder)
@@ -58,7 +53,7 @@ class MoxinEngine(VisionEngine):
 
     def _encode(self, request: TextRequest) -> Prompt:
         if not isinstance(request, ChatRequest):
-            return encode(self._tokenizer, request)
+            return encode_text(self._tokenizer, request)
         if request.tools:
             raise RequestError("This model cannot call tools: it was not taught to.", "no_tool_calling")
         # Those of reasoning efforts are for models that think; others ignore them.
@@ -70,7 +65,7 @@ class MoxinEngine(VisionEngine):
         from ominix_core.models.moxin_vlm.prompt import lay_out, prepare_image
 
         images = images_of(request, self.abilities.images)
-        first, *rest = self._tokenizer.encode(lay_out(request.messages))
+        first, *rest = self._tokenizer.encode(lay_out(request.messages, goes_on=request.prefill))
         if not images:
             return Prompt([first, *rest])
         tokens = [first, *[self._image_token] * self._model.image_tokens, *rest]

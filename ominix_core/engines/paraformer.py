@@ -13,6 +13,7 @@ from ominix_core.audio.sources import Samples
 from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.heard import Heard
 from ominix_core.engines.listening import FILES_AT_ONCE, Before, ChunkLength, Listener
+from ominix_core.engines.load_errors import explained
 from ominix_core.engines.transcription import TranscriptionEngine
 from ominix_core.errors import LoadError
 from ominix_core.media import Abilities, SpokenWord, TranscriptionRequest, TranscriptPartial
@@ -44,13 +45,16 @@ class ParaformerEngine(TranscriptionEngine):
         from ominix_core.models.paraformer.segmentation import SpeechDetector
 
         report("reading")
-        model = Paraformer(folder)
-        detector = SpeechDetector(folder / VAD) if has_part(folder / VAD) else None
-        if detector is not None and detector.rate != model.rate:
-            raise LoadError(f"{folder.name} listens at {model.rate} Hz, but its detector of speech at {detector.rate}.")
-        punctuator = Punctuator(folder / PUNCTUATION) if has_part(folder / PUNCTUATION) else None
-        parts = [part for each in (model, detector, punctuator) if each is not None for part in each.parts]
-        load(parts, lambda done, total: report("loading weights", done, total))
+        with explained(folder, options, "funasr-mlx"):
+            model = Paraformer(folder)
+            detector = SpeechDetector(folder / VAD) if has_part(folder / VAD) else None
+            if detector is not None and detector.rate != model.rate:
+                raise LoadError(
+                    f"{folder.name} listens at {model.rate} Hz, but its detector of speech at {detector.rate}."
+                )
+            punctuator = Punctuator(folder / PUNCTUATION) if has_part(folder / PUNCTUATION) else None
+            parts = [part for each in (model, detector, punctuator) if each is not None for part in each.parts]
+            load(parts, lambda done, total: report("loading weights", done, total))
         return ParaformerListener(model, detector, punctuator)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 Sampler: TypeAlias = "Callable[[mx.array], mx.array]"
 """From logits (batch, vocabulary), normalized or not, to token ids (batch,)."""
+
+NO_NUMBERS = (
+    "This model's weights yield no numbers (NaN) here, so nothing can be made of them. "
+    "Its files are damaged or badly converted: get it again, or get another conversion."
+)
+"""What a request is told that ends for it."""
 
 # How far back the penalties look, in tokens.
 PENALTY_WINDOW = 256
@@ -53,6 +60,19 @@ def choose(samplers: Sequence[Sampler], logits: mx.array) -> mx.array:
     if len(set(samplers)) == 1:  # all of them greedy, or one alone
         return samplers[0](logits)
     return mx.concatenate([sampler(logits[row : row + 1]) for row, sampler in enumerate(samplers)])
+
+
+def has_number(logits: mx.array, token: int) -> bool:
+    """Whether there is a number behind a chosen token; weights that hold none (NaN) say nothing about any token.
+
+    Args:
+        logits: What the token was chosen from, computed already, shape (vocabulary,).
+    """
+    import mlx.core as mx
+
+    # A GPU would come to it only after the next step, which is on its way.
+    value: Any = mx.take(logits, token, stream=mx.cpu).item()
+    return not math.isnan(value)
 
 
 def check_bias(sampling: Sampling, vocabulary: int) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from ominix_core.engines.phonemes import LANGUAGES, phonemes
-from ominix_core.errors import LoadError, RequestError
+from ominix_core.errors import DamagedModelError, RequestError
 from ominix_core.media import FASTEST, SLOWEST, Abilities, SpeechRequest
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class KokoroSpeaker:
         self._voices: dict[str, mx.array] = {}
         names = sorted(path.stem for path in self._folder.glob("*.safetensors"))
         if not names:
-            raise LoadError(f"{folder.name} has no voices: its folder 'voices' is missing. Get the model again.")
+            raise DamagedModelError(f"{folder.name} has no voices: its folder 'voices' is missing.")
         names.sort(key=lambda name: name != "af_heart")  # the one that it is known for comes first
         self.abilities = Abilities(
             options=("language", "seed", "speed", "voice"), voices=tuple(names), languages=tuple(sorted(LANGUAGES))

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ominix_core.engines.base import LoadOptions, LoadReport
 from ominix_core.engines.joiner import Joiner, mono
+from ominix_core.engines.load_errors import explained
 from ominix_core.engines.loading import evaluate, refuse_code, refuse_settings, to_float32
 from ominix_core.engines.queued import QueuedEngine
 from ominix_core.engines.sentences import LONGEST_WEIGHT, pieces
 from ominix_core.engines.speakers import Speaker, Spoken, checked, speaker_for
-from ominix_core.errors import LoadError, OminixError, RequestError, sentence_of
+from ominix_core.engines.tokenizer import split_as_written
+from ominix_core.errors import OminixError, RequestError, sentence_of
 from ominix_core.generation import Failed, Finished, GenerationEvent, Request, Usage
 from ominix_core.media import Abilities, AudioChunk, SpeechRequest
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
@@ -76,14 +78,10 @@ class SynthesisEngine(QueuedEngine[_Running]):
         report("reading")
         with open_file_limit_kept():
             from mlx_audio.tts.utils import load_model
-        try:
+        split_as_written(folder)
+        with explained(folder, options, "mlx-audio"):
             self._model = load_model(folder, lazy=True)
             self._speaker = speaker_for(self._model, folder)
-        except LoadError:
-            raise
-        except Exception as error:
-            logger.exception("reading %s failed", folder)
-            raise LoadError(f"{folder.name} cannot be read as a speech model: {sentence_of(error)}") from error
         if not mx.metal.is_available():
             to_float32(self._model)
             self._longest = LONGEST_ON_CPU

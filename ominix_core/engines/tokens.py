@@ -1,13 +1,27 @@
-"""The text and bytes of single tokens, for log probabilities."""
+"""Tokens as text: those of an answer as they come, and the text and bytes of single ones for log probabilities."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ominix_core.generation import TokenLogprob
+from ominix_core.generation import ChatRequest, TextRequest, TokenLogprob
 
 if TYPE_CHECKING:
     import mlx.core as mx
+
+
+def detokenizer_for(tokenizer: Any, request: TextRequest) -> Any:
+    """What turns the tokens of the request's answer into text.
+
+    mlx-lm's takes the space away that the first word begins with. Where the answer goes on from other text, that space
+    is part of it, so the detokenizer is given a token before.
+    """
+    detokenizer = tokenizer.detokenizer
+    goes_on = request.prefill if isinstance(request, ChatRequest) else True
+    if goes_on and (before := tokenizer.encode("x", add_special_tokens=False)):
+        detokenizer.add_token(before[-1])
+        _ = detokenizer.last_segment
+    return detokenizer
 
 
 class TokenTexts:

@@ -12,10 +12,11 @@ from ominix_core.engines.batch import AT_ONCE
 from ominix_core.engines.chat import ChatEngine, Events
 from ominix_core.engines.prefix_cache import CachedPrefix
 from ominix_core.engines.prompt import Prompt
+from ominix_core.engines.template_abilities import ChatTemplate
 from ominix_core.engines.vision_batch import VisionBatch
 from ominix_core.engines.vision_caches import KVQuantization, VisionPrefixCache
 from ominix_core.engines.vision_loading import RememberingTower, VisionModel, load_vision_model
-from ominix_core.engines.vision_prompt import encode_with_images, most_images
+from ominix_core.engines.vision_prompt import encode_with_images, most_images, vision_template
 from ominix_core.generation import Failed, TextRequest
 from ominix_core.media import Abilities
 
@@ -47,12 +48,15 @@ class VisionEngine(ChatEngine):
     def _most_images(self) -> int:
         return most_images(self._model.config.model_type.lower())
 
+    def _make_template(self) -> ChatTemplate:
+        return vision_template(self._loaded)
+
     def _reset_batch(self) -> None:
         self._running.clear()
         self._batch = VisionBatch(self._model, frozenset(self._tokenizer.eos_token_ids), self._quantization)
 
     def _encode(self, request: TextRequest) -> Prompt:
-        return encode_with_images(self._loaded, request, self.abilities.images)
+        return encode_with_images(self._loaded, self._template, request, self.abilities.images)
 
     def _join(self, prompt: Prompt, prefix: CachedPrefix, **decoding: Any) -> int:
         return self._batch.insert(

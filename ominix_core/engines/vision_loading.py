@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ominix_core.engines.base import LoadOptions, LoadReport
+from ominix_core.engines.load_errors import explained
 from ominix_core.engines.loading import evaluate, kv_group, refuse_code, refuse_settings
+from ominix_core.engines.tokenizer import load_tokenizer
 from ominix_core.errors import LoadError
 from ominix_core.memory import KVCache, kv_cache_of, read_config, text_config
 from ominix_core.mlx_setup import open_file_limit_kept, prepare
-
-logger = logging.getLogger(__name__)
 
 # Their language models look at the image again with every token, or answer with something else than words.
 _OTHER_KINDS = frozenset({"mllama", "florence2", "nemotron_parse", "sam3", "sam3_1", "rfdetr", "rt_detr_v2", "yolo11"})
@@ -51,7 +50,6 @@ def load_vision_model(folder: Path, options: LoadOptions, report: LoadReport) ->
     import mlx.core as mx
 
     with open_file_limit_kept():
-        from mlx_lm.utils import load_tokenizer
         from mlx_vlm.utils import get_model_type, load_image_processor, load_model, load_processor
 
     config = read_config(folder)
@@ -60,29 +58,24 @@ def load_vision_model(folder: Path, options: LoadOptions, report: LoadReport) ->
     if (kind := get_model_type(config)) in _OTHER_KINDS:
         raise LoadError(f"{folder.name} is of the family {kind}, which this version of Ominix cannot run.")
     report("reading")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they are for whoever writes models
-            model = load_model(folder, lazy=True, trust_remote_code=options.allow_code)
-            ends = _ends(model.config)
-            processor = load_processor(folder, eos_token_ids=ends, trust_remote_code=options.allow_code)
-            image_processor = load_image_processor(folder)
-            if image_processor is not None:
-                processor.image_processor = image_processor
-            tokenizer = load_tokenizer(folder, {"trust_remote_code": options.allow_code}, eos_token_ids=ends or None)
-    except Exception as error:
-        logger.exception("reading %s failed", folder)
-        reason = str(error).strip().rstrip(".")
-        raise LoadError(f"The files of {folder.name} cannot be read: {reason}. Get the model again.") from error
+    with explained(folder, options, "mlx-vlm"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are for whoever writes models
+        model = load_model(folder, lazy=True, trust_remote_code=options.allow_code)
+        tokenizer = load_tokenizer(folder, allow_code=options.allow_code)
+        processor = load_processor(folder, add_detokenizer=False, trust_remote_code=options.allow_code)
+        image_processor = load_image_processor(folder)
+        if image_processor is not None:
+            processor.image_processor = image_processor
+        if isinstance(tokenizer.chat_template, dict):  # processors know one of them, or lack the default one
+            templated: Any
+            for templated in (processor, getattr(processor, "tokenizer", None)):
+                if getattr(templated, "chat_template", None):
+                    templated.chat_template = tokenizer.chat_template
+        tokenizer.eos_token_ids = {*tokenizer.eos_token_ids, *getattr(processor, "additional_eos_token_ids", ())}
     warm_up(model, report)
     remember_images(model)
     kv_cache = kv_cache_of(config, 2 if mx.metal.is_available() else 4)
     return VisionModel(model, processor, tokenizer, text.get("max_position_embeddings"), kv_cache, group)
-
-
-def _ends(config: Any) -> list[int]:
-    ends = getattr(config, "eos_token_id", None)
-    return [ends] if isinstance(ends, int) else [end for end in ends or () if isinstance(end, int)]
 
 
 def warm_up(model: Any, report: LoadReport) -> None:

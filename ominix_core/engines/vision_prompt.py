@@ -5,17 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from ominix_core.engines.prompt import (
-    Prompt,
-    as_template_reads_it,
-    encode,
-    opens_reasoning,
-    refused_by_template,
-    template_options,
-)
+from ominix_core.engines.chat_templates import chosen
+from ominix_core.engines.prompt import Prompt, encode_text, laid_out, opens_reasoning, rendered
+from ominix_core.engines.template_abilities import ChatTemplate, Turn
 from ominix_core.engines.vision_loading import VisionModel
 from ominix_core.errors import RequestError
-from ominix_core.generation import ChatMessage, ChatRequest, TextRequest
+from ominix_core.generation import ChatRequest, TextRequest
 from ominix_core.images import open_image
 
 # No conversation is refused for so many images; the context ends earlier.
@@ -31,16 +26,16 @@ def most_images(model_type: str) -> int:
     return 1 if model_type in SINGLE_IMAGE_ONLY_MODELS else MOST_IMAGES
 
 
-def encode_with_images(loaded: VisionModel, request: TextRequest, most: int) -> Prompt:
+def encode_with_images(loaded: VisionModel, template: ChatTemplate, request: TextRequest, most: int) -> Prompt:
     """Decode the images and lay out the conversation. Raises RequestError for what the model cannot take.
 
     Args:
         most: How many images the model takes.
     """
     if not isinstance(request, ChatRequest):
-        return encode(loaded.tokenizer, request)
+        return encode_text(loaded.tokenizer, request)
     images = images_of(request, most)
-    text = _apply_template(loaded, request)
+    text = rendered(template, request, *laid_out(loaded.tokenizer, template, request))
     inputs = _process(loaded, text, [open_image(image) for image in images])
     tokens: list[int] = inputs.pop("input_ids").reshape(-1).tolist()
     if not images and _image_tokens(loaded.model.config) & set(tokens):
@@ -73,47 +68,42 @@ def images_of(request: ChatRequest, most: int) -> list[bytes]:
     return images
 
 
-def _apply_template(loaded: VisionModel, request: ChatRequest) -> str:
-    import jinja2
-    from mlx_vlm.prompt_utils import apply_chat_template, get_chat_template
+def vision_template(loaded: VisionModel) -> ChatTemplate:
+    """The template of the processor, or of its tokenizer, behind what mlx-vlm does for the model's family."""
 
-    options = template_options(loaded.tokenizer, request)
-    processor: Any = loaded.processor
-    templated: Any
-    try:
-        messages: Any = apply_chat_template(
-            processor,
-            loaded.model.config,
-            [_with_images(message) for message in request.messages],
-            return_messages=True,
-        )
+    def render(turns: list[Turn], options: dict[str, Any]) -> str:
+        from mlx_vlm.prompt_utils import apply_chat_template, get_chat_template
+
+        processor: Any = loaded.processor
+        templated: Any
+        options = {"add_generation_prompt": True, **options}
+        messages: Any = apply_chat_template(processor, loaded.model.config, turns, return_messages=True)
         if isinstance(messages[-1], str):  # a family that answers a bare prompt
             return _only(messages)
+        messages = [_with_what_was_dropped(*pair) for pair in zip(messages, turns, strict=True)]
         for templated in (processor, getattr(processor, "tokenizer", None)):
             if getattr(templated, "chat_template", None):
-                return str(
-                    templated.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **options)
-                )
-        return str(get_chat_template(processor, messages, add_generation_prompt=True))
-    except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
-        raise refused_by_template(error) from error
+                if template := chosen(templated.chat_template, options.get("tools")):
+                    options["chat_template"] = template
+                return str(templated.apply_chat_template(messages, tokenize=False, **options))
+        return str(get_chat_template(processor, messages, add_generation_prompt=options["add_generation_prompt"]))
+
+    return ChatTemplate(render)
+
+
+def _with_what_was_dropped(message: Any, turn: Turn) -> Any:
+    """mlx-vlm keeps only role and content of a turn without calls."""
+    more = {name: turn[name] for name in ("name", "reasoning_content") if name in turn}
+    return {**message, **more} if isinstance(message, dict) else message
 
 
 def _only(prompts: list[str]) -> str:
     if len(prompts) > 1:
         raise RequestError(
-            "This model answers single questions: it takes no instructions, and nothing that was said before. "
-            "Start a new conversation.",
+            "This model answers single questions: it takes nothing that was said before. Start a new conversation.",
             "invalid_conversation",
         )
     return prompts[0]
-
-
-def _with_images(message: ChatMessage) -> dict[str, Any]:
-    turn = as_template_reads_it(message)
-    if message.images:
-        turn["content"] = [{"type": "image"} for _ in message.images] + [{"type": "text", "text": message.content}]
-    return turn
 
 
 def _process(loaded: VisionModel, text: str, images: list[Any]) -> dict[str, Any]:

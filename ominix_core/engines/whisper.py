@@ -13,6 +13,8 @@ from ominix_core.audio.sources import Samples
 from ominix_core.engines.heard import Heard, timed_segment
 from ominix_core.engines.languages import all_names, code_of, name_of
 from ominix_core.engines.listening import FILES_AT_ONCE, Before, ChunkLength
+from ominix_core.engines.sampling import NO_NUMBERS
+from ominix_core.errors import RequestError
 from ominix_core.media import Abilities, TranscriptionRequest, TranscriptPartial
 
 WINDOW_SECONDS = 30.0
@@ -91,7 +93,7 @@ class Whisper:
         return max(likelihoods, key=likelihoods.__getitem__)
 
     def _decode(self, features: Any, request: TranscriptionRequest, language: str, before: str) -> Any:
-        """The text of a window, as sober as can be trusted."""
+        """The text of a window, as sober as can be trusted. Raises RequestError if the weights are no numbers."""
         import mlx.core as mx
         from mlx_audio.stt.models.whisper.decoding import DecodingOptions
 
@@ -104,6 +106,8 @@ class Whisper:
                 fp16=self._model.dtype == mx.float16,
             )
             result = self._model.decode(features, options)
+            if math.isnan(result.avg_logprob):
+                raise RequestError(NO_NUMBERS)
             bad = result.compression_ratio > MOST_REPETITIVE or result.avg_logprob < LEAST_LIKELY
             if not bad or _is_silence(result):
                 break

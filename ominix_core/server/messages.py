@@ -28,7 +28,7 @@ async def create_message(
     """Continue a conversation. With `stream` the message grows in server-sent events."""
     entry = await choose(hub, body.model, CHAT)
     await receive_images(request, hub, entry, body.images())
-    asked = body.to_hub(entry, body.max_tokens, tuple(body.stop_sequences))
+    asked = body.to_hub(entry, body.max_tokens, body.stop_sequences)
     live = await live_requests.start(request, "msg_", entry, asked)
     usage = schema.MessageUsage(input_tokens=0, output_tokens=0)
     writer = MessageWriter(schema.MessageObject(id=live.id, model=entry.id, usage=usage))

@@ -163,14 +163,16 @@ def _as_written(choice: ToolChoice) -> str | dict[str, Any]:
 
 def _turns(response: schema.ResponseObject) -> list[ChatMessage]:
     """What the model said, as the turn of a conversation that goes on."""
-    text, calls = "", []
+    text, thought, calls = "", "", []
     for item in response.output:
         match item:
+            case schema.ReasoningItem():
+                thought += "".join(part.text for part in item.content)
             case schema.OutputMessage():
                 text += item.content[0].text
             case schema.FunctionCall():
                 calls.append(ToolCall(item.call_id, item.name, item.arguments))
-    return [ChatMessage("assistant", text, tuple(calls))]
+    return [ChatMessage("assistant", text, tuple(calls), reasoning=thought)]
 
 
 def _with_ids(body: ResponseRequest) -> list[dict[str, Any]]:

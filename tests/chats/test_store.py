@@ -36,6 +36,7 @@ class TestKeeping:
             assert question.content == "What is the capital\nof France?"
             assert (answer.content, answer.reasoning, answer.ending) == ("Paris.", "Easy.", "length")
             assert (answer.model_id, answer.usage) == ("qwen3-8b", USAGE)
+            assert chats.load(kept.id).request_messages(answer.id)[-1].reasoning == "Easy."
 
     def test_the_newest_comes_first(self, chats: ChatStore) -> None:
         first, second = chats.create("first"), chats.create("second")

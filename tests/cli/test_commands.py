@@ -114,7 +114,7 @@ class TestRun:
             content = file.read_bytes()
             (folder / file.name).write_bytes(content[:-5000] if file.suffix == ".safetensors" else content)
         add_models(local_entry("cut", folder))
-        assert_one_clear_line(ominix("run", "cut", "hello"), "cut", "Get the model again")
+        assert_one_clear_line(ominix("run", "cut", "hello"), "cut", "is cut short")
 
     def test_ctrl_c_ends_it_with_130_and_leaves_no_process(self, tiny: str) -> None:
         process = subprocess.Popen(

@@ -308,3 +308,22 @@ class TestLoading:
 
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+
+
+def test_weights_without_numbers_make_no_black_image(
+    home: Home, add_models: Callable[..., None], tmp_path: Path, tiny_flux2: Path
+) -> None:
+    import shutil
+
+    import mlx.core as mx
+
+    folder = shutil.copytree(tiny_flux2, tmp_path / "ill")
+    (path,) = (folder / "transformer").glob("*.safetensors")
+    weights = mx.load(str(path))
+    assert isinstance(weights, dict)
+    name = next(name for name in weights if name.startswith("transformer_blocks.0.") and name.endswith(".weight"))
+    mx.save_safetensors(str(path), weights | {name: mx.full(weights[name].shape, float("nan"))})
+    add_models(image_entry("ill", folder, "flux2", "klein-4b"))
+    with Hub(home, Settings(isolation="thread")) as hub:
+        hub.load("ill").result(60)
+        assert "yield no numbers (NaN)" in refusal(hub, "ill").message

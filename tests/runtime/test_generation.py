@@ -139,7 +139,7 @@ def test_a_damaged_model_fails_with_its_reason_and_the_old_one_comes_back(
     add_models(local_entry("tiny", tiny_llm), local_entry("broken", broken))
     with Hub(any_hub.home, any_hub.settings) as hub:
         hub.load("tiny").result(60)
-        with pytest.raises(LoadError, match=r"broken cannot be read.*Get the model again"):
+        with pytest.raises(LoadError, match=r"model\.safetensors of broken is cut short: it has [\d,]+ of"):
             hub.load("broken").result(60)
         assert isinstance(hub.state("broken"), Error)
         assert isinstance(hub.state("tiny"), Loaded)

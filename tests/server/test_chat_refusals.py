@@ -8,15 +8,16 @@ import httpx
 import pytest
 
 HELLO: Any = [{"role": "user", "content": "Hello"}]
+JSON = {"type": "json_object"}
 
 
 @pytest.mark.parametrize(
     ("extra", "param"),
     [
-        ({"store": True}, "store"),
+        ({"web_search_options": {}}, "web_search_options"),
         ({"temprature": 0.5}, "temprature"),
         ({"stream_options": {"include_everything": True}}, "stream_options.include_everything"),
-        ({"messages": [{"role": "user", "content": "x", "name": "Ann"}]}, "messages[0].name"),
+        ({"messages": [{"role": "user", "content": "x", "mood": "glad"}]}, "messages[0].mood"),
         (
             {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "y": 1}}},
             "response_format.json_schema.y",
@@ -64,19 +65,21 @@ def test_an_unsupported_parameter_is_refused_by_name(
         ({"tool_choice": {"type": "custom", "custom": {"name": "x"}}}, "tool_choice.type"),
         ({"tool_choice": {"type": "auto", "function": {"name": "x"}}}, "tool_choice.function"),
         ({"tools": [{"type": "function", "function": {"name": "no spaces"}}]}, "tools[0].function.name"),
-        ({"messages": [{"role": "assistant"}]}, "messages[0]"),
+        ({"messages": [{"role": "user"}]}, "messages[0]"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0]"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
-        ({"messages": [{"role": "user", "content": []}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
+        ({"continue_final_message": True}, None),
+        ({"messages": [*HELLO, {"role": "assistant", "content": "x", "prefix": True}], "response_format": JSON}, None),
         (
             {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "x"}}]}]},
             "messages[0].content[0].type",
         ),
     ],
 )
-def test_a_bad_value_is_refused_by_name(shared_http: httpx.Client, extra: dict[str, Any], param: str) -> None:
+def test_a_bad_value_is_refused_by_name(shared_http: httpx.Client, extra: dict[str, Any], param: str | None) -> None:
     response = shared_http.post("/v1/chat/completions", json={"model": "tiny", "messages": HELLO, **extra})
     assert response.status_code == 400
     assert response.json()["error"]["param"] == param

@@ -238,6 +238,9 @@ def test_a_stream_that_fails_on_the_way_says_so(http: httpx.Client, hub: Hub, lo
     assert "unloaded" in failed["error"]["message"]
 
 
+PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}
+
+
 @pytest.mark.parametrize(
     ("extra", "param"),
     [
@@ -250,9 +253,15 @@ def test_a_stream_that_fails_on_the_way_says_so(http: httpx.Client, hub: Hub, lo
         ({"mcp_servers": [{}]}, "mcp_servers"),
         ({"output_config": {"effort": "huge"}}, "output_config.effort"),
         ({"output_config": {"format": {"type": "yaml"}}}, "output_config.format.type"),
-        ({"messages": [{"role": "system", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "system", "content": [{"type": "thinking", "thinking": "x"}]}]}, "messages[0]"),
+        ({"speed": "fast"}, "speed"),
         ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "messages[0].content[0].source"),
-        ({"messages": [{"role": "user", "content": [{"type": "document"}]}]}, "messages[0].content[0].type"),
+        ({"messages": [{"role": "user", "content": [{"type": "document"}]}]}, "messages[0].content[0].source"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "document", "source": PDF}]}]},
+            "messages[0].content[0].source.type",
+        ),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": 1}]}]}, "messages[0].content[0].text"),
     ],
 )

@@ -244,3 +244,67 @@ def test_calls_of_another_form_cannot_be_held_to_anything(
         ("unsupported_tool_choice", "tool_choice"),
         ("unsupported_strict", "tools"),
     ]
+
+
+def tagged(**more: Any) -> Any:
+    """A function of a set of tags, as pydantic describes one."""
+    tags = {"type": "array", "items": {"enum": ["a", "b"]}, "uniqueItems": True, "maxItems": 2}
+    mail = {"type": "string", "pattern": "^(?!x)y", "maxLength": 3}
+    parameters = {"type": "object", "properties": {"tags": tags, "mail": mail}, "required": ["tags", "mail"]}
+    closed = {**parameters, "additionalProperties": False}
+    return {"type": "function", "function": {"name": "tag", "parameters": closed, **more}}
+
+
+def test_a_required_call_is_held_to_what_can_be_held(shared_client: openai.OpenAI) -> None:
+    answer = shared_client.chat.completions.create(
+        model="tiny", messages=HELLO, tools=[tagged()], tool_choice="required", max_tokens=200, seed=1
+    ).choices[0]
+    (call,) = answer.message.tool_calls or []
+    assert call.type == "function"
+    arguments = json.loads(call.function.arguments)
+    assert set(arguments) == {"tags", "mail"}
+    assert set(arguments["tags"]) <= {"a", "b"}
+
+
+def test_a_strict_tool_is_refused_with_every_reason(shared_client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as refusal:
+        shared_client.chat.completions.create(model="tiny", messages=HELLO, tools=[tagged(strict=True)], max_tokens=9)
+    for reason in ("tag: 'tags.uniqueItems' cannot be held", "'mail.pattern' cannot be held (look-around"):
+        assert reason in refusal.value.message
+    assert "\n" not in refusal.value.message
+
+
+def test_a_function_without_parameters_takes_none(shared_client: openai.OpenAI) -> None:
+    bare: Any = {"type": "function", "function": {"name": "now"}}
+    answer = shared_client.chat.completions.create(
+        model="tiny", messages=HELLO, tools=[bare], tool_choice="required", max_tokens=100
+    ).choices[0]
+    (call,) = answer.message.tool_calls or []
+    assert call.type == "function"
+    assert json.loads(call.function.arguments) == {}
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_response_format_is_refused_only_if_it_is_strict(shared_http: httpx.Client, strict: bool) -> None:
+    schema = tagged()["function"]["parameters"]
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": strict}}
+    body = {"model": "tiny", "messages": HELLO, "max_tokens": 5, "response_format": form}
+    response = shared_http.post("/v1/chat/completions", json=body)
+    assert response.status_code == (400 if strict else 200)
+    if strict:
+        message = response.json()["error"]["message"]
+        assert "'tags.uniqueItems' cannot be held; 'mail.pattern' cannot be held" in message
+    flat = {
+        "model": "tiny",
+        "input": "Hi",
+        "max_output_tokens": 5,
+        "text": {"format": {**form["json_schema"], **{"type": "json_schema"}}},
+    }
+    assert shared_http.post("/v1/responses", json=flat).status_code == response.status_code
+    held = {
+        "model": "tiny",
+        "messages": HELLO,
+        "max_tokens": 5,
+        "output_config": {"format": {"type": "json_schema", "schema": schema}},
+    }
+    assert shared_http.post("/v1/messages", json=held).status_code == 400, "Anthropic's forms are all strict"

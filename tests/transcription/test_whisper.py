@@ -14,7 +14,7 @@ import pytest
 from ominix_core.engines.base import LoadOptions
 from ominix_core.engines.transcription import TranscriptionEngine
 from ominix_core.engines.whisper import Whisper, pieces_between_marks
-from ominix_core.generation import GenerationEvent
+from ominix_core.generation import Failed, GenerationEvent
 from ominix_core.media import AudioProgress, TranscriptionRequest, TranscriptSegment
 from tests.support.sounds import silence, tone, write_audio
 from tests.support.whisper import scripted_whisper
@@ -109,3 +109,20 @@ def test_a_window_is_encoded_once_whatever_is_asked(
     events = heard(engine, clip, word_times=True)
     assert [event.text for event in events if isinstance(event, TranscriptSegment)] == ["guten Tag"]
     assert runs == [(1, 3000, 80)]
+
+
+def test_weights_without_numbers_end_a_request(
+    engine_with: Callable[[Path], TranscriptionEngine], tmp_path: Path
+) -> None:
+    import mlx.core as mx
+
+    folder = scripted_whisper(tmp_path / "ill", "hello world")
+    (path,) = folder.glob("*.safetensors")
+    weights = mx.load(str(path))
+    assert isinstance(weights, dict)
+    name = "model.decoder.layer_norm.weight"
+    mx.save_safetensors(str(path), weights | {name: mx.full(weights[name].shape, float("nan"))})
+    engine = engine_with(folder)
+    failed = heard(engine, write_audio(tmp_path / "talk.wav", tone(1.0)))[-1]
+    assert isinstance(failed, Failed)
+    assert "yield no numbers (NaN)" in failed.message

@@ -221,6 +221,13 @@ def test_the_conversation_is_laid_out_as_it_was_taught(messages: list[ChatMessag
     assert lay_out(messages) == text
 
 
+def test_what_was_begun_is_gone_on_with() -> None:
+    from ominix_core.models.moxin_vlm.prompt import lay_out
+
+    begun = [turn("Which"), turn("colour?"), ChatMessage("assistant", "It is")]
+    assert lay_out(begun, goes_on=True) == "In: Which\n\ncolour?\nOut: It is"
+
+
 def test_the_image_comes_right_after_the_first_token(drive_moxin: Callable[..., Driver]) -> None:
     prompt = drive_moxin().engine._encode(asking(turn("Hi", RED)))
     assert prompt.tokens[0] == 1
@@ -271,7 +278,7 @@ def test_tools_are_refused(drive_moxin: Callable[..., Driver]) -> None:
     ("change", "reason"),
     [
         (lambda weights: weights.pop("vision_backbone.featurizer.pos_embed"), "holds no Moxin-VLM"),
-        (lambda weights: weights.pop("projector.fc2.bias"), "cannot be read"),
+        (lambda weights: weights.pop("projector.fc2.bias"), "they lack one array: projector.fc2.bias"),
         (lambda weights: weights.clear(), "holds no Moxin-VLM"),
     ],
 )

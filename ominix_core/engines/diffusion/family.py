@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ominix_core.engines.sampling import NO_NUMBERS
 from ominix_core.errors import RequestError
 
 if TYPE_CHECKING:
@@ -95,11 +96,17 @@ def pooled(latents: mx.array, scale: int) -> mx.array:
 
 
 def as_pixels(decoded: mx.array) -> mx.array:
-    """uint8 (height, width, 3) of what a VAE decodes, (1, 3, height, width) in -1..1."""
+    """uint8 (height, width, 3) of what a VAE decodes, (1, 3, height, width) in -1..1.
+
+    Raises RequestError if it is no numbers (NaN), which would become a black image.
+    """
     import mlx.core as mx
 
     pixels = mx.round(mx.clip(decoded[0].transpose(1, 2, 0).astype(mx.float32) / 2 + 0.5, 0, 1) * 255).astype(mx.uint8)
-    mx.eval(pixels)
+    lost = mx.isnan(decoded).any()
+    mx.eval(pixels, lost)
+    if lost.item():
+        raise RequestError(NO_NUMBERS)
     return pixels
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ominix_core.errors import LoadError
+from ominix_core.errors import DamagedModelError, LoadError
 
 # The forms without biases are told apart by the bits of a weight and the size of its groups.
 _SCALED_MODES = {(4, 32): "mxfp4", (8, 32): "mxfp8", (4, 16): "nvfp4"}
@@ -22,7 +22,7 @@ def part_config(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise LoadError(f"{folder.name}/config.json cannot be read: {error}. Get the model again.") from error
+        raise DamagedModelError(f"{folder.name}/config.json cannot be read: {error}.") from error
     return {**config, **(config.get("rope_parameters") or {})}
 
 
@@ -38,7 +38,7 @@ def read_weights(folder: Path) -> dict[str, Any]:
 
     files = sorted(path for path in folder.glob("*.safetensors") if not path.name.startswith("."))
     if not files:
-        raise LoadError(f"The model has no weights in {folder.name}/. Get the model again.")
+        raise DamagedModelError(f"The model has no weights in {folder.name}/.")
     weights: dict[str, Any] = {}
     for file in files:
         arrays: Any = mx.load(str(file))
@@ -77,7 +77,7 @@ def fill(module: Any, weights: Mapping[str, Any], dtype: Any, bits: int = 0) -> 
     # Frequencies of rotary embeddings are computed, not stored.
     missing = sorted(name for name in shapes.keys() - filled.keys() if not name.endswith("inv_freq"))
     if missing:
-        raise LoadError(f"The model's files lack {missing[0]} ({len(missing)} in all). Get the model again.")
+        raise DamagedModelError(f"The model's files lack {missing[0]} ({len(missing)} in all).")
     try:
         module.load_weights(list(filled.items()), strict=False)
     except ValueError as error:

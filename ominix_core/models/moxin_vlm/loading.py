@@ -10,7 +10,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
-from ominix_core.errors import LoadError
+from ominix_core.errors import DamagedModelError, LoadError
 from ominix_core.memory import read_config, text_config
 from ominix_core.models.moxin_vlm.model import MoxinVLM
 from ominix_core.models.moxin_vlm.vision import TowerShape
@@ -49,7 +49,7 @@ def load(folder: Path, variant: str = "") -> MoxinVLM:
     try:
         dino, siglip = TowerShape.of(weights, DINO), TowerShape.of(weights, SIGLIP)
     except (KeyError, ValueError) as error:
-        raise LoadError(f"{folder.name} holds no Moxin-VLM: its weights lack {error}. Get the model again.") from error
+        raise DamagedModelError(f"{folder.name} holds no Moxin-VLM: its weights lack {error}.") from error
     model = MoxinVLM(dino, siglip, _text_arguments(folder))
     _use_quantized(model, weights)
     last_blocks = {f"{DINO}.blocks.{dino.depth}.", f"{SIGLIP}.blocks.{siglip.depth}."}
@@ -123,7 +123,7 @@ def longest_context(folder: Path) -> int:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """mlx-lm's wrapper around the checkpoint's tokenizer.json. Raises LoadError."""
+    """mlx-lm's wrapper around the checkpoint's tokenizer.json."""
     from mlx_lm.tokenizer_utils import NaiveStreamingDetokenizer, SPMStreamingDetokenizer, TokenizerWrapper
     from transformers import PreTrainedTokenizerFast
 
@@ -132,11 +132,8 @@ def load_tokenizer(folder: Path) -> Any:
     except (OSError, ValueError):
         special = {}
     names = {name: _content(special.get(name, default)) for name, default in _SPECIAL_TOKENS.items()}
-    try:
-        make: Any = PreTrainedTokenizerFast  # it has no types
-        tokenizer = make(tokenizer_file=str(folder / "tokenizer.json"), **names)
-    except Exception as error:  # the tokenizers library raises a bare Exception
-        raise LoadError(f"The tokenizer of {folder.name} cannot be read: {error}. Get the model again.") from error
+    make: Any = PreTrainedTokenizerFast  # it has no types
+    tokenizer = make(tokenizer_file=str(folder / "tokenizer.json"), **names)
     detokenizer = SPMStreamingDetokenizer if "▁" in tokenizer.get_vocab() else NaiveStreamingDetokenizer
     return TokenizerWrapper(tokenizer, detokenizer, eos_token_ids=[tokenizer.eos_token_id])
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ominix_core.errors import RequestError
 from ominix_core.generation import ChatMessage
+from ominix_core.turns import joined_neighbours
 
 if TYPE_CHECKING:
     import mlx.core as mx
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def lay_out(messages: list[ChatMessage]) -> str:
-    """The conversation as text. There is no system turn: instructions go before what the user says first."""
+def lay_out(messages: list[ChatMessage], *, goes_on: bool = False) -> str:
+    """The conversation as text. There is no system turn: instructions go before what the user says next.
+
+    Args:
+        goes_on: Whether the answer continues the last turn, which is the assistant's.
+    """
     instructions, text = "", ""
-    for message in messages:
+    for message in joined_neighbours(messages, "user", "assistant"):
         said = message.content.replace("<image>", "").strip()
         if message.role == "system":
             instructions += f"{said}\n"
@@ -28,7 +33,7 @@ def lay_out(messages: list[ChatMessage]) -> str:
             text += f"{said or ' '}</s>"
         else:
             raise RequestError("This model cannot call tools, so it cannot read their results.", "no_tool_calling")
-    return text.rstrip()
+    return text.removesuffix("</s>") if goes_on else text.rstrip()
 
 
 def prepare_image(image: Image, side: int) -> mx.array:

@@ -12,7 +12,7 @@ import numpy as np
 from funasr_mlx import pipeline
 from numpy.typing import NDArray
 
-from ominix_core.errors import LoadError
+from ominix_core.errors import DamagedModelError, LoadError
 
 _TOKENS = "tokens.json"
 _CMVN = "am.mvn"
@@ -20,7 +20,7 @@ _CMVN = "am.mvn"
 
 def damaged(folder: Path, name: str, reason: str) -> LoadError:
     """The error of a file that cannot be used."""
-    return LoadError(f"{name} of {folder.name} cannot be used: {reason} Get the model again.")
+    return DamagedModelError(f"{name} of {folder.name} cannot be used: {reason}")
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from pydantic import BeforeValidator, Field
 from ominix_core.generation import CompletionRequest as HubCompletionRequest
 from ominix_core.generation import TokenLogprob
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.schemas.base import ApiObject, Count, Neutral, Text
+from ominix_core.server.schemas import hints
+from ominix_core.server.schemas.base import ApiObject, Neutral, Text
 from ominix_core.server.schemas.chat import StreamOptions
 from ominix_core.server.schemas.chat_answers import Usage
 from ominix_core.server.schemas.sampling import PenalizedRequest, repeated
@@ -26,15 +27,14 @@ Prompts = Annotated[
 class CompletionRequest(PenalizedRequest):
     """Texts to continue as they stand, without a chat template."""
 
-    neutral: ClassVar[Neutral] = {"best_of": (1,), "echo": (False,), "suffix": ("",)}
+    neutral: ClassVar[Neutral] = hints.COMPLETION
 
     prompt: Prompts
     n: int = Field(1, ge=1, le=128)
-    max_tokens: Count = 16
+    max_tokens: hints.Limit = 16
     logprobs: int | None = Field(default=None, ge=0, le=5)
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
-    user: str | None = None
 
     def to_hub(self, entry: RegistryEntry) -> list[HubCompletionRequest]:
         """The hub's requests: `n` for the first prompt, then `n` for the next."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, PrivateAttr
 
@@ -69,6 +70,18 @@ class ImageSource(ApiRequest):
 
     def put(self, encoded: bytes) -> None:
         self._encoded = encoded
+
+
+def laid_out(parts: Iterable[str | ImageSource]) -> dict[str, Any]:
+    """Text and images of a message, in their order, as the hub takes them; a part of text begins a new line."""
+    text, places, images = "", [], []
+    for part in parts:
+        if isinstance(part, str):
+            text = f"{text}\n{part}" if text else part
+        else:
+            places.append(len(text))
+            images.append(part.encoded)
+    return {"content": text, "images": tuple(images), "image_places": tuple(places) if any(places) else ()}
 
 
 PlacedImage = tuple[str, ImageSource]

@@ -3,98 +3,57 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ominix_core.generation import ChatMessage, ChatRequest, Grammar, ToolCall
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.server.schemas import hints
 from ominix_core.server.schemas.base import MOST_ITEMS, ApiRequest, Count, Json, Neutral, Text
-from ominix_core.server.schemas.images import Base64Source, PlacedImage, UrlSource
+from ominix_core.server.schemas.images import ImageSource, PlacedImage, laid_out
+from ominix_core.server.schemas.message_blocks import (
+    Block,
+    Content,
+    DocumentBlock,
+    ImageBlock,
+    TextBlock,
+    TextBlocks,
+    ThinkingBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+    joined_text,
+)
 from ominix_core.server.schemas.sampling import SampledRequest
 from ominix_core.server.schemas.tool_choice import Mode, OneTool, ToolChoice, checked
-
-
-class Block(ApiRequest):
-    """A part of a message. `cache_control` is taken as the hint that it is: what is repeated is always reused."""
-
-    cache_control: dict[str, Any] | None = None
-
-
-class TextBlock(Block):
-    """Text."""
-
-    neutral: ClassVar[Neutral] = {"citations": ([],)}
-
-    type: Literal["text"]
-    text: Text
-
-
-class ImageBlock(Block):
-    """An image."""
-
-    type: Literal["image"]
-    source: Annotated[Base64Source | UrlSource, Field(discriminator="type")]
-
-
-class ToolUseBlock(Block):
-    """A call that the model made."""
-
-    neutral: ClassVar[Neutral] = {"caller": ()}
-
-    type: Literal["tool_use"]
-    id: Text
-    name: Text
-    input: Json
-
-
-def _as_text_blocks(content: Any) -> Any:
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content
-
-
-TextBlocks = Annotated[list[TextBlock], BeforeValidator(_as_text_blocks, str | list[TextBlock])]
-ResultBlock = Annotated[TextBlock | ImageBlock, Field(discriminator="type")]
-ResultBlocks = Annotated[list[ResultBlock], BeforeValidator(_as_text_blocks, str | list[ResultBlock])]
-
-
-class ToolResultBlock(Block):
-    """What a call came to. Its images are shown to the model with the message that it comes in."""
-
-    type: Literal["tool_result"]
-    tool_use_id: Text
-    content: ResultBlocks = Field(default=[])
-    is_error: bool = False
-
-
-class ThinkingBlock(ApiRequest):
-    """A thought of the model; it is not shown to it again."""
-
-    type: Literal["thinking"]
-    thinking: str
-    signature: str = ""
-
-
-ContentBlock = Annotated[
-    TextBlock | ImageBlock | ToolUseBlock | ToolResultBlock | ThinkingBlock, Field(discriminator="type")
-]
-Content = Annotated[
-    list[ContentBlock], Field(max_length=MOST_ITEMS), BeforeValidator(_as_text_blocks, str | list[ContentBlock])
-]
+from ominix_core.turns import joined_neighbours
 
 
 class MessageParam(ApiRequest):
     """One turn of the conversation."""
 
-    role: Literal["user", "assistant"]
+    role: Literal["user", "assistant", "system"]
     content: Content
 
     @model_validator(mode="after")
-    def _only_users_show_images(self) -> MessageParam:
+    def _holds_together(self) -> MessageParam:
         if self.role != "user" and self.images():
             raise ValueError("has an image, which only a user's message may have")
+        if self.role == "system" and not all(isinstance(block, TextBlock) for block in self.content):
+            raise ValueError("has more than text, but its role is system")
         return self
+
+    @property
+    def text(self) -> str:
+        """All that it says."""
+        return "\n".join(part for part in self._said() if isinstance(part, str))
+
+    @property
+    def calls(self) -> list[ToolUseBlock]:
+        """The calls that it makes."""
+        return [block for block in self.content if isinstance(block, ToolUseBlock)]
 
     def images(self) -> list[PlacedImage]:
         """Every image, by its place in this message."""
@@ -109,30 +68,35 @@ class MessageParam(ApiRequest):
 
     def to_hub(self) -> list[ChatMessage]:
         """Tool results are turns of their own, before the text that comes with them."""
-        texts = [block.text for block in self.content if isinstance(block, TextBlock)]
-        calls = [block for block in self.content if isinstance(block, ToolUseBlock)]
+        thoughts = [block.thinking for block in self.content if isinstance(block, ThinkingBlock)]
         results = [
-            ChatMessage("tool", _joined(block.content), tool_call_id=block.tool_use_id)
+            ChatMessage("tool", joined_text(block.content), tool_call_id=block.tool_use_id)
             for block in self.content
             if isinstance(block, ToolResultBlock)
         ]
-        images = tuple(source.encoded for _, source in self.images())
-        if results and not texts and not images:
+        said = list(self._said())
+        if results and not said:
             return results
-        tool_calls = tuple(ToolCall(call.id, call.name, json.dumps(call.input)) for call in calls)
-        return [*results, ChatMessage(self.role, "\n".join(texts), tool_calls, images=images)]
+        tool_calls = tuple(ToolCall(call.id, call.name, json.dumps(call.input)) for call in self.calls)
+        reasoning = "\n\n".join(thoughts)
+        return [*results, ChatMessage(self.role, **laid_out(said), tool_calls=tool_calls, reasoning=reasoning)]
+
+    def _said(self) -> Iterator[str | ImageSource]:
+        """Text and images in their order; those of results are shown with it."""
+        for block in self.content:
+            match block:
+                case TextBlock() | DocumentBlock():
+                    yield block.text
+                case ImageBlock():
+                    yield block.source
+                case ToolResultBlock():
+                    yield from (part.source for part in block.content if isinstance(part, ImageBlock))
 
 
 class ToolParam(Block):
     """A function that the model may call."""
 
-    neutral: ClassVar[Neutral] = {
-        "type": ("custom",),
-        "defer_loading": (False,),
-        "eager_input_streaming": (False,),
-        "input_examples": ([],),
-        "allowed_callers": (["direct"],),
-    }
+    neutral: ClassVar[Neutral] = hints.TOOL
 
     name: str = Field(pattern=r"^[a-zA-Z0-9_.-]{1,128}$")
     description: Text = ""
@@ -201,14 +165,9 @@ class OutputConfig(ApiRequest):
 
 
 class CountTokensRequest(SampledRequest):
-    """A conversation, as a model is shown it."""
+    """A conversation, as a model is shown it. If it ends with text of the assistant, the answer goes on from there."""
 
-    neutral: ClassVar[Neutral] = {
-        "cache_control": (),
-        "context_management": (),
-        "output_format": (),
-        "mcp_servers": ([],),
-    }
+    neutral: ClassVar[Neutral] = hints.MESSAGE_COUNT
 
     messages: list[MessageParam] = Field(min_length=1, max_length=MOST_ITEMS)
     system: TextBlocks = Field(default=[])
@@ -222,6 +181,23 @@ class CountTokensRequest(SampledRequest):
     def _is_among_the_tools(cls, choice: Choice, info: ValidationInfo) -> Choice:
         return checked(choice, {tool.name for tool in info.data.get("tools", [])})
 
+    @model_validator(mode="after")
+    def _can_go_on(self) -> CountTokensRequest:
+        if not self._goes_on:
+            return self
+        if self.messages[-1].text[-1:].isspace():
+            raise ValueError("ends with white space of the assistant, from which no answer goes on well: strip it")
+        if self.thinking.type == "enabled":
+            raise ValueError("ends with text of the assistant, before which an answer could not think")
+        if self.output_config.format or self.tool_choice.mode == "required":
+            raise ValueError("ends with text of the assistant, but asks for a form or a call, which has to be whole")
+        return self
+
+    @property
+    def _goes_on(self) -> bool:
+        last = self.messages[-1]
+        return last.role == "assistant" and bool(last.text) and not last.calls
+
     def images(self) -> list[PlacedImage]:
         """Every image; `to_hub` needs their bytes."""
         return [
@@ -230,41 +206,33 @@ class CountTokensRequest(SampledRequest):
             for place, source in message.images()
         ]
 
-    def to_hub(self, entry: RegistryEntry, max_tokens: int = 0, stop: tuple[str, ...] = ()) -> ChatRequest:
-        """The hub's request; with no `max_tokens` it only counts."""
-        system = [ChatMessage("system", _joined(self.system))] if self.system else []
+    def to_hub(self, entry: RegistryEntry, max_tokens: int | None = 0, stop: Sequence[str] = ()) -> ChatRequest:
+        """The hub's request; with 0 `max_tokens` it only counts."""
+        system = [ChatMessage("system", joined_text(self.system))] if self.system else []
+        turns = (turn for message in self.messages for turn in message.to_hub())
         tools = [tool.to_hub() for tool in self.tools]
         asked = {"enabled": {"enable_thinking": True}, "disabled": {"enable_thinking": False}, "adaptive": {}}
         effort, form = self.output_config.effort, self.output_config.format
         return ChatRequest(
-            messages=[*system, *(turn for message in self.messages for turn in message.to_hub())],
+            messages=joined_neighbours([*system, *turns], "user", "assistant"),
             max_tokens=max_tokens,
             sampling=self.sampling(entry),
-            stop=stop,
+            stop=tuple(stop),
             tools=self.tool_choice.offered(tools),
             must_call=self.tool_choice.must_call(tools),
             parallel_calls=not self.tool_choice.disable_parallel_tool_use,
             thinking_budget=self.thinking.budget_tokens,
             template_options=asked[self.thinking.type] | ({"reasoning_effort": effort} if effort else {}),
             grammar=Grammar("json_schema", msgspec.json.encode(form.schema_).decode()) if form else None,
+            prefill=self._goes_on,
         )
 
 
 class MessageRequest(CountTokensRequest):
     """A conversation to continue."""
 
-    neutral: ClassVar[Neutral] = {
-        **CountTokensRequest.neutral,
-        "container": (),
-        "inference_geo": (),
-        "service_tier": ("auto", "standard_only"),
-    }
+    neutral: ClassVar[Neutral] = hints.MESSAGE
 
-    max_tokens: Count
+    max_tokens: hints.Limit
     stop_sequences: list[Annotated[Text, Field(min_length=1)]] = Field(default=[], max_length=16)
     stream: bool = False
-    metadata: dict[str, str | None] | None = None
-
-
-def _joined(blocks: Sequence[TextBlock | ImageBlock]) -> str:
-    return "\n".join(block.text for block in blocks if isinstance(block, TextBlock))

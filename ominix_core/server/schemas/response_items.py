@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from ominix_core.generation import ChatMessage, Role, ToolCall
+from ominix_core.server.schemas import hints
 from ominix_core.server.schemas.base import MOST_ITEMS, ApiRequest, Json, Neutral, Text
-from ominix_core.server.schemas.images import InputImage
+from ominix_core.server.schemas.images import InputImage, laid_out
 
 
 class MessageText(ApiRequest):
     """A piece of a message's text, asked or answered."""
 
-    neutral: ClassVar[Neutral] = {"annotations": ([],), "logprobs": ([],)}
+    neutral: ClassVar[Neutral] = hints.RESPONSE_TEXT
 
     type: Literal["input_text", "output_text"]
     text: Text
 
 
-Part = Annotated[MessageText | InputImage, Field(discriminator="type")]
+class Refusal(ApiRequest):
+    """What a model said that would not answer."""
+
+    type: Literal["refusal"]
+    refusal: Text
+
+    @property
+    def text(self) -> str:
+        return self.refusal
+
+
+Part = Annotated[MessageText | InputImage | Refusal, Field(discriminator="type")]
 
 
 def _as_texts(content: Any) -> Any:
@@ -43,7 +55,7 @@ class _Item(ApiRequest):
 class MessageItem(_Item):
     """A message."""
 
-    neutral: ClassVar[Neutral] = {"phase": ()}
+    neutral: ClassVar[Neutral] = hints.RESPONSE_MESSAGE
 
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
@@ -59,7 +71,7 @@ class MessageItem(_Item):
 class FunctionCallItem(_Item):
     """A call that the model made; `arguments` is JSON text."""
 
-    neutral: ClassVar[Neutral] = {"caller": (), "namespace": ()}
+    neutral: ClassVar[Neutral] = hints.RESPONSE_CALL
 
     type: Literal["function_call"]
     call_id: Text
@@ -70,7 +82,7 @@ class FunctionCallItem(_Item):
 class FunctionCallOutputItem(_Item):
     """What a call came to."""
 
-    neutral: ClassVar[Neutral] = {"caller": (), "namespace": (), "name": ()}
+    neutral: ClassVar[Neutral] = hints.RESPONSE_OUTPUT
 
     type: Literal["function_call_output"]
     call_id: Text
@@ -78,12 +90,20 @@ class FunctionCallOutputItem(_Item):
 
 
 class ReasoningItem(_Item):
-    """A thought of the model; it is not shown to it again."""
+    """A thought of the model; it is shown to it again if its chat template has a place for thoughts.
+
+    Where the thought itself is not there, its summary stands for it; what is encrypted only its own server can read.
+    """
 
     type: Literal["reasoning"]
     summary: list[Json] = Field(default=[])
     content: list[Json] = Field(default=[])
     encrypted_content: str | None = None
+
+    @property
+    def text(self) -> str:
+        parts = [part.get("text") for part in self.content or self.summary]
+        return "\n\n".join(part for part in parts if isinstance(part, str))
 
 
 def _type_of(item: Any) -> str | None:
@@ -100,23 +120,30 @@ InputItem = Annotated[
 
 
 def conversation_of(items: Iterable[InputItem]) -> list[ChatMessage]:
-    """The turns that these items are. Calls join the assistant's turn before them."""
+    """The turns that these items are. Calls join the assistant's turn before them, and thoughts the one after them."""
     turns: list[ChatMessage] = []
+    thoughts: list[str] = []
     for item in items:
         match item:
+            case ReasoningItem():
+                thoughts.append(item.text)
             case MessageItem():
                 role: Role = "system" if item.role == "developer" else item.role
-                images = tuple(part.encoded for part in item.content if isinstance(part, InputImage))
-                turns.append(ChatMessage(role, _text(item.content), images=images))
+                parts = [part if isinstance(part, InputImage) else part.text for part in item.content]
+                turns.append(ChatMessage(role, **laid_out(parts), reasoning=_thought(thoughts, role)))
             case FunctionCallItem():
-                if not turns or turns[-1].role != "assistant":
-                    turns.append(ChatMessage("assistant"))
+                if not turns or turns[-1].role != "assistant" or thoughts:
+                    turns.append(ChatMessage("assistant", reasoning=_thought(thoughts, "assistant")))
                 call = ToolCall(item.call_id, item.name, item.arguments)
                 turns[-1] = msgspec.structs.replace(turns[-1], tool_calls=(*turns[-1].tool_calls, call))
             case FunctionCallOutputItem():
-                turns.append(ChatMessage("tool", _text(item.output), tool_call_id=item.call_id))
+                text = "\n".join(part.text for part in item.output)
+                turns.append(ChatMessage("tool", text, tool_call_id=item.call_id))
     return turns
 
 
-def _text(content: Sequence[MessageText | InputImage]) -> str:
-    return "\n".join(part.text for part in content if isinstance(part, MessageText))
+def _thought(thoughts: list[str], role: Role) -> str:
+    """What of them belongs to a turn of this role, once. Another role's turn ends a thought that led nowhere."""
+    text = "\n\n".join(filter(None, thoughts)) if role == "assistant" else ""
+    thoughts.clear()
+    return text

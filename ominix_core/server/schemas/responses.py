@@ -9,7 +9,8 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from ominix_core.generation import ChatMessage, ChatRequest, Grammar
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.schemas.base import MOST_ITEMS, ApiRequest, Count, Json, Neutral, Text
+from ominix_core.server.schemas import hints
+from ominix_core.server.schemas.base import MOST_ITEMS, ApiRequest, Json, Neutral, Text
 from ominix_core.server.schemas.chat import reasoning_options
 from ominix_core.server.schemas.images import InputImage, PlacedImage
 from ominix_core.server.schemas.response_items import InputItem, MessageItem
@@ -53,7 +54,7 @@ class FlatJsonSchemaFormat(JsonSchema):
 class TextOptions(ApiRequest):
     """The form of the answer's text."""
 
-    neutral: ClassVar[Neutral] = {"verbosity": ("medium",)}
+    neutral: ClassVar[Neutral] = hints.RESPONSE_FORMAT
 
     format: Annotated[TextFormat | JsonObjectFormat | FlatJsonSchemaFormat, Field(discriminator="type")] | None = None
 
@@ -66,7 +67,7 @@ class TextOptions(ApiRequest):
 class Reasoning(ApiRequest):
     """How much a model that can think should think."""
 
-    neutral: ClassVar[Neutral] = {"summary": ("auto",), "generate_summary": ("auto",), "mode": (), "context": ("auto",)}
+    neutral: ClassVar[Neutral] = hints.REASONING
 
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
 
@@ -109,11 +110,7 @@ Choice = Annotated[
 class ResponseInput(ApiRequest):
     """What a model is to answer to."""
 
-    neutral: ClassVar[Neutral] = {
-        "conversation": (),
-        "personality": (),
-        "truncation": ("disabled",),
-    }
+    neutral: ClassVar[Neutral] = hints.RESPONSE_COUNT
 
     model: str = ""
     input: Annotated[
@@ -160,28 +157,15 @@ class ResponseInput(ApiRequest):
 class ResponseRequest(ResponseInput, SampledRequest):
     """An answer to give. `include` may name `reasoning.encrypted_content`: reasoning is never hidden here."""
 
-    neutral: ClassVar[Neutral] = {
-        **ResponseInput.neutral,
-        "background": (False,),
-        "context_management": (),
-        "max_tool_calls": (),
-        "moderation": (),
-        "prompt": (),
-        "prompt_cache_options": (),
-        "prompt_cache_retention": ("in_memory",),
-        "service_tier": ("auto", "default"),
-        "stream_options": ({}, {"include_obfuscation": False}),
-    }
+    neutral: ClassVar[Neutral] = hints.RESPONSE
 
-    max_output_tokens: Count | None = None
+    max_output_tokens: hints.Limit = None
     top_logprobs: int = Field(0, ge=0, le=20)
     include: list[Literal["message.output_text.logprobs", "reasoning.encrypted_content"]] = Field(default=[])
     store: bool = True
     stream: bool = False
     metadata: dict[Text, Text] = Field(default={}, max_length=16)
     user: Text | None = None
-    safety_identifier: str | None = None
-    prompt_cache_key: str | None = None
 
     def to_hub(self, entry: RegistryEntry, conversation: list[ChatMessage]) -> ChatRequest:
         """The hub's request, as of `to_count`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -21,6 +21,11 @@ TokenId = Annotated[str, Field(pattern=r"^\d{1,9}$")]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 
 
+def _every_token(top_k: Any) -> Any:
+    """-1 keeps every token in LM Studio and vLLM, 0 does here."""
+    return 0 if top_k == -1 else top_k
+
+
 class SampledRequest(ApiRequest):
     """How the next token is chosen. What is not given is the registry entry's default, or else the hub's.
 
@@ -30,7 +35,7 @@ class SampledRequest(ApiRequest):
     model: str = ""
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
-    top_k: int | None = Field(default=None, ge=0, lt=INT64)
+    top_k: Annotated[int | None, Field(ge=0, lt=INT64), BeforeValidator(_every_token)] = None
     min_p: float | None = Field(default=None, ge=0, le=1)
     repetition_penalty: float | None = Field(default=None, ge=0.1, le=10)
 
@@ -46,10 +51,11 @@ class SampledRequest(ApiRequest):
         return sampling
 
 
-def _in_int64(seed: int) -> int:
+def _in_int64(seed: int) -> int | None:
+    """-1 draws a fresh seed, as local servers have it."""
     if not -INT64 <= seed < INT64:
         raise ValueError("should be a 64-bit integer")
-    return seed
+    return None if seed == -1 else seed
 
 
 class PenalizedRequest(SampledRequest):
@@ -84,7 +90,7 @@ def repeated(request: _T, times: int) -> list[_T]:
 
 
 class JsonSchema(ApiRequest):
-    """A named JSON schema. Answers keep to it whether or not it is `strict`."""
+    """A named JSON schema. Answers keep to it; what of it cannot be held is refused only if it is `strict`."""
 
     name: Text
     description: Text | None = None
@@ -92,7 +98,7 @@ class JsonSchema(ApiRequest):
     strict: bool = False
 
     def grammar(self) -> Grammar:
-        return Grammar("json_schema", msgspec.json.encode(self.schema_).decode())
+        return Grammar("json_schema", msgspec.json.encode(self.schema_).decode(), self.strict)
 
 
 class TextFormat(ApiRequest):
