@@ -26,8 +26,23 @@ class StateBoard:
         with self._lock:
             return self._states.get(model_id, NotDownloaded())
 
+    def all_in(self, *kinds: type[ModelState]) -> list[str]:
+        """Ids of the models that are in a state of one of these kinds."""
+        with self._lock:
+            return [model_id for model_id, state in self._states.items() if isinstance(state, kinds)]
+
     def set(self, model_id: str, state: ModelState) -> None:
         with self._lock:
+            if self._states.get(model_id) == state:
+                return
+            self._states[model_id] = state
+        self.publish(ModelStateChanged(model_id, state))
+
+    def replace(self, model_id: str, before: ModelState, state: ModelState) -> None:
+        """Set a state that was found out while the model was in `before`, unless it has left that meanwhile."""
+        with self._lock:
+            if self._states.get(model_id, before) != before:
+                return
             if self._states.get(model_id) == state:
                 return
             self._states[model_id] = state

@@ -17,11 +17,16 @@ class ModelStateChanged:
 
 @dataclass(frozen=True, slots=True)
 class RegistryChanged:
-    """Entries were added, changed or removed; ids are in `added`, `changed` and `removed`."""
+    """Entries were added, changed or removed; ids are in `added`, `changed` and `removed`.
+
+    Attributes:
+        problems: What of the files cannot be used any more, for people.
+    """
 
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ class MemoryGuard:
     Args:
         known: Tells the models that could be offered instead of one that does not fit.
         read_machine: Tells what this machine has now.
+
+    Attributes:
+        settings: Another object takes its place when `config.toml` changes.
     """
 
     def __init__(
@@ -29,7 +32,7 @@ class MemoryGuard:
         known: Callable[[], Iterable[RegistryEntry]] = tuple,
         read_machine: Callable[[], Machine] = memory.read_machine,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._known = known
         self.read_machine = read_machine
 
@@ -37,11 +40,11 @@ class MemoryGuard:
         """The verdict on loading `entry` while other models hold `used_by_models`, of which `freed` will go first."""
         on_cpu = sys.platform != "darwin"
         config = memory.read_config(folder)
-        wanted = memory.TRANSCRIPTION_TOKENS if entry.category == Category.ASR else self._settings.context
+        wanted = memory.TRANSCRIPTION_TOKENS if entry.category == Category.ASR else self.settings.context
         context = min(wanted, memory.number_in(memory.text_config(config), "max_position_embeddings") or wanted)
         floor = int((entry.runtime.memory_gb or 0) * GB)
         if is_image_model(folder):
-            bits = self._settings.quantize.get(entry.id, 0)
+            bits = self.settings.quantize.get(entry.id, 0)
             need = need_of_images(folder, bits, dense_float32=on_cpu, floor=floor)
         else:
             need = memory.need_of(folder, context, dense_float32=on_cpu, floor=floor)
@@ -57,7 +60,7 @@ class MemoryGuard:
         return dataclasses.replace(verdict, estimated=True)
 
     def _judge(self, entry: RegistryEntry, need: Need, kv_cache: KVCache, used_by_models: int, freed: int) -> Verdict:
-        level, machine = self._settings.guard, self.read_machine()
+        level, machine = self.settings.guard, self.read_machine()
         capacity = memory.room_on(Machine(machine.total, machine.total, machine.gpu_limit), 0, level)
         machine = Machine(machine.total, machine.available + freed, machine.gpu_limit)
         room = memory.room_on(machine, used_by_models - freed, level)

@@ -22,12 +22,16 @@ HARD_SHARE = 0.04
 
 
 class Housekeeper:
-    """Looks after the runtime once a second, on a thread of its own, from `start` to `close`."""
+    """Looks after the runtime once a second, on a thread of its own, from `start` to `close`.
+
+    Attributes:
+        settings: Another object takes its place when `config.toml` changes.
+    """
 
     def __init__(self, runtime: Runtime, guard: MemoryGuard, settings: Settings) -> None:
         self._runtime = runtime
         self._guard = guard
-        self._settings = settings
+        self.settings = settings
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -56,16 +60,16 @@ class Housekeeper:
         for resident in loaded:
             if reason := self._hangs(resident, now):
                 self._runtime.give_up(resident, reason)
-            elif self._settings.idle_minutes and self._idle_for(resident, now) > 60 * self._settings.idle_minutes:
-                logger.info("unloading %s after %.0f idle minutes", resident.entry.id, self._settings.idle_minutes)
+            elif self.settings.idle_minutes and self._idle_for(resident, now) > 60 * self.settings.idle_minutes:
+                logger.info("unloading %s after %.0f idle minutes", resident.entry.id, self.settings.idle_minutes)
                 self._runtime.unload(resident.entry.id)
-        if self._settings.guard != "off":
+        if self.settings.guard != "off":
             self._answer_pressure(loaded, now)
 
     def _hangs(self, resident: Resident, now: float) -> str:
         if now - resident.last_beat > SILENCE_SECONDS:
             return f"Its worker has been silent for {now - resident.last_beat:.0f} s."
-        if resident.step_seconds > self._settings.hang_seconds:
+        if resident.step_seconds > self.settings.hang_seconds:
             return f"Its worker has been stuck in one step for {resident.step_seconds:.0f} s."
         return ""
 

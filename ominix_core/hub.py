@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -15,6 +17,7 @@ from ominix_core.downloads.store import Usage
 from ominix_core.downloads.verification import Verification
 from ominix_core.errors import NotReadyError, RequestError
 from ominix_core.events import RegistryChanged
+from ominix_core.follower import Follower
 from ominix_core.generation import Failed, Request
 from ominix_core.guard import MemoryGuard
 from ominix_core.housekeeping import Housekeeper
@@ -26,7 +29,7 @@ from ominix_core.registry.catalogue import Registry
 from ominix_core.registry.entry import Category, RegistryEntry
 from ominix_core.runtime import Runtime
 from ominix_core.settings import Settings
-from ominix_core.states import Downloaded, Downloading, Error, Loaded, ModelState, NotDownloaded, Unsupported
+from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, Unsupported
 from ominix_core.stream import Generation
 from ominix_core.system import System, disk_under
 from ominix_core.voices import VoiceBook
@@ -35,6 +38,8 @@ from ominix_core.workers.protocol import Convert
 
 if TYPE_CHECKING:
     from ominix_core.registry.update import Update
+
+logger = logging.getLogger(__name__)
 
 
 class Hub:
@@ -57,9 +62,13 @@ class Hub:
     ) -> None:
         self.home = home or Home.from_environment()
         self.settings = settings or Settings.load(self.home)
-        self.registry = registry or Registry.load(self.home, self.settings.registry_key)
+        self.registry = registry or Registry([])
+        self._follower = Follower(self, follows_registry=registry is None)
+        if registry is None:
+            self.registry = Registry.load(self.home, self.settings.registry_key)
         self.voices = VoiceBook(self.home, self._write_down)
         self._board = StateBoard()
+        self._reloading = threading.Lock()
         self._downloads = DownloadManager(self.home, self._board, self.settings, self._convert)
         self._library = self._downloads.library
         self._guard = MemoryGuard(self.settings, lambda: self.registry.entries)
@@ -67,6 +76,7 @@ class Hub:
         self._housekeeper = Housekeeper(self._runtime, self._guard, self.settings)
         for entry in self.registry.entries:
             self._board.set(entry.id, self._state_before_use(entry))
+        self._follower.start()
 
     def __enter__(self) -> Hub:
         return self
@@ -125,14 +135,52 @@ class Hub:
         """Read the registry's files again; subscribers hear RegistryChanged if they say anything new."""
         from ominix_core.registry.update import difference
 
-        old, new = self.registry, Registry.load(self.home, self.settings.registry_key)
-        change = difference(old, new)
-        self.registry = new
-        for model_id in (*change.added, *change.changed):
-            if isinstance(self.state(model_id), NotDownloaded | Unsupported):
-                self._board.set(model_id, self._state_before_use(new.resolve(model_id)))
-        if change != RegistryChanged():
-            self._board.publish(change)
+        with self._reloading:
+            old = self.registry
+            used = self.models_in_use()
+            new = Registry.load(self.home, self.settings.registry_key, previous=old)
+            self.registry = new = new.holding(entry for entry in old.entries if entry.id in used)
+            change = difference(old, new)
+            for model_id in (*change.added, *change.changed):
+                self.settle(model_id, forget_error=True)
+            for problem in change.problems:
+                logger.warning("%s", problem)
+            if change != RegistryChanged():
+                self._board.publish(change)
+
+    def look(self, model_id: str = "") -> None:
+        """Take notice at once of what other programs have changed on the disk, which otherwise takes half a second.
+
+        Args:
+            model_id: A model to look for also where other programs keep theirs.
+        """
+        self._follower.look()
+        if model_id:
+            self.settle(model_id)
+
+    def models_in_use(self) -> frozenset[str]:
+        """Ids of the models that are in memory, on their way there, or among this program's downloads."""
+        loaded = (resident.entry.id for resident in self._runtime.residents)
+        told = self._board.all_in(Loading, Loaded)  # also one whose worker is ending, after which its state is told
+        return frozenset((*loaded, *told, *(item.model_id for item in self._downloads.queue())))
+
+    def settle(self, model_id: str, *, forget_error: bool = False) -> None:
+        """Let the state of a model that is not in use be what the disk says.
+
+        An error is kept unless the model is complete now, or the error is to be forgotten.
+        """
+        before = self._board.get(model_id)
+        entry = self.registry.get(model_id)
+        if entry is None or model_id in self.models_in_use():
+            return
+        state = self._state_before_use(entry)
+        if forget_error or not isinstance(before, Error) or isinstance(state, Downloaded):
+            self._board.replace(model_id, before, state)
+
+    def use_settings(self, settings: Settings) -> None:
+        """Load and keep models by these from now on."""
+        self.settings = settings
+        self._guard.settings = self._runtime.room.settings = self._housekeeper.settings = settings
 
     # -- downloads ----------------------------------------------------------------------------------------------
 
@@ -285,6 +333,7 @@ class Hub:
 
     def close(self) -> None:
         """End every download and worker. No process of the Hub is left when this returns."""
+        self._follower.close()
         self._downloads.close()
         self._housekeeper.close()
         self._runtime.close()

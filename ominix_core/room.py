@@ -19,10 +19,13 @@ class Room:
 
     Args:
         residents: Tells which models are in memory or on their way there.
+
+    Attributes:
+        settings: Another object takes its place when `config.toml` changes.
     """
 
     def __init__(self, settings: Settings, guard: MemoryGuard, residents: Callable[[], Iterable[Resident]]) -> None:
-        self._settings = settings
+        self.settings = settings
         self._guard = guard
         self._residents = residents
 
@@ -32,7 +35,7 @@ class Room:
         Raises LoadError if too many are pinned.
         """
         others = [other for other in self._residents() if other.is_loaded and other.entry.category == entry.category]
-        surplus = len(others) + 1 - self._settings.max_loaded_per_category
+        surplus = len(others) + 1 - self.settings.max_loaded_per_category
         if surplus <= 0:
             return []
         free = sorted((other for other in others if not other.pinned), key=lambda other: other.last_used)

@@ -1,10 +1,13 @@
-"""Settings: `config.toml` under `OMINIX_HOME`, overridden by `OMINIX_*` variables."""
+"""Settings: `config.toml` under `OMINIX_HOME`, overridden by `OMINIX_*` variables.
+
+Those in FOLLOWED are read again when the file changes, also by a server that runs; the others hold from the next start.
+"""
 
 from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
@@ -15,6 +18,13 @@ from ominix_core.paths import Home
 
 Isolation = Literal["process", "thread"]
 Images = Literal["auto", "kitty", "sixel", "half", "off"]
+FOLLOWED = frozenset(
+    {
+        *("guard", "context", "max_loaded_per_category", "idle_minutes", "hang_seconds", "jit"),
+        *("prompt_cache_gb", "kv_bits", "quantize", "draft_models", "adapters", "allow_code"),
+    }
+)
+"""The settings that say how models are loaded and kept. For a model that is loaded the next load counts."""
 _Positive = msgspec.Meta(ge=1)
 _NotNegative = msgspec.Meta(ge=0)
 
@@ -148,6 +158,15 @@ class Settings:
                 where = f"Correct it in {home.config} or in the variable OMINIX_{name.upper()}."
                 raise SettingsError(f"{error} {where}") from error
         return msgspec.convert(values, cls, strict=False)
+
+    def following(self, before: Self, after: Self) -> Self:
+        """These settings once the file says `after` in place of `before`; what a command's options set stays."""
+        changed = {
+            name: getattr(after, name)
+            for name in FOLLOWED
+            if getattr(self, name) == getattr(before, name) != getattr(after, name)
+        }
+        return replace(self, **changed)
 
     @classmethod
     def check(cls, name: str, value: Any) -> None:

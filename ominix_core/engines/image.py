@@ -106,7 +106,7 @@ class ImageEngine(QueuedEngine[_Running], ABC):
         raise RequestError(
             f"An image of {plan.width}x{plan.height} needs {gigabytes(need)} beside the model, but only "
             f"{gigabytes(room)} are left for it. {advice}",
-            "image_too_large",
+            "unsupported_size",
         )
 
     def step(self) -> Iterator[tuple[str, GenerationEvent]]:

@@ -72,7 +72,5 @@ def mono(samples: Any) -> Samples:
     while audio.ndim > 1:
         audio = audio.mean(axis=int(np.argmin(audio.shape)))
     if len(audio) and not np.isfinite(audio).any():
-        raise RequestError(
-            "The model's audio holds no numbers. Get the model again: its files may be damaged.", "no_audio"
-        )
+        raise RequestError("The model's audio holds no numbers. Get the model again: its files may be damaged.")
     return np.clip(np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0)

@@ -207,7 +207,7 @@ def checked(request: SpeechRequest, abilities: Abilities) -> SpeechRequest:
     }
     for field, wanted in asked.items():
         if wanted and field not in abilities.options:
-            raise RequestError(_CANNOT[field], f"unsupported_{field}")
+            raise RequestError(*_CANNOT[field])
     if not SLOWEST <= request.speed <= FASTEST:
         raise RequestError(f"Speed goes from {SLOWEST:g} to {FASTEST:g}, not {request.speed:g}.", "unsupported_speed")
     return msgspec.structs.replace(
@@ -218,12 +218,12 @@ def checked(request: SpeechRequest, abilities: Abilities) -> SpeechRequest:
 
 
 _CANNOT = {
-    "voice": "This model has no voices to choose from.",
-    "reference": "This model has voices of its own and cannot imitate another one.",
-    "speed": "This model has no speed to set: leave it at 1.",
-    "language": "This model takes no language: it goes by the text.",
-    "instructions": "This model takes no instructions on how to speak.",
-    "temperature": "This model has no temperature to set.",
+    "voice": ("This model has no voices to choose from.", "unsupported_voice"),
+    "reference": ("This model has voices of its own and cannot imitate another one.", "unsupported_reference"),
+    "speed": ("This model has no speed to set: leave it at 1.", "unsupported_speed"),
+    "language": ("This model takes no language: it goes by the text.", "unsupported_language"),
+    "instructions": ("This model takes no instructions on how to speak.", "unsupported_instructions"),
+    "temperature": ("This model has no temperature to set.", "unsupported_temperature"),
 }
 
 
@@ -234,4 +234,5 @@ def _known(field: str, name: str | None, known: tuple[str, ...]) -> str | None:
         if each.lower() == name.lower():
             return each
     most = ", ".join(known[:40]) + (" …" if len(known) > 40 else "")
-    raise RequestError(f"This model has no {field} '{name}'. It has: {most}.", f"unknown_{field}")
+    message = f"This model has no {field} '{name}'. It has: {most}."
+    raise RequestError(message, "unknown_voice" if field == "voice" else "unknown_language")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
@@ -12,8 +12,8 @@ from pathlib import Path
 from ominix_core.errors import RegistryError, UnknownModelError
 from ominix_core.paths import Home, bundled_registry
 from ominix_core.registry.document import Document, Problem, read_document
-from ominix_core.registry.entry import HuggingFaceSource, ModelScopeSource, RegistryEntry
-from ominix_core.registry.layers import Layer, Origin, merge, origins, restrain
+from ominix_core.registry.entry import HuggingFaceSource, LocalSource, ModelScopeSource, RegistryEntry
+from ominix_core.registry.layers import Layer, LayerName, Origin, merge, origins, restrain
 from ominix_core.registry.pasted import Pasted
 from ominix_core.registry.search import SearchIndex
 
@@ -26,6 +26,7 @@ class Registry:
     Attributes:
         problems: What could not be used, in any layer.
         hidden: Ids that a layer hides; they are in no list.
+        held: Ids that no layer has any more, but that are in use.
     """
 
     def __init__(self, entries: Sequence[RegistryEntry], problems: Sequence[Problem] = ()) -> None:
@@ -35,6 +36,7 @@ class Registry:
         self._layers: list[Layer] = []
         self.problems = tuple(problems)
         self.hidden: frozenset[str] = frozenset()
+        self.held: frozenset[str] = frozenset()
 
     @classmethod
     def from_layers(cls, layers: Sequence[Layer], problems: Sequence[Problem] = ()) -> Registry:
@@ -46,39 +48,53 @@ class Registry:
         return registry
 
     @classmethod
-    def load(cls, home: Home, publisher_key: str = "") -> Registry:
+    def load(cls, home: Home, publisher_key: str = "", previous: Registry | None = None) -> Registry:
         """Read all layers. A fetched or user file that cannot be read is a problem; the others still count.
 
         Args:
             publisher_key: A publisher's public key from the settings, beside those that ship with Ominix.
+            previous: What was read before; where a file is broken now, what it said then still counts.
 
         Raises:
-            RegistryError: The bundled catalogue is missing or broken.
+            RegistryError: The bundled catalogue is missing or broken, and there is no previous one.
         """
         with _collector_paused():
-            return cls._load(home, publisher_key)
+            return cls._load(home, publisher_key, previous)
 
     @classmethod
-    def _load(cls, home: Home, publisher_key: str) -> Registry:
+    def _load(cls, home: Home, publisher_key: str, previous: Registry | None) -> Registry:
         from ominix_core.registry.fetched import read_fetched
 
-        bundled, own = _bundled(), None
-        layers = [Layer("bundled", bundled)]
         problems: list[Problem] = []
-        try:
-            own = read_document(home.registry_override)
-        except FileNotFoundError:
-            pass
-        except RegistryError as error:
-            problems.append(Problem(home.registry_override, "", str(error)))
-        try:
-            if fetched := read_fetched(home, publisher_key):
-                layers.append(restrain(fetched, bundled, own))
-        except RegistryError as error:
-            problems.append(Problem(home.registry, "", str(error)))
-        if own is not None:
-            layers.append(Layer("user", own))
-        return cls.from_layers(layers, problems)
+
+        def layer(name: LayerName, file: Path, read: Callable[[], Layer | None]) -> Layer | None:
+            try:
+                return read()
+            except RegistryError as error:
+                before = previous._layer(name) if previous else None
+                if name == "bundled" and before is None:
+                    raise
+                still = " What it said before is still used." if before else ""
+                problems.append(Problem(file, "", f"{error}{still}"))
+                return before
+
+        bundled = layer("bundled", bundled_registry(), lambda: Layer("bundled", _bundled()))
+        own = layer("user", home.registry_override, lambda: _own(home))
+        fetched = layer("fetched", home.registry, lambda: read_fetched(home, publisher_key))
+        assert bundled is not None
+        if fetched is not None:
+            fetched = restrain(fetched, bundled.document, own.document if own else None)
+        return cls.from_layers([each for each in (bundled, fetched, own) if each is not None], problems)
+
+    def holding(self, entries: Iterable[RegistryEntry]) -> Registry:
+        """This one with entries that no layer has any more, but that are in use."""
+        held = [entry for entry in entries if entry.id not in self._by_id]
+        if not held:
+            return self
+        registry = Registry((*self.entries, *held), self.problems)
+        registry._layers, registry.hidden = self._layers, self.hidden
+        registry.held = frozenset(entry.id for entry in held)
+        return registry
 
     @classmethod
     def bundled(cls) -> Registry:
@@ -126,7 +142,17 @@ class Registry:
 
     def layer(self, name: str) -> Document | None:
         """The file behind the layer "bundled", "fetched" or "user", if there is one."""
-        return next((layer.document for layer in self._layers if layer.name == name), None)
+        layer = self._layer(name)
+        return layer.document if layer else None
+
+    def _layer(self, name: str) -> Layer | None:
+        return next((layer for layer in self._layers if layer.name == name), None)
+
+    @cached_property
+    def local_folders(self) -> dict[str, str]:
+        """The folders of the models that lie somewhere on this machine and are used in place."""
+        sources = ((entry.id, entry.source) for entry in self.entries)
+        return {model_id: source.path for model_id, source in sources if isinstance(source, LocalSource)}
 
     @cached_property
     def _by_name(self) -> dict[str, RegistryEntry]:
@@ -154,6 +180,13 @@ def _is_from(entry: RegistryEntry, found: Pasted) -> bool:
     if not isinstance(source, ModelScopeSource if found.is_modelscope else HuggingFaceSource):
         return False
     return not found.revision or found.revision in ("main", "master", source.revision)
+
+
+def _own(home: Home) -> Layer | None:
+    try:
+        return Layer("user", read_document(home.registry_override))
+    except FileNotFoundError:
+        return None
 
 
 def _bundled() -> Document:

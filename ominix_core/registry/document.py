@@ -39,6 +39,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = " ".join(part for part in (self.model_id, self.where and f"({self.where})") if part)
+        if not place and self.reason.startswith(str(self.file)):
+            return self.reason
         return f"{self.file}: {place}: {self.reason}" if place else f"{self.file}: {self.reason}"
 
 

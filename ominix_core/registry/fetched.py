@@ -61,7 +61,7 @@ def read_fetched(home: Home, publisher_key: str = "") -> Layer | None:
 def read_receipt(home: Home) -> Receipt:
     """The note beside the stored file; an empty one if it is missing or damaged."""
     try:
-        values = json.loads(_receipt_file(home).read_bytes())
+        values = json.loads(receipt_file(home).read_bytes())
         return Receipt(**values)
     except (OSError, ValueError, TypeError):
         return Receipt()
@@ -74,7 +74,7 @@ def store_fetched(home: Home, data: bytes, receipt: Receipt) -> None:
 
 
 def write_receipt(home: Home, receipt: Receipt) -> None:
-    write_atomic(_receipt_file(home), json.dumps(asdict(receipt), indent=2).encode())
+    write_atomic(receipt_file(home), json.dumps(asdict(receipt), indent=2).encode())
 
 
 def trusted_keys(publisher_key: str = "") -> dict[str, PublicKey]:
@@ -91,5 +91,5 @@ def write_atomic(file: Path, data: bytes) -> None:
         raise RegistryError(f"Cannot write {file}: {error.strerror}") from error
 
 
-def _receipt_file(home: Home) -> Path:
+def receipt_file(home: Home) -> Path:
     return home.registry / "fetched.receipt.json"

@@ -113,6 +113,7 @@ def difference(old: Registry, new: Registry) -> RegistryChanged:
         added=tuple(model_id for model_id in after if model_id not in before),
         changed=tuple(model_id for model_id in after if model_id in before and after[model_id] != before[model_id]),
         removed=tuple(model_id for model_id in before if model_id not in after),
+        problems=tuple(str(problem) for problem in new.problems if problem not in old.problems),
     )
 
 

@@ -67,6 +67,8 @@ class Mirror:
                 self.system = frame.system
             case wire.ActivityFrame():
                 self.board.publish(frame.activity)
+            case wire.RegistryFrame() if frame.change.problems:  # what has changed is told with the registry itself
+                self.board.publish(RegistryChanged(problems=frame.change.problems))
         self._moved.set()
         self._moved = asyncio.Event()
 

@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ominix_core.server import made_images
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError, error_response
 from ominix_core.server.keys import ApiKey, KeyStore, KeyStoreError
 
@@ -53,10 +54,10 @@ class KeyGate:
                 return LOCAL
             key = self._keys.find(secret)
         except KeyStoreError as error:
-            raise ApiError(503, "The API keys cannot be read.", code=error.code) from error
+            raise ApiError(ErrorCode.KEY_STORE_ERROR, "The API keys cannot be read.") from error
         if key is None:
             message = "A valid API key is needed: `Authorization: Bearer KEY` or `x-api-key: KEY`."
-            raise ApiError(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
+            raise ApiError(ErrorCode.INVALID_API_KEY, message, headers={"www-authenticate": "Bearer"})
         return key
 
 
@@ -90,4 +91,4 @@ async def may_manage(request: Request) -> None:
     """A route's dependency: refuse a key that may only use models."""
     if not manages(request):
         message = "This API key may use models, but not manage them. Make one that may: ominix keys create --manage"
-        raise ApiError(403, message, code="insufficient_scope")
+        raise ApiError(ErrorCode.INSUFFICIENT_SCOPE, message)

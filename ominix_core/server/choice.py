@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import Category, RegistryEntry
-from ominix_core.server.errors import NO_RETRY, ApiError
+from ominix_core.server.dependencies import named
+from ominix_core.server.error_codes import ErrorCode
+from ominix_core.server.errors import ApiError
 from ominix_core.states import (
     Downloaded,
     Downloading,
@@ -60,12 +62,14 @@ async def choose(hub: Hub, name: str, task: Task) -> RegistryEntry:
     """
     if not name:
         return _the_one_loaded(hub, task)
-    entry = hub.resolve(name)
+    entry = await named(hub, name)
     if not task.suits(entry):
         message = f"{entry.name} is no {task.noun} model, which this needs."
-        raise ApiError(400, message, code="wrong_kind_of_model", param="model")
-    if hub.settings.jit and await _can_be_loaded(hub, entry):
-        await asyncio.wrap_future(await asyncio.to_thread(hub.load, entry.id))
+        raise ApiError(ErrorCode.WRONG_KIND_OF_MODEL, message, param="model")
+    if not isinstance(hub.state(entry.id), Loaded):
+        await asyncio.to_thread(hub.look, entry.id)
+        if hub.settings.jit and await _can_be_loaded(hub, entry):
+            await asyncio.wrap_future(await asyncio.to_thread(hub.load, entry.id))
     state = hub.state(entry.id)
     if not isinstance(state, Loaded):
         raise _not_loaded(entry, state)
@@ -89,11 +93,11 @@ def _the_one_loaded(hub: Hub, task: Task) -> RegistryEntry:
         f"No {task.noun} model is loaded. Load one: POST /v1/models/MODEL/load "
         "(GET /v1/models lists what is on this machine)."
     )
-    raise ApiError(503, message, code="model_not_loaded", param="model", headers=NO_RETRY)
+    raise ApiError(ErrorCode.MODEL_NOT_LOADED, message)
 
 
 def _not_loaded(entry: RegistryEntry, state: ModelState) -> ApiError:
-    headers = NO_RETRY
+    headers: dict[str, str] | None = None
     match state:
         case Loading():
             message, headers = f"{entry.name} is loading ({state.progress:.0%}).", {"retry-after": "2"}
@@ -107,4 +111,4 @@ def _not_loaded(entry: RegistryEntry, state: ModelState) -> ApiError:
             message = f"{entry.name} failed: {state.message} Load it again: POST /v1/models/{entry.id}/load"
         case _:
             message = f"{entry.name} is not loaded. Load it first: POST /v1/models/{entry.id}/load"
-    return ApiError(503, message, code="model_not_loaded", param="model", headers=headers)
+    return ApiError(ErrorCode.MODEL_NOT_LOADED, message, headers=headers)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from ominix_core.errors import UnknownModelError
 from ominix_core.hub import Hub
+from ominix_core.registry.entry import RegistryEntry
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.live_requests import LiveRequests
 from ominix_core.server.made_images import MadeImages
@@ -45,9 +49,18 @@ def refuses(*names: str) -> Any:
         for name in names:
             for spelling in (name, f"{name}[]"):
                 if request.query_params.get(spelling, "").lower() not in ("", "false"):
-                    raise ApiError(400, f"'{name}' is not supported here.", code="unsupported_parameter", param=name)
+                    raise ApiError(ErrorCode.UNSUPPORTED_PARAMETER, f"'{name}' is not supported here.", param=name)
 
     return Depends(refuse)
+
+
+async def named(hub: Hub, name: str) -> RegistryEntry:
+    """The entry called `name`, also one that has just been added by another program. Raises UnknownModelError."""
+    try:
+        return hub.resolve(name)
+    except UnknownModelError:
+        await asyncio.to_thread(hub.look)
+        return hub.resolve(name)
 
 
 TheHub = Annotated[Hub, Depends(_hub)]

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from ominix_core.errors import OminixError
 from ominix_core.hub import Hub
 from ominix_core.server.auth import may_manage
-from ominix_core.server.dependencies import TheHub
+from ominix_core.server.dependencies import TheHub, named
 from ominix_core.server.pump import Pump
 from ominix_core.server.schemas.base import ApiObject
 from ominix_core.server.schemas.downloads import Download
@@ -83,14 +83,14 @@ async def disk_usage(hub: TheHub) -> UsageList:
 @router.delete("/v1/models/{model:path}", dependencies=_MANAGE)
 async def delete_model(model: str, hub: TheHub) -> DeletedModel:
     """Free a model's memory and delete its files."""
-    entry = hub.resolve(model)
+    entry = await named(hub, model)
     return DeletedModel(id=entry.id, freed_bytes=await asyncio.to_thread(hub.remove, entry.id))
 
 
 @router.post("/v1/models/{model:path}/verify", dependencies=_MANAGE, response_class=Response, responses=_CHECK)
 async def verify_model(model: str, request: Request, hub: TheHub) -> EventStream:
     """Compare every file of a model with its checksum. Progress comes as events like a download's, then the result."""
-    check = _Check(hub, hub.resolve(model).id)
+    check = _Check(hub, (await named(hub, model)).id)
     return EventStream(request, check.events(), check.stop)
 
 

@@ -15,7 +15,8 @@ from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.auth import may_manage
-from ominix_core.server.dependencies import TheHub, takes_work
+from ominix_core.server.dependencies import TheHub, named, takes_work
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.schemas.downloads import Download, DownloadList
 from ominix_core.server.sse import KEEP_ALIVE_SECONDS, EventStream, comment, event
@@ -40,7 +41,7 @@ async def list_downloads(hub: TheHub) -> DownloadList:
 @router.get("/{model:path}/progress", response_class=Response, responses=_PROGRESS)
 async def follow_download(model: str, request: Request, hub: TheHub) -> EventStream:
     """Server-sent events about a download, until it ends or is paused."""
-    return _followed(request, hub, hub.resolve(model))
+    return _followed(request, hub, await named(hub, model))
 
 
 @router.post(
@@ -54,7 +55,7 @@ async def start_download(model: str, request: Request, hub: TheHub, to_the_end: 
 
     The events end with a pause, unless they are wanted to the end of the download.
     """
-    entry = hub.resolve(model)
+    entry = await named(hub, model)
     ended = await asyncio.to_thread(hub.download, entry.id)
     return _followed(request, hub, entry, ended if to_the_end else None)
 
@@ -67,7 +68,7 @@ async def start_download(model: str, request: Request, hub: TheHub, to_the_end: 
 )
 async def repair_download(model: str, request: Request, hub: TheHub, to_the_end: bool = False) -> EventStream:
     """Check every file of a model and fetch again what is missing or damaged; the rest is as of `start`."""
-    entry = hub.resolve(model)
+    entry = await named(hub, model)
     ended = await asyncio.to_thread(hub.repair, entry.id)
     return _followed(request, hub, entry, ended if to_the_end else None)
 
@@ -75,7 +76,7 @@ async def repair_download(model: str, request: Request, hub: TheHub, to_the_end:
 @router.post("/{model:path}/pause", dependencies=_MANAGE)
 async def pause_download(model: str, hub: TheHub) -> Download:
     """Stop a download within moments, keeping its place and its bytes."""
-    entry = _in_queue(hub, model)
+    entry = await _in_queue(hub, model)
     await asyncio.to_thread(hub.pause_download, entry.id)
     return _download(hub, entry.id)
 
@@ -83,7 +84,7 @@ async def pause_download(model: str, hub: TheHub) -> Download:
 @router.post("/{model:path}/cancel", dependencies=_MANAGE)
 async def cancel_download(model: str, hub: TheHub, discard: bool = False) -> Download:
     """Take a download out of the queue within moments. Its bytes are kept unless they are to be discarded."""
-    entry = _in_queue(hub, model)
+    entry = await _in_queue(hub, model)
     await asyncio.to_thread(hub.cancel_download, entry.id, discard)
     return _download(hub, entry.id)
 
@@ -91,7 +92,7 @@ async def cancel_download(model: str, hub: TheHub, discard: bool = False) -> Dow
 @router.post("/{model:path}/move", dependencies=_MANAGE)
 async def move_download(model: str, hub: TheHub, step: Literal[-1, 1]) -> Download:
     """Let a download change places in the queue with the one before it (-1) or after it (1)."""
-    entry = _in_queue(hub, model)
+    entry = await _in_queue(hub, model)
     await asyncio.to_thread(hub.move_download, entry.id, step)
     return _download(hub, entry.id)
 
@@ -141,7 +142,7 @@ class _Follower:
             return self._ended.done()
         state = self._hub.state(self._entry.id)
         if isinstance(state, Error):
-            raise ApiError(502, state.message, code="download_failed")
+            raise ApiError(ErrorCode.DOWNLOAD_FAILED, state.message)
         return _download(self._hub, self._entry.id).status not in ("waiting", "running")
 
     async def _change(self) -> bool:
@@ -156,11 +157,11 @@ def _is_unfinished(hub: Hub, entry: RegistryEntry) -> bool:
     return isinstance(hub.state(entry.id), Downloading | Paused)
 
 
-def _in_queue(hub: Hub, model: str) -> RegistryEntry:
-    entry = hub.resolve(model)
+async def _in_queue(hub: Hub, model: str) -> RegistryEntry:
+    entry = await named(hub, model)
     if entry.id not in {item.model_id for item in hub.download_queue()}:
         message = f"{entry.name} is not among this server's downloads. GET /v1/downloads lists them."
-        raise ApiError(404, message, code="download_not_found", param="model")
+        raise ApiError(ErrorCode.DOWNLOAD_NOT_FOUND, message, param="model")
     return entry
 
 

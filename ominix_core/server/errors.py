@@ -17,128 +17,45 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ominix_core.errors import OminixError
 from ominix_core.server.access import request_id
+from ominix_core.server.error_codes import ErrorCode
 
 logger = logging.getLogger(__name__)
 
-NO_RETRY = {"x-should-retry": "false"}  # the official clients would otherwise repeat a 409 or 5xx that cannot change
-RETRY_SOON = {"retry-after": "5"}
-
-_STATUS = {
-    "model_not_found": 404,
-    "model_not_ready": 409,
-    "cancelled": 409,
-    "context_length_exceeded": 400,
-    "invalid_prompt": 400,
-    "invalid_template_option": 400,
-    "invalid_value": 400,
-    "invalid_logit_bias": 400,
-    "invalid_conversation": 400,
-    "invalid_response_format": 400,
-    "no_chat_template": 400,
-    "images_not_supported": 400,
-    "invalid_image": 400,
-    "too_many_images": 400,
-    "no_tool_calling": 400,
-    "unsupported_tool_choice": 400,
-    "unsupported_strict": 400,
-    "busy": 503,
-    "kv_cache_full": 503,
-    "load_failed": 503,
-    "insufficient_memory": 503,
-    "worker_gone": 503,
-    "invalid_input": 400,
-    "image_too_large": 400,
-    "unsupported_language": 400,
-    "unsupported_option": 400,
-    "wrong_kind_of_model": 400,
-    "foreign_files": 409,
-    "download_failed": 502,
-    "registry_error": 502,
-    "unknown_voice": 400,
-    "unknown_language": 400,
-    "unsupported_voice": 400,
-    "unsupported_speed": 400,
-    "unsupported_instructions": 400,
-    "unsupported_reference": 400,
-    "unsupported_audio_format": 400,
-    "missing_library": 503,
-    "invalid_voice": 400,
-    "voice_not_found": 404,
-}
-_PARAMS = {
-    "model_not_found": "model",
-    "unsupported_strict": "tools",
-    "unsupported_tool_choice": "tool_choice",
-    "invalid_logit_bias": "logit_bias",
-    "invalid_template_option": "chat_template_kwargs",
-    "unknown_voice": "voice",
-    "voice_not_found": "voice",
-    "unknown_language": "language",
-    "unsupported_voice": "voice",
-    "unsupported_reference": "voice",
-    "unsupported_speed": "speed",
-    "unsupported_language": "language",
-    "unsupported_instructions": "instructions",
-    "unsupported_audio_format": "response_format",
-}
-_PASSING = ("busy", "kv_cache_full")
 _ABSOLUTE_PATH = re.compile(r"(?<![\w~/.:])/(?!v1/|health/)(?:[^\s/'\"`]+/)+([^\s/'\"`]*)")
-_ANTHROPIC_TYPES = {
-    404: "not_found_error",
-    408: "timeout_error",
-    409: "invalid_request_error",
-    413: "request_too_large",
-    503: "overloaded_error",
-}
-_TYPES = {401: "authentication_error", 403: "permission_error", 409: "conflict_error", 429: "rate_limit_error"}
 
 
 class ApiError(HTTPException):
     """A refusal or failure as the client sees it.
 
     Attributes:
-        param: The request parameter that is at fault, if one is.
-        code: A stable machine-readable name.
+        param: The request parameter that is at fault, if one is; by default the one that the code names.
+        headers: By default those of the code, which tell the official clients whether to try again.
     """
 
     def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        code: str,
-        param: str | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, code: ErrorCode, message: str, *, param: str | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(status, message, headers)
+        super().__init__(code.status, message, code.headers if headers is None else headers)
         self.code = code
-        self.param = param
-
-    @property
-    def type(self) -> str:
-        return _TYPES.get(self.status_code) or ("server_error" if self.status_code >= 500 else "invalid_request_error")
+        self.param = param or code.param
 
     def anthropic_body(self) -> dict[str, Any]:
         """The same for Anthropic's clients, which know other types."""
-        kind = _ANTHROPIC_TYPES.get(self.status_code) or ("api_error" if self.status_code >= 500 else self.type)
-        return {"type": "error", "error": self.body()["error"] | {"type": kind}}
+        return {"type": "error", "error": self.body()["error"] | {"type": self.code.anthropic_type}}
 
     def body(self) -> dict[str, Any]:
-        return {"error": {"message": self.detail, "type": self.type, "param": self.param, "code": self.code}}
+        return {"error": {"message": self.detail, "type": self.code.type, "param": self.param, "code": self.code}}
 
 
 def public_error(error: BaseException, app: FastAPI) -> ApiError:
     """What a client may know of `error`. An unforeseen one goes to the log whole, and to the client as a sentence."""
     if isinstance(error, OminixError):
-        status = _STATUS.get(error.code, 500)
-        param = _PARAMS.get(error.code)
-        headers = RETRY_SOON if error.code in _PASSING else NO_RETRY if status >= 409 else None
-        error = ApiError(status, str(error), code=error.code, param=param, headers=headers)
+        error = ApiError(ErrorCode.known(error.code), str(error))
     if not isinstance(error, ApiError):
         name = request_id.get()
         logger.error("%s failed", name, exc_info=error)
         message = f"Something went wrong inside Ominix. Its log has the details under {name}."
-        return ApiError(500, message, code="internal_error")
+        return ApiError(ErrorCode.INTERNAL_ERROR, message)
     error.detail = without_paths(error.detail, app)
     return error
 
@@ -189,24 +106,27 @@ class UnforeseenErrors:
             await error_response(public_error(error, scope["app"]), scope["path"])(scope, receive, send)
 
 
+def speaks_anthropic(path: str) -> bool:
+    """Whether the clients of this route are Anthropic's."""
+    return path.startswith("/v1/messages")
+
+
 def error_response(error: ApiError, path: str = "") -> Response:
     """The answer to a request for `path` that failed."""
-    body = error.anthropic_body() if path.startswith("/v1/messages") else error.body()
+    body = error.anthropic_body() if speaks_anthropic(path) else error.body()
     # Escaped to ASCII, because a message may quote half a surrogate pair, which UTF-8 cannot hold.
     return Response(json.dumps(body), error.status_code, error.headers, "application/json")
 
 
 def _http(request: Request, error: StarletteHTTPException) -> ApiError:
+    path = request.url.path[:200]
     if error.status_code == 404:
-        message, code = (
-            f"There is no {request.method} {request.url.path[:200]} here. GET /docs lists the API.",
-            "not_found",
-        )
-    elif error.status_code == 405:
-        message, code = f"{request.url.path[:200]} does not take {request.method}.", "method_not_allowed"
-    else:  # the framework raises no other than this one, for a body that is no JSON text at all
-        message, code = "The body cannot be read as JSON.", "invalid_json"
-    return ApiError(error.status_code, message, code=code, headers=error.headers)
+        return ApiError(ErrorCode.NOT_FOUND, f"There is no {request.method} {path} here. GET /docs lists the API.")
+    if error.status_code == 405:
+        message = f"{path} does not take {request.method}."
+        return ApiError(ErrorCode.METHOD_NOT_ALLOWED, message, headers=error.headers)
+    # The framework raises no other than this one, for a body that is no JSON text at all.
+    return ApiError(ErrorCode.INVALID_JSON, "The body cannot be read as JSON.")
 
 
 def _invalid(error: RequestValidationError) -> ApiError:
@@ -214,23 +134,23 @@ def _invalid(error: RequestValidationError) -> ApiError:
     param = _param(problem["loc"], error.body)
     if problem["type"] == "json_invalid":
         place = f"at character {problem['loc'][-1]}"
-        return ApiError(400, f"The body is not valid JSON {place}: {problem['ctx']['error']}.", code="invalid_json")
+        return ApiError(ErrorCode.INVALID_JSON, f"The body is not valid JSON {place}: {problem['ctx']['error']}.")
     if not param and problem["type"] != "value_error":
         message = "The body must be a JSON object, sent with `Content-Type: application/json`."
-        return ApiError(400, message, code="invalid_body")
+        return ApiError(ErrorCode.INVALID_BODY, message)
     if problem["type"] == "extra_forbidden":
-        return ApiError(400, f"'{param}' is not supported here.", code="unsupported_parameter", param=param)
+        return ApiError(ErrorCode.UNSUPPORTED_PARAMETER, f"'{param}' is not supported here.", param=param)
     if problem["type"] in _WRONG_KIND:
         param, expected = f"{param}.type", problem["ctx"].get("expected_tags")
         message = f"'{param}' should be one of {expected}." if expected else f"'{param}' is required."
-        return ApiError(400, message, code="invalid_value", param=param)
+        return ApiError(ErrorCode.INVALID_VALUE, message, param=param)
     if problem["type"] == "missing":
-        return ApiError(400, f"'{param}' is required.", code="missing_required_parameter", param=param)
+        return ApiError(ErrorCode.MISSING_REQUIRED_PARAMETER, f"'{param}' is required.", param=param)
     text = _PYDANTIC_SUBJECT.sub("should", problem["msg"].removeprefix("Value error, ")).partition(" after validation")[
         0
     ]
     subject = f"'{param}'" if param else "The request"
-    return ApiError(400, f"{subject} {text}.", code="invalid_value", param=param)
+    return ApiError(ErrorCode.INVALID_VALUE, f"{subject} {text}.", param=param)
 
 
 _PYDANTIC_SUBJECT = re.compile(r"^(Input|List|String|Dictionary|Value) should")

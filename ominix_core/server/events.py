@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -80,6 +81,7 @@ class _Feed:
         self._changed.clear()
 
     def _snapshot(self) -> bytes:
+        self._hub.look()  # what was written just before this program began to follow belongs to it
         self._buffer.take()
         models = {entry.id: self._report(entry.id, self._hub.state(entry.id)) for entry in self._hub.registry.entries}
         self._queue, self._told_system = self._places(), time.monotonic()
@@ -102,7 +104,8 @@ class _Feed:
             case ModelActivity():
                 return wire.ActivityFrame(event)
             case RegistryChanged():
-                return wire.RegistryFrame(event)
+                told = tuple(without_paths(problem, self._request.app) for problem in event.problems)
+                return wire.RegistryFrame(replace(event, problems=told))
         return None
 
     def _report(self, model_id: str, state: ModelState) -> wire.ModelReport:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.schemas.base import ApiRequest
 
@@ -34,7 +35,7 @@ async def read_form(
     """
     if not is_form(request):
         message = "The body must be a form with a file, sent with `Content-Type: multipart/form-data`."
-        raise ApiError(400, message, code="invalid_body")
+        raise ApiError(ErrorCode.INVALID_BODY, message)
     form = await received_form(request)
     try:
         return _fields(form, kind, file_field), _files(form, file_field, most_files)
@@ -55,7 +56,7 @@ async def received_form(request: Request) -> FormData:
     except StarletteHTTPException as error:
         if isinstance(error, ApiError):
             raise
-        raise ApiError(400, f"The form cannot be read: {error.detail}", code="invalid_form") from error
+        raise ApiError(ErrorCode.INVALID_FORM, f"The form cannot be read: {error.detail}") from error
 
 
 def only_file(form: FormData, field: str) -> UploadFile:
@@ -68,12 +69,12 @@ def _files(form: FormData, field: str, most: int) -> list[UploadFile]:
     parts = [*form.getlist(field), *form.getlist(f"{field}[]")]
     files = [part for part in parts if isinstance(part, UploadFile)]
     if not parts:
-        raise ApiError(400, f"'{field}' is required, as a file.", code="missing_required_parameter", param=field)
+        raise ApiError(ErrorCode.MISSING_REQUIRED_PARAMETER, f"'{field}' is required, as a file.", param=field)
     if len(files) < len(parts):
-        raise ApiError(400, f"'{field}' must be a file.", code="missing_required_parameter", param=field)
+        raise ApiError(ErrorCode.MISSING_REQUIRED_PARAMETER, f"'{field}' must be a file.", param=field)
     if len(files) > most:
         allowed = "one" if most == 1 else str(most)
-        raise ApiError(400, f"Only {allowed} '{field}' can be taken at a time.", code="invalid_value", param=field)
+        raise ApiError(ErrorCode.INVALID_VALUE, f"Only {allowed} '{field}' can be taken at a time.", param=field)
     return files
 
 

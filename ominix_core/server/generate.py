@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from ominix_core import wire
 from ominix_core.generation import Finished, GenerationEvent
-from ominix_core.server.dependencies import TheHub, TheLiveRequests
+from ominix_core.server.dependencies import TheHub, TheLiveRequests, named
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.forms import is_form, only_file, received_form
 from ominix_core.server.live import LiveRequest
@@ -57,7 +58,7 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
 @router.post("/v1/models/{model:path}/generate", response_class=Response, responses=_ANSWER, openapi_extra=_BODY)
 async def generate(model: str, request: Request, hub: TheHub, live_requests: TheLiveRequests) -> EventStream:
     """Ask a loaded model in Ominix's own terms: text, embeddings, speech and images alike, with every option."""
-    entry = hub.resolve(model)
+    entry = await named(hub, model)
     uploads = await _received(request)
     try:
         live = await live_requests.start(request, "gen-", entry, uploads.request)
@@ -87,7 +88,7 @@ async def _received(request: Request) -> Uploads:
     try:
         asked = form.get("request")
         if not isinstance(asked, str):
-            raise ApiError(400, "'request' is required, as JSON.", code="missing_required_parameter", param="request")
+            raise ApiError(ErrorCode.MISSING_REQUIRED_PARAMETER, "'request' is required, as JSON.", param="request")
         decoded = _decoded(wire.decode_request, asked.encode(), "request")
         return await asyncio.to_thread(Uploads, decoded, only_file(form, "file"))
     finally:
@@ -101,9 +102,9 @@ def _decoded(decode: Callable[[bytes | bytearray], T], body: bytes | bytearray, 
         reason, _, place = str(error).partition(" - at `$")
         param = (root + place).strip(".`") or None
         subject = f"'{param}': " if param else ""
-        raise ApiError(400, f"{subject}{reason}.", code="invalid_value", param=param) from error
+        raise ApiError(ErrorCode.INVALID_VALUE, f"{subject}{reason}.", param=param) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ApiError(400, f"The body cannot be read: {error}.", code="invalid_body") from error
+        raise ApiError(ErrorCode.INVALID_BODY, f"The body cannot be read: {error}.") from error
 
 
 async def _events(live: LiveRequest) -> AsyncIterator[bytes]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
-from ominix_core.server.errors import RETRY_SOON, ApiError
+from ominix_core.server.error_codes import ErrorCode
+from ominix_core.server.errors import ApiError
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -21,5 +22,5 @@ async def ready(hub: TheHub, live_requests: TheLiveRequests) -> dict[str, str]:
     """Whether requests are taken, and every model that is loaded can answer them."""
     live_requests.check_open()
     if hub.stalled():
-        raise ApiError(503, "A model's worker hangs or has died.", code="model_stalled", headers=RETRY_SOON)
+        raise ApiError(ErrorCode.MODEL_STALLED, "A model's worker hangs or has died.")
     return {"status": "ready"}

@@ -8,6 +8,7 @@ import contextlib
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError, error_response
 
 LINGER_SECONDS = 1.0
@@ -39,7 +40,7 @@ class GuardedH11Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(ApiError(400, "This is not a valid HTTP request.", code="invalid_http"))
+        self._refuse(ApiError(ErrorCode.INVALID_HTTP, "This is not a valid HTTP request."))
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
@@ -51,7 +52,7 @@ class GuardedH11Protocol(H11Protocol):
 
     def _head_is_late(self) -> None:
         self._head_timer = None
-        self._refuse(ApiError(408, "The request's head came too slowly.", code="head_timeout"))
+        self._refuse(ApiError(ErrorCode.HEAD_TIMEOUT, "The request's head came too slowly."))
 
     def _refuse(self, error: ApiError) -> None:
         if self._refused or self.transport.is_closing():

@@ -10,11 +10,13 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
+from ominix_core.image_formats import format_of
 from ominix_core.images import MAX_IMAGE_BYTES
 from ominix_core.media import ImageMade, ImageStep
 from ominix_core.server.bodies import BodyRoute
 from ominix_core.server.choice import IMAGE, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests, TheMadeImages
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.forms import form_description, read_form
 from ominix_core.server.live import LiveRequest
@@ -67,8 +69,9 @@ async def made_image(name: str, kept: TheMadeImages) -> FileResponse:
     """An image that was asked for as a URL; it is here for an hour."""
     path = kept.find(name)
     if path is None:
-        raise ApiError(404, "There is no such image, or its hour is over.", code="image_not_found")
-    return FileResponse(path, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
+        raise ApiError(ErrorCode.IMAGE_NOT_FOUND, "There is no such image, or its hour is over.")
+    kind = format_of(path)
+    return FileResponse(path, media_type=f"image/{kind}", headers={"cache-control": "private, max-age=3600"})
 
 
 async def _answer(
@@ -79,17 +82,18 @@ async def _answer(
         return EventStream(request, _events(live, body, kind), live.close)
     made = [part for part in await live.whole(request) if isinstance(part, ImageMade)]
     images = [await _image(image, request, body, kept) for image in made]
-    answer = schema.ImageList(created=live.created, data=images, output_format="png", background="opaque")
+    answer = schema.ImageList(created=live.created, data=images, output_format=body.output_format, background="opaque")
     if size := schema.named_size(made[0]):
         answer.size = size
     return json_response(answer)
 
 
 async def _image(made: ImageMade, request: Request, body: schema.ImageRequest, kept: MadeImages) -> schema.Image:
+    picture = await asyncio.to_thread(body.encoded, made.png)
     if body.response_format == "url":
-        name = await asyncio.to_thread(kept.keep, made.png)
+        name = await asyncio.to_thread(kept.keep, picture, body.output_format)
         return schema.Image(url=f"{str(request.base_url).rstrip('/')}{PREFIX}{name}", **schema.facts_of(made))
-    return schema.Image(b64_json=base64.b64encode(made.png).decode(), **schema.facts_of(made))
+    return schema.Image(b64_json=base64.b64encode(picture).decode(), **schema.facts_of(made))
 
 
 async def _events(live: LiveRequest, body: schema.ImageRequest, kind: Kind) -> AsyncIterator[bytes]:
@@ -104,26 +108,34 @@ async def _events(live: LiveRequest, body: schema.ImageRequest, kind: Kind) -> A
             case ImageStep(preview=bytes(preview)):
                 if part.step * (body.partial_images + 1) >= (sent + 1) * part.steps and sent < body.partial_images:
                     name = f"{kind}.partial_image"
-                    yield event(_event(live, name, preview, part.index, partial_image_index=sent), name)
+                    picture = await asyncio.to_thread(body.encoded, preview)
+                    yield event(_event(live, body, name, picture, part.index, partial_image_index=sent), name)
                     sent += 1
             case ImageMade():
                 sent = 0
                 name = f"{kind}.completed"
                 facts = {"seed": part.seed, "seconds": part.seconds, "usage": schema.ImageUsage.none()}
-                yield event(_event(live, name, part.png, part.index, schema.named_size(part), **facts), name)
+                picture = await asyncio.to_thread(body.encoded, part.png)
+                yield event(_event(live, body, name, picture, part.index, schema.named_size(part), **facts), name)
 
 
 def _event(
-    live: LiveRequest, name: str, png: bytes, index: int, size: str | None = None, **more: object
+    live: LiveRequest,
+    body: schema.ImageRequest,
+    name: str,
+    picture: bytes,
+    index: int,
+    size: str | None = None,
+    **more: object,
 ) -> schema.ImageEvent:
     fields = {
         "type": name,
-        "b64_json": base64.b64encode(png).decode(),
+        "b64_json": base64.b64encode(picture).decode(),
         "created_at": live.created,
         "size": size or "auto",
         "quality": "auto",
         "background": "opaque",
-        "output_format": "png",
+        "output_format": body.output_format,
         "image_index": index,
     }
     return schema.ImageEvent.model_validate(fields | more)

@@ -7,6 +7,10 @@ The models of this machine, over the APIs of OpenAI and Anthropic. `model` is th
 is the one that is loaded. `GET /v1/models` lists the models, `POST /v1/models/MODEL/load` loads one. If the server
 asks for an API key, send it as `Authorization: Bearer KEY` or `x-api-key: KEY`.
 
+A server that runs follows what other programs change: models that are added to the registry, downloaded or removed,
+API keys, voices, and the settings of `config.toml` that say how models are loaded and kept (memory guard, context, how
+many, idle time, `jit`, caches, quantization, draft models, adapters). The other settings want a restart.
+
 ### curl
 
 ```sh

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError, error_response
 
 BODY_SECONDS = 20.0
@@ -56,7 +57,7 @@ class BodyLimit:
                 async with asyncio.timeout(left):
                     message = await receive()
             except TimeoutError as error:
-                raise ApiError(408, "The request's body came too slowly.", code="body_timeout") from error
+                raise ApiError(ErrorCode.BODY_TIMEOUT, "The request's body came too slowly.") from error
             received += len(message.get("body", b""))
             if received > most:
                 raise _too_large(most)
@@ -67,7 +68,7 @@ class BodyLimit:
 
 
 def _too_large(most: int) -> ApiError:
-    return ApiError(413, f"The request's body is larger than {most:,} bytes.", code="body_too_large")
+    return ApiError(ErrorCode.BODY_TOO_LARGE, f"The request's body is larger than {most:,} bytes.")
 
 
 @dataclass(slots=True)
@@ -91,7 +92,7 @@ class RateLimit:
             if wait > 0:
                 headers = {"retry-after": str(wait)}
                 message = f"This API key may make {self._per_minute} requests a minute. Try again in {wait} s."
-                refusal = ApiError(429, message, code="rate_limit_exceeded", headers=headers)
+                refusal = ApiError(ErrorCode.RATE_LIMIT_EXCEEDED, message, headers=headers)
                 return await error_response(refusal, scope["path"])(scope, receive, send)
         return await self._app(scope, receive, send)
 

@@ -10,14 +10,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fastapi import Request
+from fastapi import FastAPI, Request
 
 import ominix_core
 from ominix_core.errors import RequestError
 from ominix_core.generation import Failed, Finished, GenerationEvent
 from ominix_core.generation import Request as HubRequest
 from ominix_core.registry.entry import RegistryEntry
-from ominix_core.server.errors import NO_RETRY, ApiError, public_error
+from ominix_core.server.error_codes import ErrorCode
+from ominix_core.server.errors import ApiError, public_error
 from ominix_core.stream import Generation
 
 if TYPE_CHECKING:
@@ -117,8 +118,12 @@ class LiveRequest:
         self.works = [Work(self, index, request) for index, request in enumerate(asked)]
         self._all = all_live
         self._held: list[tuple[int, GenerationEvent]] = []
-        self._cancelled_because = ApiError(409, "This request was cancelled.", code="cancelled", headers=NO_RETRY)
+        self._cancelled_because = ApiError(ErrorCode.CANCELLED, "This request was cancelled.")
         self._arrived = asyncio.Event()
+
+    @property
+    def app(self) -> FastAPI:
+        return self._all.app
 
     @property
     def last(self) -> Finished | Failed | None:
@@ -233,7 +238,7 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise ApiError(499, "The client went away.", code="client_gone")
+            raise ApiError(ErrorCode.CLIENT_GONE, "The client went away.")
         return working.result()
     finally:
         working.cancel()

@@ -14,7 +14,8 @@ from ominix_core.generation import Request as HubRequest
 from ominix_core.hub import Hub
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.auth import key_of
-from ominix_core.server.errors import RETRY_SOON, ApiError, public_error
+from ominix_core.server.error_codes import ErrorCode
+from ominix_core.server.errors import ApiError, public_error
 from ominix_core.server.live import LiveRequest, Work
 from ominix_core.server.metrics import Metrics
 from ominix_core.server.turns import Turns, share_of
@@ -104,15 +105,15 @@ class LiveRequests:
     def _check_room(self, entry: RegistryEntry, client: str, wanted: int) -> None:
         share = share_of(self._limit)
         if wanted > share:
-            raise ApiError(400, f"These are {wanted} answers at once; {share} is the most.", code="too_many_answers")
+            raise ApiError(ErrorCode.TOO_MANY_ANSWERS, f"These are {wanted} answers at once; {share} is the most.")
         lives = [live for live in self._by_id.values() if live.entry.id == entry.id]
         if sum(len(live.works) for live in lives) + wanted > self._limit:
             message = f"{entry.name} has {self._limit} requests in work, which is all it may. Try again in a moment."
-            raise ApiError(503, message, code="busy", headers=RETRY_SOON)
+            raise ApiError(ErrorCode.BUSY, message)
         mine = sum(len(live.works) for live in lives if live.client == client)
         if mine + wanted > share:
             message = f"You have {mine} requests in work at {entry.name}, and {share} is the most for one client."
-            raise ApiError(429, message, code="too_many_requests", headers=RETRY_SOON)
+            raise ApiError(ErrorCode.TOO_MANY_REQUESTS, message)
 
     def _turns_of(self, entry: RegistryEntry) -> Turns[Work]:
         turns = self._turns.get(entry.id)
@@ -148,4 +149,4 @@ class LiveRequests:
 
 
 def _stopping() -> ApiError:
-    return ApiError(503, "The server is stopping.", code="server_stopping", headers=RETRY_SOON)
+    return ApiError(ErrorCode.SERVER_STOPPING, "The server is stopping.")

@@ -9,11 +9,13 @@ import secrets
 import time
 from pathlib import Path
 
+from ominix_core.image_formats import ImageFormat
+
 SECONDS_KEPT = 3600.0
 PREFIX = "/v1/images/made/"
 """Whoever knows the name needs no key."""
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{32}\.png")
+_NAME = re.compile(r"[A-Za-z0-9_-]{32}\.(png|jpeg|webp)")
 
 
 class MadeImages:
@@ -22,14 +24,14 @@ class MadeImages:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def keep(self, png: bytes) -> str:
+    def keep(self, picture: bytes, kind: ImageFormat) -> str:
         """Write an image and return its name. Raises OSError."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self.sweep()
-        name = f"{secrets.token_urlsafe(24)}.png"
+        name = f"{secrets.token_urlsafe(24)}.{kind}"
         descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(png)
+            file.write(picture)
         return name
 
     def find(self, name: str) -> Path | None:
@@ -39,7 +41,7 @@ class MadeImages:
 
     def sweep(self) -> None:
         """Delete what is too old."""
-        for path in self._folder.glob("*.png"):
+        for path in self._folder.glob("*.*"):
             if not _is_fresh(path):
                 with contextlib.suppress(OSError):
                     path.unlink()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 import functools
 import ssl
 from collections.abc import Sequence
@@ -15,6 +14,8 @@ from ominix_core.addresses import AddressError
 from ominix_core.hub import Hub
 from ominix_core.images import MAX_IMAGE_BYTES, ImageError, check_image, shrink
 from ominix_core.registry.entry import RegistryEntry
+from ominix_core.server.data_urls import TooLongError, decode
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.live import while_connected
 from ominix_core.server.schemas.images import ImageSource, PlacedImage
@@ -22,7 +23,6 @@ from ominix_core.server.schemas.images import ImageSource, PlacedImage
 if TYPE_CHECKING:
     import httpx
 
-BASE64_PIECE = 1 << 18
 SMALL_SIDE = 512
 """Pixels of an image's longer side that `detail: low` leaves, as OpenAI says."""
 FETCH_SECONDS = 20.0
@@ -40,10 +40,10 @@ async def receive_images(request: Request, hub: Hub, entry: RegistryEntry, image
     most = abilities.images if abilities else 0
     if not most:
         message = f"{entry.name} reads text only; it cannot look at images."
-        raise ApiError(400, message, code="images_not_supported", param=images[0][0])
+        raise ApiError(ErrorCode.IMAGES_NOT_SUPPORTED, message, param=images[0][0])
     if len(images) > most:
         message = f"These are {len(images)} images; {entry.name} can look at {most} in one conversation."
-        raise ApiError(400, message, code="too_many_images", param=images[most][0])
+        raise ApiError(ErrorCode.TOO_MANY_IMAGES, message, param=images[most][0])
     there = []
     for place, image in images:
         param = f"{place}.{image.field}"
@@ -64,24 +64,16 @@ async def _check(param: str, image: ImageSource) -> None:
         else:
             await asyncio.to_thread(check_image, image.encoded)
     except ImageError as error:
-        raise ApiError(400, f"'{param}': {error}", code=error.code, param=param) from error
+        raise ApiError(ErrorCode.INVALID_IMAGE, f"'{param}': {error}", param=param) from error
 
 
 def _decode(param: str, image: ImageSource) -> bytes:
-    """Piece by piece, because Python does nothing else while it decodes one."""
-    data_url = image.location
-    start = data_url.index(",") + 1
-    if (len(data_url) - start) * 3 // 4 > MAX_IMAGE_BYTES:
-        raise too_large(param)
-    decoded = bytearray()
     try:
-        for begin in range(start, len(data_url), BASE64_PIECE):
-            if len(decoded) * 4 != (begin - start) * 3:
-                raise ValueError("Excess data after padding")
-            decoded += binascii.a2b_base64(data_url[begin : begin + BASE64_PIECE], strict_mode=True)
+        return decode(image.location, MAX_IMAGE_BYTES)
+    except TooLongError as error:
+        raise too_large(param) from error
     except ValueError as error:
-        raise ApiError(400, f"'{param}' is not valid base64: {error}.", code="invalid_image", param=param) from error
-    return bytes(decoded)
+        raise ApiError(ErrorCode.INVALID_IMAGE, f"'{param}' {error}.", param=param) from error
 
 
 async def _fetch_all(images: Sequence[PlacedImage]) -> None:
@@ -95,12 +87,8 @@ async def _fetch_all(images: Sequence[PlacedImage]) -> None:
                 for param, image in images:
                     fetches.create_task(_fetch(client, param, image))
         except TimeoutError as error:
-            raise ApiError(
-                400,
-                f"The images did not arrive within {FETCH_SECONDS:.0f} s. Send them as data URLs.",
-                code="invalid_image_url",
-                param=images[0][0],
-            ) from error
+            message = f"The images did not arrive within {FETCH_SECONDS:.0f} s. Send them as data URLs."
+            raise ApiError(ErrorCode.INVALID_IMAGE_URL, message, param=images[0][0]) from error
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
@@ -132,10 +120,10 @@ def _tls_context() -> ssl.SSLContext:
 
 
 def _not_fetched(param: str, reason: str) -> ApiError:
-    return ApiError(400, f"'{param}' could not be fetched: {reason}.", code="invalid_image_url", param=param)
+    return ApiError(ErrorCode.INVALID_IMAGE_URL, f"'{param}' could not be fetched: {reason}.", param=param)
 
 
 def too_large(param: str) -> ApiError:
     """What is said of an image of more than MAX_IMAGE_BYTES."""
     message = f"'{param}' is larger than {MAX_IMAGE_BYTES // 1_000_000} MB. Scale the image down first."
-    return ApiError(413, message, code="image_too_large", param=param)
+    return ApiError(ErrorCode.IMAGE_TOO_LARGE, message, param=param)

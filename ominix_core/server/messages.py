@@ -11,7 +11,6 @@ from ominix_core.server.answer import Answer
 from ominix_core.server.bodies import BodyRoute
 from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests
-from ominix_core.server.errors import ApiError
 from ominix_core.server.live import LiveRequest
 from ominix_core.server.message_images import receive_images
 from ominix_core.server.message_writer import MessageWriter
@@ -55,9 +54,6 @@ async def count_tokens(
 
 
 async def _stream(live: LiveRequest, writer: MessageWriter) -> AsyncIterator[bytes]:
-    try:
-        async for part in live.events(silence=KEEP_ALIVE_SECONDS):
-            items = [{"type": "ping"}] if part is None else list(writer.add(part))
-            yield b"".join(event(item, item["type"]) for item in items)
-    except ApiError as error:
-        yield event(error.anthropic_body(), "error")
+    async for part in live.events(silence=KEEP_ALIVE_SECONDS):
+        items = [{"type": "ping"}] if part is None else list(writer.add(part))
+        yield b"".join(event(item, item["type"]) for item in items)

@@ -13,7 +13,7 @@ from ominix_core.hub import Hub
 from ominix_core.memory import Verdict
 from ominix_core.registry.entry import RegistryEntry
 from ominix_core.server.auth import may_manage
-from ominix_core.server.dependencies import TheHub, takes_work
+from ominix_core.server.dependencies import TheHub, named, takes_work
 from ominix_core.server.pump import Pump
 from ominix_core.server.schemas.models import LoadProgress, Model, ModelList
 from ominix_core.server.sse import EventStream
@@ -25,6 +25,7 @@ router = APIRouter(tags=["models"])
 @router.get("/v1/models")
 async def list_models(hub: TheHub) -> ModelList:
     """The models that are on this machine, loaded or not."""
+    await asyncio.to_thread(hub.look)
     here = [entry for entry in hub.registry.entries if isinstance(hub.state(entry.id), Downloaded | Loading | Loaded)]
     return ModelList(data=[_model(hub, entry) for entry in here])
 
@@ -32,13 +33,14 @@ async def list_models(hub: TheHub) -> ModelList:
 @router.get("/v1/models/{model:path}/verdict")
 async def weigh_model(model: str, hub: TheHub) -> Verdict | None:
     """Whether a model would fit into memory now, with every number; null if the registry does not tell its size."""
-    return await asyncio.to_thread(hub.weigh, model)
+    entry = await named(hub, model)
+    return await asyncio.to_thread(hub.weigh, entry.id)
 
 
 @router.get("/v1/models/{model:path}")
 async def get_model(model: str, hub: TheHub) -> Model:
     """Any model of the registry, by id, API id or repository."""
-    return _model(hub, hub.resolve(model))
+    return _model(hub, await named(hub, model))
 
 
 @router.post(
@@ -52,7 +54,7 @@ async def load_model(model: str, request: Request, hub: TheHub, force: bool = Fa
 
     Progress comes as server-sent events; the load goes on if the client leaves.
     """
-    entry = hub.resolve(model)
+    entry = await named(hub, model)
     pump: Pump[Loading, None] = Pump()
 
     def on_event(change: HubEvent) -> None:
@@ -73,7 +75,7 @@ async def load_model(model: str, request: Request, hub: TheHub, force: bool = Fa
 @router.post("/v1/models/{model:path}/unload", dependencies=[Depends(may_manage)])
 async def unload_model(model: str, hub: TheHub) -> Model:
     """Free a model's memory, or cancel its load; answers when the memory is free."""
-    entry = hub.resolve(model)
+    entry = await named(hub, model)
     await asyncio.to_thread(hub.unload, entry.id)
     return _model(hub, entry)
 
@@ -81,7 +83,7 @@ async def unload_model(model: str, hub: TheHub) -> Model:
 @router.post("/v1/models/{model:path}/pin", dependencies=[Depends(may_manage)])
 async def pin_model(model: str, hub: TheHub, pinned: bool = True) -> Model:
     """Keep a loaded model in memory whatever else is loaded or idle, or no longer."""
-    entry = hub.resolve(model)
+    entry = await named(hub, model)
     await asyncio.to_thread(hub.pin, entry.id, pinned)
     return _model(hub, entry)
 

@@ -37,6 +37,7 @@ class RegistryList(ApiObject):
 @router.get("/v1/registry")
 def list_registry(hub: TheHub, category: str | None = None) -> RegistryList:
     """All models, or those of one category, in the registry's order."""
+    hub.look()
     entries = [entry for entry in hub.registry.entries if category in (None, entry.category)]
     return RegistryList(
         data=[

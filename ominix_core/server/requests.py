@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 
 from ominix_core.server.auth import key_of, manages
 from ominix_core.server.dependencies import TheLiveRequests
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.live import LiveRequest
 from ominix_core.server.schemas.base import ApiObject
@@ -53,7 +54,7 @@ async def cancel_request(request_id: str, request: Request, live_requests: TheLi
     """Stop an answer that is in work."""
     live = live_requests.get(request_id)
     if live is None or not _may_see(request, live):
-        raise ApiError(404, f"There is no request '{request_id}' in work.", code="request_not_found")
+        raise ApiError(ErrorCode.REQUEST_NOT_FOUND, f"There is no request '{request_id}' in work.")
     live.cancel()
     return CancelledRequest(id=request_id)
 

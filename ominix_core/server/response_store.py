@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ominix_core.generation import ChatMessage
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.schemas.response_objects import ResponseObject
 
@@ -52,7 +53,7 @@ class ResponseStore:
         stored = self._by_id.get(response_id)
         if stored is None or stored.owner != owner:
             message = f"There is no stored response '{response_id}'. They are kept until the server stops."
-            raise ApiError(404, message, code="response_not_found", param=param)
+            raise ApiError(ErrorCode.RESPONSE_NOT_FOUND, message, param=param)
         return stored
 
     def delete(self, response_id: str, owner: str | None) -> None:

@@ -15,7 +15,8 @@ from ominix_core.server.auth import key_of
 from ominix_core.server.bodies import BodyRoute
 from ominix_core.server.choice import CHAT, choose
 from ominix_core.server.dependencies import TheHub, TheLiveRequests, TheResponseStore, refuses
-from ominix_core.server.errors import ApiError
+from ominix_core.server.error_codes import ErrorCode
+from ominix_core.server.errors import ApiError, public_error
 from ominix_core.server.live import LiveRequest
 from ominix_core.server.message_images import receive_images
 from ominix_core.server.response_store import ResponseStore, StoredResponse
@@ -100,7 +101,7 @@ async def list_input_items(
     ids = [item["id"] for item in items]
     if after is not None:
         if after not in ids:
-            raise ApiError(404, f"There is no item '{after}' in this response.", code="item_not_found", param="after")
+            raise ApiError(ErrorCode.ITEM_NOT_FOUND, f"There is no item '{after}' in this response.", param="after")
         items = items[ids.index(after) + 1 :]
     page = items[:limit]
     first, last = (page[0]["id"], page[-1]["id"]) if page else ("", "")
@@ -128,8 +129,8 @@ async def _stream(live: LiveRequest, writer: ResponseWriter, keep: Callable[[], 
                     if isinstance(part, Finished):
                         keep()  # before its client can ask for it
                     yield b"".join(event(item, item["type"]) for item in items)
-    except ApiError as error:
-        for item in writer.fail(error):
+    except Exception as error:
+        for item in writer.fail(public_error(error, live.app)):
             yield event(item, item["type"])
 
 

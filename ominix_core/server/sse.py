@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ominix_core.server.errors import public_error
+from ominix_core.server.errors import public_error, speaks_anthropic
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE_SECONDS = 10.0
@@ -71,4 +71,6 @@ async def _telling_failures(request: Request, events: AsyncIterator[bytes]) -> A
             # A write does not wait: without this a backlog would hold up everybody, and go on after its client left.
             await asyncio.sleep(0)
     except Exception as error:
-        yield event(public_error(error, request.app).body())
+        failure = public_error(error, request.app)
+        # Anthropic's client passes over what has no name, and an answer would seem complete.
+        yield event(failure.anthropic_body(), "error") if speaks_anthropic(request.url.path) else event(failure.body())

@@ -7,6 +7,7 @@ from starlette.datastructures import UploadFile
 
 from ominix_core.generation import Request
 from ominix_core.media import SpeechRequest, TranscriptionRequest
+from ominix_core.server.error_codes import ErrorCode
 from ominix_core.server.errors import ApiError
 from ominix_core.server.forms import Upload
 
@@ -36,6 +37,6 @@ class Uploads:
     def _kept(self, name: str, param: str) -> str:
         if self._file is None or self._file.filename != name:
             message = f"'request.{param}' must be the name of the form's 'file'; paths are not taken."
-            raise ApiError(400, message, code="invalid_value", param=f"request.{param}")
+            raise ApiError(ErrorCode.INVALID_VALUE, message, param=f"request.{param}")
         self._upload = Upload(self._file)
         return str(self._upload.path)

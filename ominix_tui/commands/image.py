@@ -17,33 +17,39 @@ if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
 
 WIDEST_PICTURE = 80
+QUALITY = 95
+"""Of JPEG and WebP files, in 0..100."""
 
 
 def image(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(help="What the image shows.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where the PNG goes; image-SEED.png if left out.")
+        Path | None,
+        typer.Option("--output", "-o", help="Where it goes: a .png, .jpg or .webp; image-SEED.png if left out."),
     ] = None,
     model: Annotated[str, typer.Option(help="The image model; the one that is on this machine if left out.")] = "",
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels; the model's own if left out.")] = "",
     steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
     guidance: Annotated[float | None, typer.Option(help="How strictly to follow the prompt.")] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="What the image shall not show.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Makes the image repeatable.")] = None,
+    seed: Annotated[int | None, typer.Option(min=-1, help="Makes the image repeatable; -1 draws one.")] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=10, help="How many images.")] = 1,
     sources: Annotated[
         list[Path] | None, typer.Option("--image", help="An image to start from; FLUX.2 takes several.")
     ] = None,
     strength: Annotated[float | None, typer.Option(help="How far to leave that image, in 0..1.")] = None,
 ) -> None:
-    """Make an image, save it as PNG, and show it in a terminal that can."""
+    """Make an image, save it, and show it in a terminal that can."""
+    from ominix_core.image_formats import SUFFIXES, format_of
     from ominix_core.media import ImageRequest
     from ominix_tui.commands.choice import choose
     from ominix_tui.commands.progress import follow
     from ominix_tui.commands.session import chosen_server, open_hub_in_use
 
     width, height = _parsed(size)
+    if output is not None and format_of(output) is None:
+        raise typer.BadParameter(f"'{output}' should end with {', '.join(SUFFIXES)}.", param_hint="--output")
     request = ImageRequest(
         prompt=prompt,
         negative_prompt=negative_prompt,
@@ -51,7 +57,7 @@ def image(
         height=height,
         steps=steps,
         guidance=guidance,
-        seed=seed,
+        seed=None if seed == -1 else seed,
         count=count,
         sources=tuple(map(read_image, sources or ())),
         strength=strength,
@@ -103,8 +109,10 @@ def _path_for(output: Path | None, picture: ImageMade) -> Path:
 
 def _keep(hub: HubFacade, picture: ImageMade, path: Path) -> None:
     """Write the picture, say where and what it was made with, and show it in a terminal that can."""
+    from ominix_core.image_formats import format_of, in_format
+
     try:
-        path.write_bytes(picture.png)
+        path.write_bytes(in_format(picture.png, format_of(path) or "png", QUALITY))
     except OSError as error:
         raise OminixError(f"Cannot write {path}: {error.strerror}.") from error
     typer.echo(str(path))

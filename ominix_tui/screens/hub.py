@@ -19,7 +19,7 @@ from ominix_core.states import Downloaded, Downloading, Loaded, Loading, ModelSt
 from ominix_tui.first_run import Offer, first_choice, is_empty, offer, offer_offline
 from ominix_tui.model_commands import COMMANDS, ModelCommands
 from ominix_tui.model_filter import VIEWS
-from ominix_tui.text import change_words, counted
+from ominix_tui.text import change_words, counted, one_line
 from ominix_tui.widgets.brand import Brand
 from ominix_tui.widgets.key_line import KeyLine
 from ominix_tui.widgets.model_header import ModelHeader
@@ -179,9 +179,13 @@ class HubScreen(Screen[None]):
 
     @work
     async def _on_registry_changed(self, change: RegistryChanged) -> None:
-        if self._hub is not None:
+        if self._hub is None:
+            return
+        if change.added or change.changed or change.removed:
             await self._show_models(self._hub)
             self.app.notify(change_words(change, self._hub.registry), title="Models", markup=False)
+        for problem in change.problems:
+            self.app.notify(one_line(problem), title="Models", severity="warning", timeout=20, markup=False)
 
     def _show_tally(self) -> None:
         kinds = Counter(type(state) for state in self._states.values())

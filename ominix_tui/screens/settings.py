@@ -14,13 +14,14 @@ from textual.widgets import Input, OptionList
 from ominix_core.config_file import ConfigFile
 from ominix_core.errors import SettingsError
 from ominix_core.setting_fields import SettingField, setting_fields
-from ominix_core.settings import Settings
+from ominix_core.settings import FOLLOWED, Settings
 from ominix_tui.screens.place import PlaceScreen
 from ominix_tui.widgets.setting_editor import SettingEditor
 from ominix_tui.widgets.settings_list import SettingsList
 from ominix_tui.widgets.telling import telling
 
 LATER = "Saved. It holds from the next start of Ominix on."
+FROM_NOW = "Saved. It holds from now on; for a model in memory, when it is loaded again."
 
 
 class SettingsScreen(PlaceScreen):
@@ -133,7 +134,7 @@ class SettingsScreen(PlaceScreen):
     def _tell_kept(self, name: str) -> None:
         if name == "keys":
             self.app.use_own_keys()
-        self.editor.tell("Saved." if name == "keys" else LATER)
+        self.editor.tell("Saved." if name == "keys" else FROM_NOW if name in FOLLOWED else LATER)
 
 
 def _searched(field: SettingField) -> str:

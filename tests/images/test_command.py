@@ -53,6 +53,13 @@ def test_images_are_combined_in_their_order(tmp_path: Path, home: Home) -> None:
         assert out.read_bytes() == one(hub, sources=(picture(color="teal"), picture(color="orange"))).png
 
 
+def test_the_name_s_ending_decides_on_the_format(tmp_path: Path) -> None:
+    out = tmp_path / "fox.JPG"
+    result = ominix("image", "a red fox", "-o", str(out), "--model", "flux", "--seed", "-1", *SMALL[:4])
+    assert result.returncode == 0, result.stderr
+    assert Image.open(io.BytesIO(out.read_bytes())).format == "JPEG"
+
+
 def test_several_images_of_a_source(tmp_path: Path) -> None:
     (tmp_path / "in.png").write_bytes(picture())
     out = tmp_path / "out.png"
@@ -60,6 +67,12 @@ def test_several_images_of_a_source(tmp_path: Path) -> None:
     result = ominix("image", "a red fox", "-o", str(out), *arguments)
     assert result.stdout == f"{out}\n{tmp_path / 'out-2.png'}\n"
     assert (tmp_path / "out-2.png").read_bytes() != out.read_bytes()
+
+
+def test_a_format_that_is_not_written_is_told_before_the_work() -> None:
+    result = ominix("image", "a red fox", "-o", "fox.gif", "--model", "nothing")
+    assert result.returncode == 2
+    assert "should end with .png, .jpg, .jpeg, .webp" in " ".join(result.stderr.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ class TestMemory:
         engine = self.engine(tiny_flux2, 400_000_000)
         with pytest.raises(RequestError, match=r"2048x2048 needs .* GB beside the model, but only 0\.4 GB") as refused:
             engine.submit("a", asked(width=2048, height=2048))
-        assert refused.value.code == "image_too_large"
+        assert refused.value.code == "unsupported_size"
         assert "256x256 would fit" in str(refused.value)
         engine.submit("b", asked())
         assert engine.running == 1

@@ -13,12 +13,13 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from ominix_core.hub import Hub
 from ominix_core.server.keys import KeyStore
 from ominix_core.server.made_images import SECONDS_KEPT
 from ominix_core.server.run import ApiServer
+from ominix_core.server.schemas.image_generation import ImageRequest
 from tests.images.test_engine import one, picture
 from tests.server.conftest import api_server, running, wait_until
 from tests.server.openai_schema import assert_conforms
@@ -66,6 +67,44 @@ class TestGenerations:
         assert decoded(first.b64_json) != decoded(second.b64_json)
         assert second.seed == 6  # type: ignore[attr-defined]
 
+    def test_hints_change_nothing(self, http: httpx.Client, image_hub: Hub) -> None:
+        hints: dict[str, Any] = {"quality": "high", "style": "vivid", "moderation": "low", "background": "opaque"}
+        hints |= {"user": "me", "partial_images": 2, "output_format": "png", "output_compression": 100}
+        (image,) = http.post("/v1/images/generations", json=BODY | hints).json()["data"]
+        assert decoded(image["b64_json"]) == one(image_hub).png
+        for quality in ("auto", "standard", "hd", "low", "medium", None):
+            assert ImageRequest.model_validate(BODY | {"quality": quality, "style": "natural"})
+
+    def test_a_seed_of_minus_one_is_drawn(self, http: httpx.Client) -> None:
+        made = [http.post("/v1/images/generations", json=BODY | {"seed": -1}).json()["data"][0] for _ in range(2)]
+        assert made[0]["seed"] != made[1]["seed"]
+        form = {name: str(value) for name, value in BODY.items()} | {"seed": "-1"}
+        edited = http.post("/v1/images/edits", data=form, files={"image": ("in.png", picture())}).json()["data"][0]
+        assert edited["seed"] >= 0
+
+    @pytest.mark.parametrize(("asked", "kind"), [("jpeg", "jpeg"), ("jpg", "jpeg"), ("webp", "webp")])
+    def test_other_formats(self, http: httpx.Client, image_hub: Hub, asked: str, kind: str) -> None:
+        body = BODY | {"output_format": asked}
+        answer = http.post("/v1/images/generations", json=body).json()
+        assert answer["output_format"] == kind
+        best = base64.b64decode(answer["data"][0]["b64_json"])
+        image = Image.open(io.BytesIO(best))
+        assert (image.format, image.size) == (kind.upper(), (64, 64))
+        original = Image.open(io.BytesIO(one(image_hub).png)).convert("L")
+        assert ImageStat.Stat(ImageChops.difference(image.convert("L"), original)).mean[0] < 6
+        assert json.loads(image.getexif()[0x010E])["prompt"] == "a red fox"
+        small = http.post("/v1/images/generations", json=body | {"output_compression": 10}).json()
+        assert len(base64.b64decode(small["data"][0]["b64_json"])) < len(best)
+        kept = http.post("/v1/images/generations", json=body | {"response_format": "url"}).json()["data"][0]["url"]
+        there = httpx.get(kept)
+        assert (there.headers["content-type"], there.content) == (f"image/{kind}", best)
+
+    def test_an_edit_in_another_format(self, http: httpx.Client) -> None:
+        form = {name: str(value) for name, value in BODY.items()}
+        form |= {"output_format": "webp", "output_compression": "80", "quality": "high", "input_fidelity": "high"}
+        answer = http.post("/v1/images/edits", data=form, files={"image": ("in.png", picture())})
+        assert Image.open(io.BytesIO(base64.b64decode(answer.json()["data"][0]["b64_json"]))).format == "WEBP"
+
     def test_a_url_holds_for_an_hour_and_cannot_be_guessed(
         self, client: openai.OpenAI, http: httpx.Client, image_hub: Hub
     ) -> None:
@@ -104,14 +143,18 @@ class TestGenerations:
             ({"size": "large"}, "invalid_value", "size"),
             ({"size": "64x63"}, "invalid_input", None),
             ({"size": "99999x99999"}, "invalid_input", None),
-            ({"quality": "hd"}, "unsupported_parameter", "quality"),
-            ({"style": "vivid"}, "unsupported_parameter", "style"),
-            ({"background": "transparent"}, "unsupported_parameter", "background"),
-            ({"output_format": "webp"}, "unsupported_parameter", "output_format"),
+            ({"quality": "ultra"}, "unsupported_parameter", "quality"),
+            ({"style": "oil"}, "unsupported_parameter", "style"),
+            ({"moderation": "high"}, "unsupported_parameter", "moderation"),
+            ({"background": "transparent"}, "invalid_value", "background"),
+            ({"output_format": "gif"}, "invalid_value", "output_format"),
+            ({"output_compression": 50}, "invalid_value", "output_compression"),
+            ({"output_format": "jpeg", "output_compression": 101}, "invalid_value", "output_compression"),
             ({"guidance": 7.5}, "unsupported_option", None),
             ({"negative_prompt": "blurry"}, "unsupported_option", None),
             ({"cfg": 1}, "unsupported_parameter", "cfg"),
-            ({"seed": -1}, "invalid_value", "seed"),
+            ({"seed": -2}, "invalid_value", "seed"),
+            ({"seed": 2**32}, "invalid_value", "seed"),
         ],
     )
     def test_what_is_not_supported_is_refused_by_name(
@@ -148,6 +191,13 @@ class TestStreams:
         assert_conforms(events[0], "ImageGenPartialImageEvent")
         assert_conforms(events[-1], "ImageGenCompletedEvent")
         assert len(events) == 2
+
+    def test_every_picture_of_a_stream_has_its_format(self, client: openai.OpenAI) -> None:
+        asked = FOX | {"extra_body": {"seed": 5, "steps": 3}}
+        events = list(client.images.generate(**asked, stream=True, partial_images=1, output_format="jpeg"))
+        assert [event.output_format for event in events] == ["jpeg", "jpeg"]
+        for event in events:
+            assert Image.open(io.BytesIO(base64.b64decode(event.b64_json))).format == "JPEG"
 
     def test_a_bad_request_is_refused_with_its_status(self, http: httpx.Client) -> None:
         answer = http.post("/v1/images/generations", json=BODY | {"stream": True, "guidance": 3})
@@ -189,7 +239,7 @@ class TestEdits:
             ({}, {"image": picture()[:100]}, "invalid_image", None),
             ({"n": "many"}, {"image": picture()}, "invalid_value", "n"),
             ({}, {"image": picture(), "mask": picture()}, "unsupported_parameter", "mask"),
-            ({"input_fidelity": "high"}, {"image": picture()}, "unsupported_parameter", "input_fidelity"),
+            ({"background": "transparent"}, {"image": picture()}, "invalid_value", "background"),
         ],
     )
     def test_bad_forms_are_told(

@@ -113,7 +113,7 @@ def test_one_that_is_stuck_in_a_step(hanging: Hub, monkeypatch: pytest.MonkeyPat
         wait_until(lambda: readiness(http) == 503)
         assert not waiting.done()
         with monkeypatch.context() as patch:
-            patch.setattr(hanging._housekeeper, "_settings", dataclasses.replace(hanging.settings, hang_seconds=2.0))
+            patch.setattr(hanging._housekeeper, "settings", dataclasses.replace(hanging.settings, hang_seconds=2.0))
             wait_until(lambda: any(isinstance(state, Loaded) for state in seen))
         told = waiting.result(PATIENCE)
         assert (told.status_code, told.json()["error"]["code"]) == (503, "worker_gone")

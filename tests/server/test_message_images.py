@@ -199,8 +199,10 @@ def test_a_client_hears_of_it_in_its_own_shape(shared_http: httpx.Client) -> Non
         "https://[::ffff:10.0.0.1]/a.png",
         "https://user:secret@example.com/a.png",
         "ftp://example.com/a.png",
-        "data:text/html;base64,AAAA",
-        "data:image/png,AAAA",
+        "FILE:///etc/passwd",
+        "blob:https://example.com/1",
+        "data:image/png;base64",
+        "DATA:",
         "",
     ],
 )
@@ -274,7 +276,32 @@ def test_what_is_no_picture(http: httpx.Client, seen: list[ChatMessage]) -> None
     assert "SVG" in response.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("text", ["AAA", "AA=A", "A\nAA", "Ä"])
+def test_every_api_takes_every_form_of_base64(http: httpx.Client, seen: list[ChatMessage]) -> None:
+    """What the forms are, the tests of data URLs tell."""
+    encoded = base64.encodebytes(png()).decode().replace("\n", "\r\n").rstrip("=\r\n")
+    url = f"DATA:application/octet-stream;name=a.png;BASE64,{encoded}"
+    source = {"type": "base64", "media_type": "image/jpg", "data": encoded}
+    turn = {"role": "user", "content": [{"type": "image", "source": source}]}
+    in_message = {"model": "tiny", "max_tokens": 1, "messages": [turn]}
+    for path, body in (
+        ("/v1/chat/completions", chat(url)),
+        ("/v1/chat/completions", chat(encoded)),
+        ("/v1/responses", in_response(image_url=url)),
+        ("/v1/messages", in_message),
+    ):
+        assert http.post(path, json=body).status_code == 200
+        assert seen[0].images == (png(),)
+    source["data"] = url
+    assert http.post("/v1/messages", json=in_message).status_code == 200
+    assert seen[0].images == (png(),)
+
+
+def test_a_path_is_told_that_files_are_not_read(shared_http: httpx.Client) -> None:
+    message = shared_http.post("/v1/chat/completions", json=chat("file:///Users/ann/a.png")).json()["error"]["message"]
+    assert "files are not read for a request" in message
+
+
+@pytest.mark.parametrize("text", ["", "AAAAA", "AA=A", "AA==AAAA", "A*AA", "Ä"])
 def test_what_is_no_base64(http: httpx.Client, seen: list[ChatMessage], text: str) -> None:
     response = http.post("/v1/chat/completions", json=chat(f"data:image/png;base64,{text}"))
     assert error_of(response) == (400, "invalid_image", "messages[0].content[1].image_url.url")

@@ -46,7 +46,21 @@ def code_of(response: httpx.Response) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.0.0.1:1", "localhost:8080", "[::1]:8080", "ominix.localhost", "10.0.0.5"]
+    "host",
+    [
+        *("127.0.0.1", "127.0.0.1:1", "localhost:8080", "[::1]:8080", "ominix.localhost", "10.0.0.5", "127.0.0.1."),
+        *(
+            "LocalHost:8080",
+            "localhost.",
+            "localhost.:8080",
+            "docker.for.mac.localhost",
+            "[::1]",
+            "[::FFFF:127.0.0.1]:1",
+        ),
+        *("[fe80::1%25en0]:8080", "[fe80::1%en0]", "127.1:8080", "0x7f000001"),
+        *("host.docker.internal", "host.docker.internal:8080", "HOST.Docker.Internal.:8080"),
+        *("gateway.docker.internal", "host.containers.internal:80", "host.lima.internal", "host.orb.internal"),
+    ],
 )
 def test_hosts_that_no_other_domain_can_be(shared_http: httpx.Client, host: str) -> None:
     assert shared_http.get("/health/live", headers={"host": host}).status_code == 200
@@ -56,14 +70,38 @@ def test_the_machine_answers_to_its_name(shared_http: httpx.Client) -> None:
     assert shared_http.get("/health/live", headers={"host": f"{socket.gethostname()}:8080"}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8080", "[::1", ""])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8080", "[::1", ""),
+        *("localhost..", ".", "internal", "evil.internal", "docker.internal", "x.host.docker.internal"),
+        *("host.docker.internal.evil.example", "host.docker.internal@evil.example", "evil.example#@localhost"),
+        *("evil.example@localhost", "evil.example\\@localhost", "localhost/evil.example", "localhost evil.example"),
+        *("127.0.0.1%evil.example", "localhost:80:80", "localhost:evil", "[evil.example]", "::1", "beef.cafe"),
+    ],
+)
 def test_other_hosts_are_refused(shared_http: httpx.Client, host: str) -> None:
     assert code_of(shared_http.get("/v1/models", headers={"host": host})) == (421, "wrong_host")
 
 
+def test_a_refused_host_is_told_what_to_do(shared_http: httpx.Client) -> None:
+    for path, refused in (("/v1/models", 421), ("/v1/messages", 421)):
+        response = shared_http.get(path, headers={"host": "models.example:8080"})
+        message = response.json()["error"]["message"]
+        assert response.status_code == refused
+        assert "'models.example:8080'" in message
+        assert "allowed_hosts in config.toml" in message
+    long = shared_http.get("/v1/models", headers={"host": f"{'x' * 300}.example"}).json()["error"]["message"]
+    assert len(long) < 300
+    page = shared_http.get("/v1/models", headers={"origin": "https://chat.example"}).json()["error"]["message"]
+    assert "'https://chat.example'" in page
+    assert "cors_origins in config.toml" in page
+
+
 def test_a_listed_host_is_served(serve: Callable[..., httpx.Client]) -> None:
-    http = serve(allowed_hosts=("models.example",))
+    http = serve(allowed_hosts=("Models.example:8080", "::1"))
     assert http.get("/health/live", headers={"host": "models.example"}).status_code == 200
+    assert http.get("/health/live", headers={"host": "models.example.:1"}).status_code == 200
     assert http.get("/health/live", headers={"host": "other.example"}).status_code == 421
 
 
@@ -77,6 +115,10 @@ def test_pages_of_other_origins_are_refused(shared_http: httpx.Client, origin: s
 def test_the_documentation_page_may_call_its_own_server(shared_http: httpx.Client) -> None:
     origin = str(shared_http.base_url).rstrip("/")
     assert shared_http.post("/v1/chat/completions", json=CHAT, headers={"origin": origin}).status_code == 200
+    named = {"origin": "http://host.docker.internal:8080", "host": "Host.docker.internal:8080"}
+    assert shared_http.get("/v1/models", headers=named).status_code == 200
+    elsewhere = {"origin": "http://host.docker.internal:3000", "host": "host.docker.internal:8080"}
+    assert shared_http.get("/v1/models", headers=elsewhere).status_code == 403
 
 
 def test_a_listed_origin_gets_cors_headers(serve: Callable[..., httpx.Client]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
+from ominix_core.image_formats import BEST_QUALITY, ImageFormat, in_format
 from ominix_core.media import ImageMade
 from ominix_core.media import ImageRequest as HubImageRequest
 from ominix_core.registry.entry import RegistryEntry
@@ -13,14 +14,15 @@ from ominix_core.server.schemas.base import ApiObject, ApiRequest, Neutral, Text
 
 # The sizes that OpenAI's published schema allows in an answer; any other is told in `width` and `height` alone.
 _NAMED_SIZES = ("1024x1024", "1024x1536", "1536x1024")
-_UNHONOURED: Neutral = {
-    "quality": ("auto", "standard", "medium"),
-    "background": ("auto", "opaque"),
-    "output_format": ("png",),
-    "output_compression": (100,),
+# Hints that say how to spend effort or whom to please: every image is made as well as its model can. `steps`,
+# `guidance` and the prompt itself are what changes it.
+_HINTS: Neutral = {
+    "quality": ("auto", "standard", "hd", "low", "medium", "high"),
+    "style": ("vivid", "natural"),
     "moderation": ("auto", "low"),
-    "style": (),
 }
+RANDOM_SEED = -1
+"""What many programs send for a seed that is to be drawn."""
 
 
 def _parsed(size: str) -> str:
@@ -30,14 +32,28 @@ def _parsed(size: str) -> str:
     return size
 
 
+def _drawn(seed: int | None) -> int | None:
+    return None if seed == RANDOM_SEED else seed
+
+
+def _spelled(kind: Any) -> Any:
+    return {"jpg": "jpeg"}.get(kind.lower(), kind.lower()) if isinstance(kind, str) else kind
+
+
+def _opaque(background: str) -> str:
+    if background == "transparent":
+        raise ValueError('cannot be "transparent": these models make pictures without transparency')
+    return background
+
+
 class ImageRequest(ApiRequest):
     """What generations and edits share.
 
     `seed`, `steps`, `guidance` and `negative_prompt` are additions to OpenAI's parameters. What is not given is the
-    registry entry's default, or else the model's.
+    registry entry's default, or else the model's; a `seed` of -1 is drawn.
     """
 
-    neutral: ClassVar[Neutral] = _UNHONOURED
+    neutral: ClassVar[Neutral] = _HINTS
     prompt: Annotated[Text, Field(min_length=1, max_length=32_000)]
     model: str = ""
     n: int = Field(default=1, ge=1, le=10)
@@ -46,10 +62,24 @@ class ImageRequest(ApiRequest):
     stream: bool = False
     partial_images: int = Field(default=0, ge=0, le=3)
     user: str | None = None
-    seed: int | None = Field(default=None, ge=0, lt=2**32)
+    background: Annotated[Literal["auto", "opaque", "transparent"], AfterValidator(_opaque)] = "auto"
+    output_format: Annotated[ImageFormat, BeforeValidator(_spelled)] = "png"
+    output_compression: int = Field(default=BEST_QUALITY, ge=0, le=100)
+    seed: Annotated[int | None, Field(ge=RANDOM_SEED, lt=2**32), AfterValidator(_drawn)] = None
     steps: int | None = Field(default=None, ge=1, le=100)
     guidance: float | None = Field(default=None, ge=0, le=20)
     negative_prompt: Text | None = Field(default=None, max_length=32_000)
+
+    @field_validator("output_compression")
+    @classmethod
+    def _of_a_format_that_compresses(cls, quality: int, info: ValidationInfo) -> int:
+        if quality < BEST_QUALITY and info.data.get("output_format") == "png":
+            raise ValueError('below 100 needs an "output_format" of "jpeg" or "webp": a PNG is always exact')
+        return quality
+
+    def encoded(self, png: bytes) -> bytes:
+        """A picture in the format that is wanted; takes up to a few tenths of a second."""
+        return in_format(png, self.output_format, self.output_compression)
 
     def to_hub(
         self, entry: RegistryEntry, sources: tuple[bytes, ...] = (), strength: float | None = None
@@ -76,7 +106,7 @@ class ImageEditRequest(ImageRequest):
     """The fields of an edit's form beside its images; `strength` is an addition: how far to leave them, in 0..1."""
 
     model_config = ConfigDict(strict=False)  # a form holds text only
-    neutral: ClassVar[Neutral] = {**_UNHONOURED, "input_fidelity": ("low",), "output_compression": ("100",)}
+    neutral: ClassVar[Neutral] = {**_HINTS, "input_fidelity": ("low", "high")}
     strength: float | None = Field(default=None, gt=0, le=1)
 
 
@@ -98,7 +128,7 @@ class ImageList(ApiObject):
 
     created: int
     data: list[Image]
-    output_format: Literal["png"]
+    output_format: ImageFormat
     background: Literal["opaque"]
     size: str | None = None
 
@@ -126,7 +156,7 @@ class ImageEvent(ApiObject):
     size: str
     quality: Literal["auto"]
     background: Literal["opaque"]
-    output_format: Literal["png"]
+    output_format: ImageFormat
     partial_image_index: int | None = None
     usage: ImageUsage | None = None
     image_index: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
@@ -10,27 +9,29 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, PrivateAttr
 
 from ominix_core.addresses import AddressError, check_url
+from ominix_core.server.data_urls import as_data_url
 from ominix_core.server.schemas.base import ApiRequest, Neutral
-
-_DATA_URL = re.compile(r"data:image/[a-z0-9.+-]+;base64,", re.IGNORECASE)
 
 
 def _public(url: str) -> str:
-    try:
-        return check_url(url)
-    except AddressError as error:
-        raise ValueError(f"should be an https address: {error}") from error
+    return _checked(url.strip(), "an https address")
 
 
 def _data_or_public(url: str) -> str:
-    if url[:5].lower() != "data:":
-        try:
-            return check_url(url)
-        except AddressError as error:
-            raise ValueError(f"should be a data URL or an https address: {error}") from error
-    if not _DATA_URL.match(url):
-        raise ValueError("should be a data URL of an image, such as data:image/png;base64,...")
-    return url if url.startswith("data:") else "data:" + url[5:]
+    return as_data_url(url) or _checked(url.strip(), "a data URL or an https address")
+
+
+def _base64(text: str) -> str:
+    return as_data_url(text) or f"data:;base64,{text}"
+
+
+def _checked(url: str, wanted: str) -> str:
+    if url[:5].lower() == "file:":
+        raise ValueError(f"should be {wanted}: files are not read for a request. Send the image itself, as a data URL")
+    try:
+        return check_url(url)
+    except AddressError as error:
+        raise ValueError(f"should be {wanted}: {error}") from error
 
 
 DataOrPublicUrl = Annotated[str, AfterValidator(_data_or_public)]
@@ -124,17 +125,17 @@ class InputImage(ImageSource):
 
 
 class Base64Source(ImageSource):
-    """An image in an Anthropic message itself."""
+    """An image in an Anthropic message itself; what kind it is, its bytes tell."""
 
     field: ClassVar[str] = "data"
 
     type: Literal["base64"]
-    media_type: Literal["image/jpeg", "image/png", "image/gif", "image/webp"]
-    data: str
+    media_type: str
+    data: Annotated[str, AfterValidator(_base64)]
 
     @property
     def location(self) -> str:
-        return f"data:{self.media_type};base64,{self.data}"
+        return self.data
 
     @property
     def is_here(self) -> bool:
