@@ -1,4 +1,4 @@
-"""A terminal driver that survives bytes that are not UTF-8, and ends the program when its terminal is gone."""
+"""A terminal driver that takes keys for keys alone, survives any bytes, and ends with the program or its terminal."""
 
 from __future__ import annotations
 
@@ -6,13 +6,23 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from encodings.utf_8 import IncrementalDecoder
 from typing import TYPE_CHECKING
 
+from textual import constants
+from textual._parser import ParseTimeout
+from textual._xterm_parser import XTermParser
 from textual.drivers._writer_thread import WriterThread
+from textual.events import Key, Paste
+
+from ominix_tui.raw_paste import RawPastes
+from ominix_tui.terminal_input import InputScanner, Part, Pasted, Typed
+from ominix_tui.typed_ahead import TypedKeys
 
 if TYPE_CHECKING:
     from textual.driver import Driver
+    from textual.message import Message
 
 READ_AGAIN_SECONDS = 0.1
 
@@ -22,6 +32,8 @@ def guard(driver: type[Driver]) -> None:
     module = sys.modules[driver.__module__]
     if hasattr(module, "getincrementaldecoder"):
         vars(module)["getincrementaldecoder"] = lambda encoding: TerminalDecoder
+    if hasattr(module, "XTermParser"):
+        vars(module)["XTermParser"] = TerminalParser
     if hasattr(module, "WriterThread"):
         vars(module)["WriterThread"] = PatientWriter
 
@@ -29,19 +41,90 @@ def guard(driver: type[Driver]) -> None:
 class TerminalDecoder(IncrementalDecoder):
     """Decodes what is read from a terminal.
 
-    Drops bytes that are not UTF-8, which terminals send in old-style mouse reports from column 96 on
-    (Textualize/textual#6668). No bytes at all are the end of the terminal: nobody else tells of it where it is not the
-    controlling one, and the driver would read on for ever, as fast as it can.
+    Bytes that are not UTF-8 become surrogates: terminals send them in old-style mouse reports from column 96 on
+    (Textualize/textual#6668), and `InputScanner` drops them there. No bytes at all are the end of the terminal: nobody
+    else tells of it where it is not the controlling one, and the driver would read on for ever, as fast as it can.
     """
 
     def __init__(self) -> None:
-        super().__init__("ignore")
+        super().__init__("surrogateescape")
 
     def decode(self, data: bytes, final: bool = False) -> str:  # type: ignore[override]
         if not data and not final:
             os.kill(os.getpid(), signal.SIGHUP)
             time.sleep(READ_AGAIN_SECONDS)
         return super().decode(data, final)
+
+
+class TerminalParser(XTermParser):
+    """Textual's parser, which gets each sequence whole and takes none that it does not know for keys.
+
+    By itself it would type what is left of a sequence that is not known, longer than 32 characters, or late, and it
+    makes each character of a long text an event of its own, each of which is sent to another thread.
+    """
+
+    def __init__(self, debug: bool = False) -> None:
+        super().__init__(debug)
+        self._scanner = InputScanner(constants.ESCAPE_DELAY)
+        self._pastes = RawPastes()
+        self._has_read = False
+
+    def feed(self, data: str) -> Iterator[Message]:
+        """The events that are whole with this data; "" is its end."""
+        if not data:
+            yield from super().feed("")
+            return
+        self._has_read = True
+        now = time.monotonic()
+        for part in self._scanner.scan(data, now):
+            yield from self._events(part, now)
+
+    def tick(self) -> Iterator[Message]:
+        """The events that time brings: the driver calls this after each look for data, at least every 0.1 s."""
+        if self._has_read:  # there may be more, which waits to be read
+            self._has_read = False
+            return
+        now = time.monotonic()
+        for part in self._scanner.look(now):
+            yield from self._events(part, now)
+        for typed in self._pastes.look(now):
+            yield from self._typed(typed.text)
+
+    def _events(self, part: Part, now: float) -> Iterator[Message]:
+        if isinstance(part, Typed):
+            for each in self._pastes.find(part.text, now):
+                yield from [Paste(each.text)] if isinstance(each, Pasted) else self._typed(each.text)
+            return
+        for typed in self._pastes.release():
+            yield from self._typed(typed.text)
+        if isinstance(part, Pasted):
+            yield Paste(part.text)
+        else:
+            yield from self._sequence(part.text)
+
+    def _typed(self, text: str) -> Iterator[Message]:
+        keys = [event for event in super().feed(text) if isinstance(event, Key)]
+        yield from [TypedKeys(keys)] if len(keys) > 1 else keys
+
+    def _sequence(self, sequence: str) -> list[Message]:
+        if sequence == "\x1b":
+            return [Key("escape", sequence)]
+        events = list(super().feed(sequence))
+        if self._timeout_time is None:
+            return events
+        self._timeout_time = (
+            None  # Textual waits for more of it, so it is none that it knows: Alt and a key, or a reply
+        )
+        self._awaiting = self._gen.throw(ParseTimeout())
+        keys = list(self._tokens)
+        self._tokens.clear()
+        return keys if len(sequence) == 2 else []
+
+    def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> list[Key]:
+        try:
+            return list(super()._sequence_to_key_events(sequence, alt))
+        except (ValueError, OverflowError):  # no numbers of a key (Textual fails at kitty's "97:65", or 99999999)
+            return []
 
 
 class PatientWriter(WriterThread):

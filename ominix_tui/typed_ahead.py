@@ -16,6 +16,18 @@ PATIENCE_SECONDS = 0.5
 """A key that keeps its widget busy for longer does not hold up those after it."""
 
 
+TEXT = "typed_text"
+"""The name of a key that stands for several characters; nothing can be bound to it."""
+
+
+class TypedKeys(events.InputEvent, bubble=False):
+    """Keys that came at once. As events of their own each of them would wait for the others' way to the app."""
+
+    def __init__(self, keys: list[events.Key]) -> None:
+        super().__init__()
+        self.keys = keys
+
+
 class TypedAheadApp(App[None]):
     """An app that gives a key to where the focus is after the key before it has done its work.
 
@@ -43,6 +55,9 @@ class TypedAheadApp(App[None]):
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
             self._typed.append(event)
             await self._pass_on()
+        elif isinstance(event, TypedKeys):
+            self._typed.extend(event.keys)
+            await self._pass_on()
         else:
             await super().on_event(event)
 
@@ -62,11 +77,22 @@ class TypedAheadApp(App[None]):
 
     async def _pass_on(self) -> None:
         while self._typed and self._may_go_on(self._typed[0]):
-            event, target = self._typed.popleft(), self.focused or self.screen
+            target = self.focused or self.screen
+            event = self._take_text(target) or self._typed.popleft()
             key = event.key if isinstance(event, events.Key) else ""
             if not (isinstance(event, events.Key) and target.check_consume_key(key, event.character)):
                 self._wait_for(key, target)  # text moves no focus, others may
             await super().on_event(event)
+
+    def _take_text(self, target: Widget) -> events.Key | None:
+        """The characters that are next, as one key, if the widget takes any text; None if it must see each of them."""
+        if not _takes_any_text(target):
+            return None
+        text = ""
+        while self._typed and (character := _character(self._typed[0])):
+            text += character
+            self._typed.popleft()
+        return events.Key(TEXT, text) if text else None
 
     def _may_go_on(self, event: events.Key | events.Paste) -> bool:
         if self._holds and len(self.screen_stack) == 1:
@@ -97,3 +123,16 @@ class TypedAheadApp(App[None]):
         if done is self._at_work:  # else the same key has come again
             self._at_work = None
             await self._pass_on()
+
+
+def _takes_any_text(widget: Widget) -> bool:
+    from textual.widgets import Input, TextArea  # not before the first paint
+
+    if isinstance(widget, TextArea):
+        return not widget.read_only
+    return isinstance(widget, Input) and widget.type == "text" and not widget.restrict and not widget.max_length
+
+
+def _character(event: events.Key | events.Paste) -> str:
+    """What this key writes into a text; "" for others."""
+    return event.character or "" if isinstance(event, events.Key) and event.is_printable else ""
