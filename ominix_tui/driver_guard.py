@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from encodings.utf_8 import IncrementalDecoder
 from typing import TYPE_CHECKING
 
@@ -87,24 +87,25 @@ class TerminalParser(XTermParser):
         now = time.monotonic()
         for part in self._scanner.look(now):
             yield from self._events(part, now)
-        for typed in self._pastes.look(now):
-            yield from self._typed(typed.text)
+        yield from self._text(self._pastes.look(now))
 
     def _events(self, part: Part, now: float) -> Iterator[Message]:
         if isinstance(part, Typed):
-            for each in self._pastes.find(part.text, now):
-                yield from [Paste(each.text)] if isinstance(each, Pasted) else self._typed(each.text)
+            yield from self._text(self._pastes.find(part.text, now))
             return
-        for typed in self._pastes.release():
-            yield from self._typed(typed.text)
+        yield from self._text(self._pastes.end())
         if isinstance(part, Pasted):
             yield Paste(part.text)
         else:
             yield from self._sequence(part.text)
 
-    def _typed(self, text: str) -> Iterator[Message]:
-        keys = [event for event in super().feed(text) if isinstance(event, Key)]
-        yield from [TypedKeys(keys)] if len(keys) > 1 else keys
+    def _text(self, parts: Iterable[Typed | Pasted]) -> Iterator[Message]:
+        for part in parts:
+            if isinstance(part, Pasted):
+                yield Paste(part.text)
+            else:
+                keys = [event for event in super().feed(part.text) if isinstance(event, Key)]
+                yield from [TypedKeys(keys)] if len(keys) > 1 else keys
 
     def _sequence(self, sequence: str) -> list[Message]:
         if sequence == "\x1b":

@@ -13,58 +13,52 @@ TOGETHER_SECONDS = 0.2
 """What comes so soon after a part of a paste is its next part."""
 
 _STRETCHES = re.compile("(?P<text>[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
-_LINE_BREAK = re.compile("\r\n?")
 _LINE_BREAKS = "\r\n"
 
 
 class RawPastes:
-    """Finds the pastes in what is typed.
+    """Finds the pastes in what is typed, and puts the parts of each together.
 
     A line break within a paste is text. One that comes by itself after it, or that ends its only line, is the Enter
-    key: someone pastes a line and presses Enter, or a program types both. It waits for a moment to see that no other
-    line follows.
+    key: someone pastes a line and presses Enter, or a program types both.
     """
 
     def __init__(self) -> None:
-        self._held = ""  # the line break that may be the Enter key
-        self._has_lines = False  # the paste so far is more than one line
-        self._half_break = False  # and ends with CR, which LF may follow
+        self._paste = ""
+        self._enter = ""  # the line breaks at its end that came by themselves
         self._until = 0.0
 
     def find(self, text: str, now: float) -> Iterator[Typed | Pasted]:
-        """The parts of `text`, which was read at `now`, in seconds."""
-        text, self._held = self._held + text, ""
+        """The parts of `text`, which was read at `now`, in seconds; a paste comes when it has ended."""
         for stretch in _STRETCHES.finditer(text):
-            if stretch["text"] and (now < self._until or _is_large(stretch["text"])):
-                yield from self._paste(stretch["text"], now)
+            if stretch["text"] and (self._paste or _is_large(stretch["text"])):
+                self._add(stretch["text"])
+                self._until = now + TOGETHER_SECONDS
             else:
-                yield from self.release()
+                yield from self.end()
                 yield Typed(stretch.group())
 
-    def release(self) -> Iterator[Typed]:
-        """The key that waited, because something else follows."""
-        held, self._held = self._held, ""
-        if held:
-            yield Typed(held)
-
-    def look(self, now: float) -> Iterator[Typed]:
-        """The key that waited, if it has waited long enough."""
+    def look(self, now: float) -> Iterator[Typed | Pasted]:
+        """The paste that has ended, if nothing more of it came."""
         if now >= self._until:
-            yield from self.release()
+            yield from self.end()
 
-    def _paste(self, text: str, now: float) -> Iterator[Pasted]:
-        if now >= self._until:
-            self._has_lines = self._half_break = False
-        self._until = now + TOGETHER_SECONDS
-        if self._half_break:
-            text = text.removeprefix("\n")
-        line = text.rstrip(_LINE_BREAKS)
-        self._has_lines |= any(character in line for character in _LINE_BREAKS)
-        if not (line and self._has_lines):
-            text, self._held = line, text[len(line) :]
-        self._half_break = text.endswith("\r")
-        if text:
-            yield Pasted(_LINE_BREAK.sub("\n", text))
+    def end(self) -> Iterator[Typed | Pasted]:
+        """The paste that has ended because something else follows, and the Enter after it."""
+        paste, enter = self._paste, self._enter
+        self._paste = self._enter = ""
+        line = paste.rstrip(_LINE_BREAKS)
+        if not any(each in line for each in _LINE_BREAKS):
+            enter = paste[len(line) :]
+        if paste:
+            yield Pasted(paste.removesuffix(enter).replace("\r\n", "\n").replace("\r", "\n"))
+        if enter:
+            yield Typed(enter)
+
+    def _add(self, text: str) -> None:
+        breaks_off = text.startswith("\n") and self._paste.endswith("\r")  # one line break, in two reads
+        self._enter = "" if breaks_off or text.strip(_LINE_BREAKS) else self._enter + text
+        self._paste += text
 
 
 def _is_large(text: str) -> bool:

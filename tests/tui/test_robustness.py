@@ -17,6 +17,7 @@ import pytest
 from ominix_core.paths import Home
 from tests.conftest import local_entry
 from tests.tui.terminal import PATIENCE, PROGRAM, ROOT, on_a_terminal
+from tests.tui.test_terminal_input import REPLIES
 
 PROMPT = "New line"
 """What the footer says while the prompt has the focus."""
@@ -40,6 +41,28 @@ class TestTerminal:
             screen.wait_for("the end of it")
             assert screen.quit() == 0
         assert drafts(home) == [text]
+
+    def test_a_paste_that_is_not_bracketed(self, home: Home) -> None:
+        """As tmux's paste-buffer sends it, and terminals in the browser. A line break in it sends nothing."""
+        lines = [f"line {number:04}, 一行文字" for number in range(1000)] + ["the end of it"]
+        with on_a_terminal() as screen:
+            screen.wait_for(PROMPT)
+            screen.type("\r".join(lines).encode())
+            screen.wait_for("the end of it")
+            assert screen.quit() == 0
+        assert drafts(home) == ["\n".join(lines)]
+
+    def test_what_the_terminal_says_is_not_typed(self, home: Home) -> None:
+        with on_a_terminal() as screen:
+            screen.type(b"".join(REPLIES.values()))  # before there is a screen: to what was asked before
+            screen.wait_for(PROMPT)
+            screen.forget()
+            for reply in REPLIES.values():
+                screen.type(b"a" + reply)
+            screen.type(b" end")
+            screen.wait_for("end")
+            assert screen.quit() == 0
+        assert drafts(home) == ["a" * len(REPLIES) + " end"]
 
     def test_a_storm_of_resizes(self) -> None:
         with on_a_terminal() as screen:

@@ -270,7 +270,8 @@ class TestRawPaste:
             for start, end in pairwise([0, *cuts, len(data)]):
                 line.read(data[start:end])
                 line.wait(TOGETHER_SECONDS / 2)
-        assert "".join(line.pasted) == text.replace("\r\n", "\n")
+            line.wait(2 * TOGETHER_SECONDS)
+        assert line.pasted == [text.replace("\r\n", "\n")]
         assert line.keys == []
 
     def test_a_line_and_enter_are_a_line_and_enter(self, line: Line) -> None:

@@ -11,7 +11,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static, TextArea
 
 from ominix_core.hub import Hub
 from ominix_core.registry.catalogue import Registry
@@ -19,7 +19,7 @@ from ominix_core.registry.entry import RegistryEntry
 from ominix_tui.app import OminixApp
 from ominix_tui.palette import Palette
 from ominix_tui.screens.hub import HubScreen
-from ominix_tui.typed_ahead import TypedAheadApp
+from ominix_tui.typed_ahead import TypedAheadApp, TypedKeys
 from ominix_tui.widgets.dialogs import ConfirmDialog
 from ominix_tui.widgets.model_view import ModelView
 from ominix_tui.widgets.registry_tree import RegistryTree
@@ -40,6 +40,10 @@ KEYS = [
 def at_once(pilot: Pilot[None], keys: str) -> None:
     for key in keys:
         pilot.app.post_message(events.Key(NAMES.get(key, key), key))
+
+
+def in_one_read(pilot: Pilot[None], keys: str) -> None:
+    pilot.app.post_message(TypedKeys([events.Key(NAMES.get(key, key), key) for key in keys]))
 
 
 class Slow(Static, can_focus=True):
@@ -65,10 +69,13 @@ class ListApp(TypedAheadApp):
     def __init__(self) -> None:
         super().__init__(ansi_color=None)
         self.done: list[str] = []
+        self.changes: list[str] = []
 
     def compose(self) -> ComposeResult:
         yield OptionList("one", "two")
         yield Input()
+        yield Input(type="integer", max_length=3, id="number")
+        yield TextArea(id="area")
         yield Slow()
 
     def action_find(self) -> None:
@@ -76,6 +83,9 @@ class ListApp(TypedAheadApp):
 
     def action_load(self) -> None:
         self.done.append("load")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.changes.append(event.value)
 
     def on_option_list_option_selected(self) -> None:
         self.query_one(Input).focus()
@@ -126,6 +136,39 @@ class TestKeysAtOnce:
             assert not app.query_one(Input).has_focus
             app.release_keys()
             await until(pilot, lambda: app.query_one(Input).value == "ll")
+
+
+class TestKeysInOneRead:
+    async def test_each_key_acts_where_the_one_before_it_leads(self) -> None:
+        app = ListApp()
+        async with app.run_test() as pilot:
+            in_one_read(pilot, "fllama")
+            await until(pilot, lambda: app.query_one(Input).value == "llama")
+            assert not app.done
+
+    async def test_text_goes_in_at_once(self) -> None:
+        app = ListApp()
+        async with app.run_test() as pilot:
+            app.query_one(Input).focus()
+            in_one_read(pilot, "several words, 模型")
+            await until(pilot, lambda: app.changes)
+            assert app.changes == ["several words, 模型"]
+
+    async def test_keys_within_text_act_in_their_place(self) -> None:
+        app = ListApp()
+        async with app.run_test() as pilot:
+            area = app.query_one(TextArea).focus()
+            in_one_read(pilot, "one\rtwo")
+            pilot.app.post_message(events.Key("left", None))
+            in_one_read(pilot, "--")
+            await until(pilot, lambda: area.text == "one\ntw--o")
+
+    async def test_a_field_that_is_choosy_sees_each_character(self) -> None:
+        app = ListApp()
+        async with app.run_test() as pilot:
+            number = app.query_one("#number", Input).focus()
+            in_one_read(pilot, "1x2y34")
+            await until(pilot, lambda: number.value == "123")
 
 
 class TestHub:
