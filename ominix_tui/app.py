@@ -25,7 +25,7 @@ from ominix_core.events import ConnectionChanged, HubEvent, ModelStateChanged
 from ominix_core.paths import Home
 from ominix_tui.clipboard import hand_over
 from ominix_tui.crash import report_crash
-from ominix_tui.driver_guard import guard
+from ominix_tui.driver_guard import end_soon, guard
 from ominix_tui.endings import Ending, Endings
 from ominix_tui.garbage import LOOK_SECONDS, IdleCollector
 from ominix_tui.keeper import KEEP_SECONDS, StateKeeper
@@ -141,6 +141,7 @@ class OminixApp(NavigatingApp):
         for number in (signal.SIGTERM, signal.SIGHUP):
             with contextlib.suppress(RuntimeError, ValueError):  # not on the main thread, as in some tests
                 loop.add_signal_handler(number, self.exit)
+                signal.signal(number, end_soon)  # the loop hears of it too, but perhaps it waits for the terminal
         self._hub_screen = cast(HubScreen, self.screen)
         self.call_after_refresh(self._open_hub)
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from encodings.utf_8 import IncrementalDecoder
-from typing import TYPE_CHECKING
+from queue import Empty, Full
+from typing import TYPE_CHECKING, TextIO
 
 from textual import constants
 from textual._parser import ParseTimeout
@@ -25,6 +28,11 @@ if TYPE_CHECKING:
     from textual.message import Message
 
 READ_AGAIN_SECONDS = 0.1
+FULL_SECONDS = 0.1
+LAST_SECONDS = 1.0
+"""For the last things that are drawn, once the program is to end."""
+
+_ending = threading.Event()
 
 
 def guard(driver: type[Driver]) -> None:
@@ -129,10 +137,25 @@ class TerminalParser(XTermParser):
 
 
 class PatientWriter(WriterThread):
-    """Goes on taking what is drawn when there is no terminal any more.
+    """Goes on taking what is drawn when there is no terminal any more, and when it takes nothing but the end is near.
 
-    Textual's own thread ends then, its short queue fills up, and the program waits for a place in it for ever.
+    Textual's own thread ends where there is no terminal, its short queue fills up, and the program waits for a place in
+    it for ever; likewise where nobody reads what the terminal shows, and then no signal ends the program.
     """
+
+    def __init__(self, file: TextIO) -> None:
+        self._own = _own_file(file)
+        super().__init__(self._own or file)
+
+    def write(self, text: str | None) -> None:
+        """Have this written; None ends the thread."""
+        while True:
+            try:
+                return self._queue.put(text, timeout=FULL_SECONDS)
+            except Full:
+                if _ending.is_set():  # what leaves the screen as it was is worth more than what was drawn on it
+                    with suppress(Empty):
+                        self._queue.get_nowait()
 
     def run(self) -> None:
         try:
@@ -140,3 +163,27 @@ class PatientWriter(WriterThread):
         except OSError:
             while self._queue.get() is not None:
                 pass
+
+    def stop(self) -> None:
+        """End the thread; one that never gets rid of its text ends with the program."""
+        self.write(None)
+        while self.is_alive() and not _ending.is_set():
+            self.join(FULL_SECONDS)
+        self.join(LAST_SECONDS)
+        if self._own is not None and not self.is_alive():
+            with suppress(OSError):
+                self._own.close()
+
+
+def end_soon(*_: object) -> None:
+    """Let a terminal that takes no output hold up the end of the program no longer; for a signal's handler."""
+    _ending.set()
+
+
+def _own_file(file: TextIO) -> TextIO | None:
+    """The same terminal as a file of its own: at its end Python waits for those who still write to standard error."""
+    try:
+        descriptor = os.dup(file.fileno())
+    except (OSError, ValueError):  # no real file
+        return None
+    return open(descriptor, "w", encoding=file.encoding, errors="replace")

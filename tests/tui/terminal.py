@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import fcntl
+import itertools
 import os
 import pty
 import select
@@ -60,6 +62,21 @@ class Terminal:
 
     def resize(self, columns: int, lines: int) -> None:
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def fill(self) -> None:
+        """Have it draw, and read nothing, until it waits for the terminal to take more."""
+        sizes = itertools.cycle([(120, 40), (80, 24)])
+        size = -1
+        while size != (size := self._waiting()) or not size:
+            for columns, lines in itertools.islice(sizes, 40):
+                self.resize(columns, lines)
+                time.sleep(0.02)
+
+    def _waiting(self) -> int:
+        """The bytes that have been drawn and not read."""
+        count = array.array("i", [0])
+        fcntl.ioctl(self.terminal, termios.FIONREAD, count)
+        return count[0]
 
     def vanish(self) -> None:
         """Take the terminal away, as a lost connection does."""

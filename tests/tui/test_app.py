@@ -196,6 +196,17 @@ class TestOnATerminal:
                 assert screen.end() == 0
             assert psutil.wait_procs(workers, timeout=PATIENCE)[1] == []
 
+    def test_a_signal_ends_it_while_its_terminal_takes_no_output(
+        self, start: Callable[[], AbstractContextManager[Terminal]]
+    ) -> None:
+        with start() as screen:
+            screen.wait_for("Unload")
+            workers = psutil.Process(screen.process.pid).children(recursive=True)
+            screen.fill()
+            screen.process.terminate()
+            assert screen.process.wait(PATIENCE) == 0
+            assert psutil.wait_procs(workers, timeout=PATIENCE)[1] == []
+
     def test_a_terminal_that_vanishes_leaves_no_process_and_loses_no_conversation(
         self,
         start: Callable[[], AbstractContextManager[Terminal]],
