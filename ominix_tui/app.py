@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -126,7 +127,8 @@ class OminixApp(NavigatingApp):
         self._opening: asyncio.Task[HubFacade] | None = None
         self._opened = asyncio.Event()
         self._endings = Endings()
-        self._plain_text = PlainText(enabled=not speaks_unicode(os.environ))
+        encoding = sys.__stderr__.encoding if sys.__stderr__ else "utf-8"
+        self._plain_text = PlainText(enabled=not speaks_unicode(os.environ, encoding))
         if no_color or self.console.color_system == "standard":
             self.theme = "ansi-dark"  # blends of colours would come out as others, or as none
         else:

@@ -4,12 +4,12 @@ ended: 0 well, 1 a failure that the message explains, 2 wrong usage, 3 a fault o
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import sys
 
 from ominix_core.errors import OminixError
+from ominix_tui import standard_streams
 
 INTERRUPTED = 130
 COMPLETION = "_OMINIX_COMPLETE"
@@ -18,16 +18,21 @@ COMPLETION = "_OMINIX_COMPLETE"
 
 def main() -> None:
     """Run the command line; every failure becomes one line on standard error and an exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a character that the locale lacks must not end an answer
-        sys.stdout.reconfigure(errors="replace")
+    standard_streams.prepare()
     try:
-        _run()
+        try:
+            _run()
+        finally:
+            sys.stdout.flush()
+    except standard_streams.OutputError as error:
+        standard_streams.give_up_output()
+        _complain(str(error))
+        sys.exit(1)
     except OminixError as error:
         _complain(str(error))
         sys.exit(1)
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`); keep the interpreter from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of our output has gone (`| head`)
+        standard_streams.give_up_output()
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -20,20 +20,27 @@ WITHOUT_UNICODE = ("linux", "dumb", "vt52", "vt100", "vt102", "vt220")
 _PLAIN = {
     "●": "*", "○": "o", "·": ".", "•": "*", "…": "~", "–": "-", "—": "-", "‖": "=", "↓": "v", "↑": "^", "←": "<",
     "→": ">", "◐": "%", "▶": ">", "▸": ">", "▾": "v", "▲": "^", "▼": "v", "✓": "+", "✗": "x", "×": "x", "“": '"',
-    "”": '"', "‘": "'", "’": "'", "█": "#", "▓": "#", "▒": ":", "░": ".", "▁": "_", "▔": "-", "▏": "|", "▎": "|",
-    "▌": "|", "▊": "|", "▐": "|", "▕": "|", "╸": "-", "╺": "-", "━": "-", "⭘": "o", "⏎": "<", "¶": "<", "\u00a0": " ",
+    "”": '"', "‘": "'", "’": "'", "█": "#", "▓": "#", "▒": ":", "░": ".", "▔": "-", "▏": "|", "▎": "|", "▌": "|",
+    "▊": "|", "▐": "|", "▕": "|", "▁": "_", "▂": "_", "▃": "_", "▄": "_", "▅": "#", "▆": "#", "▇": "#", "▀": " ",
+    "╸": "-", "╺": "-", "━": "-", "⭘": "o", "⏎": "<", "¶": "<", "\u00a0": " ",
 }  # fmt: skip
 
 
-def speaks_unicode(environment: Mapping[str, str]) -> bool:
+def speaks_unicode(environment: Mapping[str, str], encoding: str = "utf-8") -> bool:
     """Whether the terminal shows more than ASCII: not on a bare console, nor where the locale is another encoding's.
+
+    `encoding` is what Python writes to it, which PYTHONIOENCODING may set.
 
     A locale that is not set at all says nothing, and most terminals of today are UTF-8.
     """
-    if environment.get("TERM", "") in WITHOUT_UNICODE:
+    if environment.get("TERM", "") in WITHOUT_UNICODE or not _is_utf8(encoding):
         return False
     locale = next((value for name in ("LC_ALL", "LC_CTYPE", "LANG") if (value := environment.get(name))), "utf8")
-    return "utf8" in locale.lower().replace("-", "")
+    return _is_utf8(locale)
+
+
+def _is_utf8(name: str) -> bool:
+    return "utf8" in name.lower().replace("-", "").replace("_", "")
 
 
 class PlainText(LineFilter):

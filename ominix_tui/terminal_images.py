@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
 
 Mode = Literal["kitty", "sixel", "half", "off"]
 
-# Terminals that say in the environment what they are; asking them would cost time, and over slow lines go wrong.
+# Terminals that say in the environment what they are; asking them would cost time.
 _KITTY_TERMS = ("xterm-kitty", "xterm-ghostty")
 _SIXEL_PROGRAMS = ("iTerm.app", "iTerm2", "WezTerm")
 _PLAIN_PROGRAMS = ("Apple_Terminal",)
-# textual-image of Python 3.11 takes replies that come after 150 ms for keystrokes.
+# Python 3.11 has textual-image 0.12, which is wrong about terminals that answer after 150 ms. 0.14 waits for 2 s, and what
+# comes later still is dropped by the app.
 _ASKS_SAFELY = sys.version_info >= (3, 12)
 
 _mode: Mode = "half"
@@ -67,6 +69,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 def _ask() -> Mode:
     """Importing textual-image asks the terminal for its graphics and the size of its cells."""
+    logging.getLogger("textual_image").addHandler(logging.NullHandler())  # else a traceback tells of no answer
     importlib.import_module("textual_image.widget")
     renderables = importlib.import_module("textual_image.renderable")
     kinds: dict[object, Mode] = {renderables.TGPImage: "kitty", renderables.SixelImage: "sixel"}

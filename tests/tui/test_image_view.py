@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -216,6 +217,15 @@ class TestMode:
     )
     def test_a_terminal_is_asked_what_it_can(self, answers: dict[bytes, bytes], expected: Mode, tmp_path: Path) -> None:
         """As with Python 3.12 and later; here the terminal answers at once, which every version understands."""
+        assert self._ask(answers, tmp_path) == expected
+
+    @pytest.mark.skipif(sys.version_info < (3, 12), reason="the textual-image of Python 3.11 does not wait so long")
+    def test_a_terminal_at_the_end_of_a_slow_line(self, tmp_path: Path) -> None:
+        answers = {b"\x1b[c": b"\x1b[?62;22c", b"\x1b_G": b"\x1b_Gi=1;OK\x1b\\"}
+        assert self._ask(answers, tmp_path, seconds=0.5) == "kitty"
+
+    def _ask(self, answers: dict[bytes, bytes], tmp_path: Path, seconds: float = 0.0) -> str:
+        """The mode that the program settles on where a terminal answers like that, so long after it was asked."""
         code = (
             "import pathlib, sys; from ominix_tui import terminal_images as images; images._ASKS_SAFELY = True; "
             "images.prepare('auto'); pathlib.Path(sys.argv[1]).write_text(images.mode())"
@@ -224,26 +234,29 @@ class TestMode:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 800, 480))
         environ = {"PATH": os.environ["PATH"], "TERM": "xterm-256color"}
         command = [sys.executable, "-c", code, str(tmp_path / "mode")]
-        with subprocess.Popen(command, stdin=theirs, stdout=theirs, env=environ) as process:
+        with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ) as process:
             os.close(theirs)
-            _answer(ours, answers)
+            told = _answer(ours, answers, seconds)
         os.close(ours)
         assert process.returncode == 0
-        assert (tmp_path / "mode").read_text() == expected
+        assert b"Traceback" not in told
+        return (tmp_path / "mode").read_text()
 
 
-def _answer(terminal: int, answers: dict[bytes, bytes]) -> None:
-    """Play the terminal until the program on it has ended."""
+def _answer(terminal: int, answers: dict[bytes, bytes], seconds: float) -> bytes:
+    """Play a terminal, which takes so long to answer, until the program on it has ended; what the program wrote."""
+    told = b""
     while True:
         try:
             heard = os.read(terminal, 4096)
         except OSError:
-            return
+            return told
         if not heard:
-            return
-        for question, answer in answers.items():
-            if question in heard:
-                os.write(terminal, answer)
+            return told
+        told += heard
+        time.sleep(seconds)
+        for question in sorted(filter(heard.__contains__, answers), key=heard.index):
+            os.write(terminal, answers[question])
 
 
 def _prepare_in_terminal(setting: str, answer: Path) -> tuple[bytes, str]:

@@ -37,6 +37,14 @@ def test_who_speaks_unicode(environment: dict[str, str], expected: bool) -> None
     assert speaks_unicode(environment) is expected
 
 
+@pytest.mark.parametrize(
+    ("encoding", "expected"),
+    [("utf-8", True), ("UTF-8", True), ("utf8", True), ("ascii", False), ("iso8859-1", False), ("cp1252", False)],
+)
+def test_what_python_writes_counts_too(encoding: str, expected: bool) -> None:
+    assert speaks_unicode({"TERM": "xterm", "LANG": "en_US.UTF-8"}, encoding) is expected
+
+
 @given(st.text())
 def test_plain_text_is_ascii_in_as_many_cells(text: str) -> None:
     drawn = plain(text)
