@@ -19,7 +19,7 @@ Mode = Literal["kitty", "sixel", "half", "off"]
 _KITTY_TERMS = ("xterm-kitty", "xterm-ghostty")
 _SIXEL_PROGRAMS = ("iTerm.app", "iTerm2", "WezTerm")
 _PLAIN_PROGRAMS = ("Apple_Terminal",)
-# Python 3.11 has textual-image 0.12, which is wrong about terminals that answer after 150 ms. 0.14 waits for 2 s, and what
+# Python 3.11 has textual-image 0.12, which is wrong about terminals that answer after 150 ms. 0.14 waits for 2 s; what
 # comes later still is dropped by the app.
 _ASKS_SAFELY = sys.version_info >= (3, 12)
 

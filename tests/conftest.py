@@ -16,6 +16,7 @@ from ominix_core.hub import Hub
 from ominix_core.mlx_setup import prepare
 from ominix_core.paths import Home
 from ominix_core.settings import Settings
+from tests.support.leftovers import end_leftovers
 from tests.support.tiny_models import make_endless_llm, make_tiny_llm
 from tests.support.tiny_speech import make_tiny_kokoro, make_tiny_qwen3_tts
 
@@ -27,6 +28,13 @@ settings.register_profile("ominix", derandomize=True, deadline=None, suppress_he
 settings.load_profile("ominix")
 for phase in ("connect", "read", "write", "pool"):
     setattr(DEFAULT_TIMEOUT_CONFIG, phase, 60.0)  # httpx's five seconds are not many where the machine is busy
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail the run if its tests leave programs or open ports behind. A home of theirs names the test."""
+    yield
+    assert end_leftovers(tmp_path_factory.getbasetemp()) == []
 
 
 @pytest.fixture(autouse=True)

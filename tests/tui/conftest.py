@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import pytest_textual_snapshot
 from syrupy.location import PyTestLocation
@@ -21,6 +22,8 @@ from ominix_core.settings import Settings
 from ominix_core.system import System
 from ominix_tui.app import OminixApp
 from tests.conftest import local_entry
+from tests.support.leftovers import running_below
+from tests.tui.support import PATIENCE
 
 SNAPSHOTS = Path(__file__).parents[2] / "snapshots"
 
@@ -56,6 +59,15 @@ def steady_cursors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Text cursors do not blink, so that a picture does not depend on its moment."""
     for field in (Input, TextArea):
         monkeypatch.setattr(field.cursor_blink, "_default", False)
+
+
+@pytest.fixture
+def no_server(monkeypatch: pytest.MonkeyPatch, home: Home) -> Iterator[None]:
+    """A server that some key starts finds no address to listen on, and ends at once; it would outlive the program."""
+    monkeypatch.setenv("OMINIX_HOST", "192.0.2.1")
+    yield
+    _, alive = psutil.wait_procs(running_below(home.root.parent), timeout=PATIENCE)
+    assert alive == []
 
 
 @pytest.fixture

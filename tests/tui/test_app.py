@@ -232,6 +232,7 @@ class TestOnATerminal:
         assert store.load(conversation.id).branch[0].content == "Hello out there"
         store.close()
 
+    @pytest.mark.usefixtures("no_server")
     def test_no_single_byte_ends_it(self, start: Callable[[], AbstractContextManager[Terminal]]) -> None:
         keys_that_quit = {0x11, ord("q")}
         with start() as screen:

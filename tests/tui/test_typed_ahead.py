@@ -229,6 +229,7 @@ class TestHub:
             await until(pilot, lambda: len(pilot.app.screen_stack) == 1 or Palette.is_open(pilot.app))
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("no_server")
     @pytest.mark.parametrize("seed", range(8))
     async def test_no_row_of_keys_ends_the_program(
         self, catalogue_app: OminixApp, monkeypatch: pytest.MonkeyPatch, seed: int
