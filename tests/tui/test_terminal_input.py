@@ -13,7 +13,7 @@ from textual.message import Message
 
 from ominix_tui import driver_guard
 from ominix_tui.driver_guard import TerminalDecoder, TerminalParser
-from ominix_tui.raw_paste import LEAST, TOGETHER_SECONDS
+from ominix_tui.raw_paste import LEAST, STALL_SECONDS, TOGETHER_SECONDS
 from ominix_tui.terminal_input import PASTE_WAIT_SECONDS, WAIT_SECONDS
 from ominix_tui.typed_ahead import TypedKeys
 
@@ -298,6 +298,21 @@ class TestRawPaste:
         line.read(b"\r")
         line.wait(2 * TOGETHER_SECONDS)
         assert line.keys == ["enter"]
+
+    def test_a_line_that_stands_still_in_its_midst_sends_nothing(self, line: Line) -> None:
+        line.read(f"{self.LINE}\r{self.LINE}".encode())
+        line.wait(STALL_SECONDS / 2)
+        line.read(b" go on\rand end\r")
+        line.wait(STALL_SECONDS / 2)
+        assert "".join(line.pasted) == f"{self.LINE}\n{self.LINE} go on\nand end\n"
+        assert line.keys == []
+
+    def test_what_is_typed_soon_after_it_is_typed(self, line: Line) -> None:
+        line.read(f"{self.LINE}\r{self.LINE}".encode())
+        for key in (b"o", b"k", b"\r"):
+            line.wait(2 * TOGETHER_SECONDS)
+            line.read(key)
+        assert line.keys == ["o", "k", "enter"]
 
     def test_what_is_typed_at_once_is_typed(self, line: Line) -> None:
         line.read(b"/llama\rhello\r")
