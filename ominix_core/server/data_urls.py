@@ -58,7 +58,7 @@ def decode(url: str, most: int) -> bytes:
         if len(decoded) > most:
             raise TooLongError
     if not decoded:
-        raise ValueError("is empty: it holds no data")
+        raise ValueError("is empty: it has no bytes")
     return bytes(decoded)
 
 

@@ -110,7 +110,7 @@ def test_a_preload_that_is_not_here_keeps_no_other_from_being_served(
     with Hub(home, Settings(isolation="thread", preload=("gone", "tiny"))) as hub:
         _preload(hub)
         hub.load("tiny").result(PATIENCE)
-    assert capsys.readouterr().err.startswith("Gone was not loaded: Gone is not on this machine yet.")
+    assert "gone holds no model: there is no config.json in it." in capsys.readouterr().err
 
 
 class TestLogs:

@@ -181,10 +181,11 @@ def _silent_llama(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_endless_llm(folder: Path) -> Path:
-    """A tiny model whose answers only end at max tokens: its end-of-turn token lies outside its vocabulary."""
+    """A tiny model whose answers only end at max tokens: its end of turn lies outside its vocabulary and template."""
     from tokenizers import Tokenizer
 
     make_tiny_llm(folder, eos_token_id=VOCABULARY)
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE.replace("<|im_end|>", ""))
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.add_special_tokens(["<|never|>"])
     tokenizer.save(str(folder / "tokenizer.json"))
