@@ -17,6 +17,7 @@ from ominix_core import chat_images
 from ominix_core.chat_images import KeptImage
 from ominix_core.chat_tree import Answer, Chat, Conversation, Exchange, Message, title_from
 from ominix_core.chats_file import ChatsError, is_damage, open_database, storable
+from ominix_core.folding import folded
 from ominix_core.generation import Sampling, Usage
 from ominix_core.images import NamedImage
 
@@ -177,20 +178,21 @@ class ChatStore:
         prepared = [chat_images.prepare(image) for image in images]
         now, usage = time.time(), answer.usage
         figures = (usage.prompt_tokens, usage.completion_tokens, usage.ttft, usage.decode_tps) if usage else (None,) * 4
-        texts = (storable(answer.text), now, answer.model_id, storable(answer.reasoning), answer.ending)
+        text = storable(answer.text)
+        texts = (text, now, answer.model_id, storable(answer.reasoning), answer.ending, folded(text))
         with self._writing() as database:
             conversation = _conversation(database, conversation_id)
             if parent is not None:
                 _check_message(database, conversation_id, parent)
             cursor = database.execute(
                 "INSERT INTO messages (conversation_id, parent, role, content, created, model_id, reasoning, ending, "
-                f"{FIGURE_COLUMNS}) VALUES ({', '.join('?' * 12)})",
+                f"folded, {FIGURE_COLUMNS}) VALUES ({', '.join('?' * 13)})",
                 (conversation_id, parent, role, *texts, *figures),
             )
             message_id = cursor.lastrowid or 0
             chat_images.add(database, message_id, prepared)
             shown = message_id if role == "user" or conversation.head == parent else conversation.head
-            title = conversation.title or title_from(storable(answer.text))
+            title = conversation.title or title_from(text)
             database.execute(
                 "UPDATE conversations SET head = ?, updated = ?, title = ? WHERE id = ?",
                 (shown, now, title, conversation_id),
@@ -229,14 +231,14 @@ class ChatStore:
 
 def _matching(query: str) -> tuple[str, list[str]]:
     """The SQL condition for conversations in which every word of `query` occurs, and its values."""
-    words = storable(query).split()
+    words = folded(storable(query)).split()
     if not words:
         return "TRUE", []
     indexed = [word for word in words if len(word) >= INDEXED_LENGTH]
-    others = [word.casefold() for word in words if len(word) < INDEXED_LENGTH]
+    others = [word for word in words if len(word) < INDEXED_LENGTH]
     in_title = " AND ".join("instr(folded(title), ?)" for _ in words)
-    conditions = ["instr(folded(content), ?)" for _ in others]
-    values = [word.casefold() for word in words] + others
+    conditions = ["instr(messages.folded, ?)" for _ in others]
+    values = words + others
     if indexed:
         conditions.append("messages.id IN (SELECT rowid FROM message_index WHERE message_index MATCH ?)")
         values.append(" ".join('"' + word.replace('"', '""') + '"' for word in indexed))

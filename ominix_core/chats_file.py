@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ominix_core.chats_schema import STEPS, VERSION
 from ominix_core.errors import OminixError
+from ominix_core.folding import folded
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def _connect(file: Path) -> sqlite3.Connection:
     file.chmod(0o600)
     connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        connection.create_function("folded", 1, str.casefold, deterministic=True)
+        connection.create_function("folded", 1, folded, deterministic=True)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")

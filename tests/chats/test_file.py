@@ -11,6 +11,7 @@ import pytest
 
 from ominix_core.chats import ChatStore
 from ominix_core.chats_file import ChatsError
+from ominix_core.chats_schema import STEPS
 from ominix_core.paths import Home
 
 WRITER = """
@@ -108,3 +109,30 @@ class TestDamage:
         home.chats.mkdir()
         with pytest.raises(ChatsError, match="cannot be opened"):
             ChatStore(home)
+
+
+def test_conversations_of_an_older_version_are_found_in_the_new_way(home: Home) -> None:
+    with sqlite3.connect(home.chats, isolation_level=None) as database:
+        database.create_function("folded", 1, str.casefold, deterministic=True)
+        for number, step in enumerate(STEPS[:2], 1):
+            database.executescript(f"{step} PRAGMA user_version = {number};")
+        database.execute(
+            "INSERT INTO conversations (id, title, system_prompt, model_id, head, created, updated) "
+            "VALUES (1, 'Une \u00e9tude', '', '', 1, 0, 0)"
+        )
+        database.execute(
+            "INSERT INTO messages (id, conversation_id, role, content, created, model_id, reasoning, ending) "
+            "VALUES (1, 1, 'user', 'Die Stra\u00dfe zum Cafe\u0301', 0, '', '', '')"
+        )
+    database.close()
+    for _ in range(2):  # once made anew, and once more from what was made
+        with ChatStore(home) as chats:
+            for query in ("ETUDE", "strasse", "caf\u00e9"):
+                assert [found.id for found in chats.conversations(query)] == [1], query
+            assert chats.load(1).branch[0].content == "Die Stra\u00dfe zum Cafe\u0301"
+    with ChatStore(home) as chats:
+        chats.delete(1)
+        with chats._writing() as store:
+            store.execute("DELETE FROM conversations WHERE id = 1")
+            store.execute("INSERT INTO message_index (message_index, rank) VALUES ('integrity-check', 1)")
+        assert chats.conversations("strasse") == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from ominix_core.chat_export import export, to_json, to_markdown
 from ominix_core.chat_tree import Answer, title_from
 from ominix_core.chats import ChatStore
 from ominix_core.chats_file import ChatsError
+from ominix_core.folding import folded
 from ominix_core.generation import ChatMessage, Usage
 from ominix_core.paths import Home
 
@@ -153,6 +156,60 @@ class TestSearch:
             chats.conversations(query)
             for word in kept.split():
                 assert chats.conversations(word[len(word) // 3 :]) != []
+
+
+class TestAlike:
+    """What is written in another way and means the same is found, in titles as in messages."""
+
+    @pytest.mark.parametrize(
+        ("text", "query"),
+        [
+            ("étude", "étude"),
+            ("café au lait", "CAFE"),
+            ("cafe", "café"),
+            ("Straße", "strasse"),
+            ("STRASSE", "straße"),
+            ("한글 이름", unicodedata.normalize("NFD", "한글")),
+            ("Ελληνικά", "ελληνικα"),
+            ("ΟΔΟΣ", "οδός"),
+            ("Phở", "pho"),
+            ("ёлка", "елка"),
+            ("ＭＬＸ", "mlx"),
+            ("ﬁle", "file"),
+            ("שָׁלוֹם", "שלום"),
+        ],
+    )
+    def test_both_ways_and_in_both_forms(self, chats: ChatStore, text: str, query: str) -> None:
+        chats.create(f"About {text}")
+        chats.ask(chats.create("asked").id, None, f"I said {text}, in short.")
+        for form in ("NFC", "NFD"):
+            asked = unicodedata.normalize(form, query)
+            assert titles(chats, asked) == ["asked", f"About {text}"]
+        assert chats.load(2).branch[0].content == f"I said {text}, in short."
+
+    @pytest.mark.parametrize(("text", "query"), [("か", "が"), ("คำ", "คา"), ("हिन्दी", "हनद")])
+    def test_marks_that_make_another_letter_stay(self, chats: ChatStore, text: str, query: str) -> None:
+        chats.ask(chats.create("other").id, None, text)
+        assert titles(chats, query) == []
+        assert titles(chats, text) == ["other"]
+
+    def test_ten_thousand_messages_are_searched_at_once(self, chats: ChatStore) -> None:
+        ids = [chats.create(f"Talk {number}").id for number in range(100)]
+        words = [f"wört{number}" for number in range(997)]
+        rows = []
+        for number in range(10_000):
+            text = " ".join(words[(number * 31 + step * 7) % 997] for step in range(40))
+            rows.append((ids[number % 100], text, folded(text)))
+        with chats._writing() as database:
+            database.executemany(
+                "INSERT INTO messages (conversation_id, role, content, created, model_id, reasoning, ending, folded) "
+                "VALUES (?, 'user', ?, 0, '', '', '', ?)",
+                rows,
+            )
+        before = time.process_time()
+        assert titles(chats, "WORT996")
+        assert titles(chats, "xq") == []  # too short for the index
+        assert time.process_time() - before < 0.5
 
 
 class TestExport:
