@@ -14,7 +14,7 @@ from ominix_core.states import Downloaded, Loaded, Loading, ModelState
 
 if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
-    from ominix_core.registry.entry import Defaults, RegistryEntry
+    from ominix_core.registry.entry import RegistryEntry
     from ominix_core.stream import Generation
 
 LOCAL = "local"
@@ -98,7 +98,7 @@ class ChatModels:
         if provider := self._hub.settings.providers.get(name):
             return providers.generate(name, provider, model, messages)
         entry = self._hub.resolve(model_id)
-        sampling = sampling or _sampling(entry.defaults)
+        sampling = sampling or entry.defaults.sampling
         return self._hub.generate(entry.id, ChatRequest(messages=messages, max_tokens=None, sampling=sampling))
 
     def _offered(self) -> list[tuple[str, str]]:
@@ -108,9 +108,3 @@ class ChatModels:
         state, abilities = self._hub.state(entry.id), self._hub.abilities(entry.id)
         images = abilities.images if abilities else None if entry.category == Category.VLM else 0
         return ChatModel(entry.id, entry.name, state=state, context=entry.runtime.context, images=images)
-
-
-def _sampling(defaults: Defaults) -> Sampling:
-    """What the registry recommends for a model."""
-    chosen = {name: getattr(defaults, name) for name in ("temperature", "top_p", "top_k", "min_p")}
-    return Sampling(**{name: value for name, value in chosen.items() if value is not None})

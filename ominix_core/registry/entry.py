@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from ominix_core.generation import Sampling
 from ominix_core.registry import rules
 from ominix_core.registry.checking import Part, kept_by
 
@@ -155,8 +156,15 @@ class Runtime(Part, frozen=True, kw_only=True):
     supports_streaming: bool = True
 
 
+SAMPLED = (
+    *("temperature", "top_p", "top_k", "min_p"),
+    *("repetition_penalty", "presence_penalty", "frequency_penalty"),
+)
+"""The fields of `Defaults` that say how the next token is chosen, by the names that `Sampling` uses."""
+
+
 class Defaults(Part, frozen=True, kw_only=True):
-    """What a panel starts with.
+    """What a panel starts with, and what a request gets that does not say otherwise.
 
     Attributes:
         negative_prompt: Whether the model uses a negative prompt.
@@ -182,6 +190,19 @@ class Defaults(Part, frozen=True, kw_only=True):
     sample_rate: Annotated[int, Meta(ge=1000, le=384_000)] | None = None
     language: Annotated[str, Meta(max_length=50)] | None = None
     languages: Annotated[tuple[Annotated[str, Meta(max_length=50)], ...], Meta(max_length=2000)] = ()
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the model's authors would have the next token chosen; what they do not say is the hub's own choice."""
+        return sampling_with(Sampling(), self)
+
+
+def sampling_with(sampling: Sampling, given: object) -> Sampling:
+    """`sampling` with those fields of SAMPLED that `given` has and that are not None."""
+    values = {name: value for name in SAMPLED if (value := getattr(given, name, None)) is not None}
+    if values.get("top_p") == 0:  # "only the likeliest token", which samplers would read as "off"
+        values["top_p"] = 1e-6
+    return msgspec.structs.replace(sampling, **values)
 
 
 class UiHints(Part, frozen=True, kw_only=True):

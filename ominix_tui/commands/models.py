@@ -26,20 +26,27 @@ def run(
     ] = None,
     system: Annotated[str, typer.Option(help="The system prompt.")] = "",
     max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 512,
-    temperature: Annotated[float, typer.Option(min=0.0, max=2.0, help="0 always takes the likeliest token.")] = 0.7,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=2.0, help="0 always takes the likeliest token; default: as the model's authors say."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Makes a sampled answer repeatable.")] = None,
 ) -> None:
     """Ask a model one question; the answer streams to standard output."""
-    from ominix_core.generation import ChatMessage, ChatRequest, Sampling
+    import msgspec
+
+    from ominix_core.generation import ChatMessage, ChatRequest
     from ominix_tui.commands.progress import follow
     from ominix_tui.commands.session import chosen_server, open_hub_in_use
 
     question = text_or_stdin(prompt, "ominix run MODEL")
     messages = [ChatMessage("system", system)] if system else []
     messages.append(ChatMessage("user", question, images=tuple(map(read_image, image or ()))))
-    request = ChatRequest(messages=messages, max_tokens=max_tokens, sampling=Sampling(temperature, seed=seed))
     with open_hub_in_use(chosen_server(context)) as hub:
         entry = hub.resolve(model)
+        given = {"seed": seed} if temperature is None else {"seed": seed, "temperature": temperature}
+        sampling = msgspec.structs.replace(entry.defaults.sampling, **given)
+        request = ChatRequest(messages=messages, max_tokens=max_tokens, sampling=sampling)
         follow(hub, entry.id, hub.load(entry.id))
         usage = _stream(hub, entry.id, request)
     if sys.stderr.isatty():

@@ -93,7 +93,7 @@ class LLMChatPanel(ModelPanel):
     def compose_question(self) -> ComposeResult:
         """What the model is asked."""
         yield self.system_row()
-        yield self.prompt_row("Ask something")
+        yield self.prompt_row("Try “What is the capital of France?”")
 
     def system_row(self) -> Horizontal:
         field = Input(

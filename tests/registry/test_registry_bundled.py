@@ -132,3 +132,8 @@ def test_private_keys_are_not_in_the_repository() -> None:
 def test_the_catalogue_is_plain_json() -> None:
     document = json.loads((REPOSITORY / "registry" / "models_registry.json").read_bytes())
     assert document["version"] == "1.0.0"
+
+
+def test_the_demo_model_answers_as_its_card_says(registry: Registry) -> None:
+    sampling = registry.resolve("smollm2-135m").defaults.sampling
+    assert (sampling.temperature, sampling.top_p) == (0.2, 0.9)

@@ -8,7 +8,7 @@ import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from ominix_core.generation import Grammar, Sampling, TextRequest
-from ominix_core.registry.entry import RegistryEntry
+from ominix_core.registry.entry import RegistryEntry, sampling_with
 from ominix_core.server.schemas.base import INT64, ApiRequest, Json, Text
 
 StopStrings = Annotated[
@@ -41,14 +41,7 @@ class SampledRequest(ApiRequest):
 
     def sampling(self, entry: RegistryEntry) -> Sampling:
         """This request's sampling for the model of `entry`."""
-        names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
-        sampling = Sampling()
-        for chosen in (entry.defaults, self):
-            given = {name: value for name in names if (value := getattr(chosen, name)) is not None}
-            sampling = msgspec.structs.replace(sampling, **given)
-        if sampling.top_p == 0:  # "only the likeliest token", which samplers would read as "off"
-            sampling = msgspec.structs.replace(sampling, top_p=1e-6)
-        return sampling
+        return sampling_with(entry.defaults.sampling, self)
 
 
 def _in_int64(seed: int) -> int | None:
@@ -61,8 +54,8 @@ def _in_int64(seed: int) -> int | None:
 class PenalizedRequest(SampledRequest):
     """The further parameters that chat and plain completions share."""
 
-    presence_penalty: float = Field(0.0, ge=-2, le=2)
-    frequency_penalty: float = Field(0.0, ge=-2, le=2)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     logit_bias: dict[TokenId, Bias] = Field(default={})
     seed: Annotated[int, AfterValidator(_in_int64)] | None = None
     stop: StopStrings = Field(default=[])
@@ -70,8 +63,6 @@ class PenalizedRequest(SampledRequest):
     def sampling(self, entry: RegistryEntry) -> Sampling:
         return msgspec.structs.replace(
             super().sampling(entry),
-            presence_penalty=self.presence_penalty,
-            frequency_penalty=self.frequency_penalty,
             logit_bias={int(token): bias for token, bias in self.logit_bias.items()},
             seed=None if self.seed is None else self.seed % INT64,  # MLX takes no negative seeds
         )
