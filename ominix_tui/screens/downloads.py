@@ -42,6 +42,7 @@ class DownloadsScreen(PlaceScreen):
         self.queue = DownloadQueue(id="queue")
         self.stored = StoredModels(id="stored")
         self._hub: HubFacade | None = None
+        self._outdated = self._listing = False
 
     def body(self) -> ComposeResult:
         with Vertical(id="queue-box", classes="box") as box:
@@ -73,18 +74,31 @@ class DownloadsScreen(PlaceScreen):
         if self.is_current and not self.queue.show_state(event.model_id, event.state):
             self._list()
 
-    @work(exclusive=True, group="list")
+    def _list(self) -> None:
+        """Show what there is now. Asked while it is being shown, it is shown once more, from its beginning."""
+        self._outdated = True
+        if not self._listing:
+            self._listing = True
+            self._list_anew()
+
+    @work
     @telling
-    async def _list(self) -> None:
-        if self._hub is None:
-            return
-        downloads = await asyncio.to_thread(unfinished, self._hub)
+    async def _list_anew(self) -> None:
+        try:
+            while self._outdated and self._hub is not None:
+                self._outdated = False
+                await self._show_all(self._hub)
+        finally:
+            self._listing = False
+
+    async def _show_all(self, hub: HubFacade) -> None:
+        downloads = await asyncio.to_thread(unfinished, hub)
         await self.queue.fill(downloads)
         self.queue.display = bool(downloads)
         nothing = self.query_one("#nothing", Label)
         nothing.display = not downloads
         nothing.update(NOTHING)
-        await self._list_stored(self._hub)
+        await self._list_stored(hub)
         self.note(_counts(downloads))
         if not downloads and self.focused in (None, self.queue):
             self.stored.focus()

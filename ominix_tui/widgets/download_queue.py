@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 
@@ -62,6 +62,7 @@ class DownloadQueue(Rows):
     def __init__(self, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self._downloads: Sequence[Unfinished] = ()
+        self._rows: dict[str, DownloadRow] = {}
         self._current: str | None = None
 
     @property
@@ -80,23 +81,28 @@ class DownloadQueue(Rows):
             self._current = row.model_id
 
     async def fill(self, downloads: Sequence[Unfinished]) -> None:
-        """Show these, the cursor on the model that it was on."""
-        self._downloads = downloads
+        """Show these, the cursor on the model that it was on. Rows that stay are moved, not made anew."""
         ids = [each.model_id for each in downloads]
-        if ids == self.ids:
-            for row, each in zip(self.query(DownloadRow), downloads, strict=True):
-                row.show(each.state)
-            return
         place = ids.index(self._current) if self._current in ids else min(self.index or 0, len(ids) - 1)
+        gone = [self._rows.pop(model_id) for model_id in set(self._rows) - set(ids)]
+        new = [DownloadRow(each.model_id, each.name, each.state) for each in downloads if each.model_id not in self._rows]
+        self._downloads = downloads
+        self._rows |= {row.model_id: row for row in new}
         with self.app.batch_update():
-            await self.clear()
-            await self.extend(DownloadRow(each.model_id, each.name, each.state) for each in downloads)
-        self.index = place if ids else None
+            self.index = None  # the place of a row is about to be another one's
+            if gone:
+                await self.remove_children(gone)
+            if new:
+                await self.extend(new)
+            self.sort_children(key=lambda row: ids.index(cast(DownloadRow, row).model_id))
+            self.index = place if ids else None
+        for each in downloads:
+            self._rows[each.model_id].show(each.state)
 
     def show_state(self, model_id: str, state: ModelState) -> bool:
         """Show how far a model is; False if it is not listed, or has come to another kind of state."""
-        for row in self.query(DownloadRow):
-            if row.model_id == model_id and type(row.state) is type(state):
-                row.show(state)
-                return True
-        return False
+        row = self._rows.get(model_id)
+        if row is None or type(row.state) is not type(state):
+            return False
+        row.show(state)
+        return True

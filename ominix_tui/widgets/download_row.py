@@ -39,35 +39,33 @@ class DownloadRow(ListItem):
         super().__init__()
         self.model_id = model_id
         self.state = state
-        self._title = one_line(name)
+        # Kept here and not looked up: the hub tells of a row's model while the row is still being made, or going.
+        self._title = Label(one_line(name), markup=False, classes="name")
+        self._badge = Label(markup=False)
+        self._bar = ProgressBar(total=1, show_eta=False, show_percentage=False)
+        self._measure = Label(markup=False, classes="measure")
+        self._progress = Horizontal(self._bar, self._measure, classes="line bar")
+        self._detail = Label(markup=False, classes="detail")
+        self.show(state)
 
     def compose(self) -> ComposeResult:
-        with Horizontal(classes="line"):
-            yield Label(self._title, markup=False, classes="name")
-            yield Label(markup=False, classes="badge")
-        with Horizontal(classes="line bar"):
-            yield ProgressBar(total=1, show_eta=False, show_percentage=False)
-            yield Label(markup=False, classes="measure")
-        yield Label(markup=False, classes="detail")
-
-    def on_mount(self) -> None:
-        self.show(self.state)
+        yield Horizontal(self._title, self._badge, classes="line")
+        yield self._progress
+        yield self._detail
 
     def show(self, state: ModelState) -> None:
         """The model's state is now `state`."""
         self.state = state
         words = words_for(state)
-        badge = self.query_one(".badge", Label)
-        badge.update(f"{words.glyph} {words.long}")
-        badge.set_classes(f"badge tone-{words.tone}")
-        self.query_one(".bar").display = isinstance(state, Downloading | Paused)
-        measure, detail = _words(state)
+        self._badge.update(f"{words.glyph} {words.long}")
+        self._badge.set_classes(f"badge tone-{words.tone}")
+        self._progress.display = isinstance(state, Downloading | Paused)
         if isinstance(state, Downloading | Paused):
-            self.query_one(ProgressBar).update(progress=state.progress)
-        self.query_one(".measure", Label).update(measure)
-        label = self.query_one(".detail", Label)
-        label.display = bool(detail)
-        label.update(detail)
+            self._bar.update(progress=state.progress)
+        measure, detail = _words(state)
+        self._measure.update(measure)
+        self._detail.display = bool(detail)
+        self._detail.update(detail)
 
 
 def _words(state: ModelState) -> tuple[str, str]:
