@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from ominix_core.errors import Cancelled, InsufficientMemoryError, OminixError
@@ -49,6 +50,15 @@ COMMANDS = (
     Command("repair", "v", "Repair", "Fetch again what is missing or damaged"),
     Command("remove", "d", "Remove", "Delete the model's files from this machine"),
 )
+
+COMMAND_KEYS: list[BindingType] = [
+    *(
+        Binding(each.key, f"screen.model('{each.name}')", each.label, id=f"hub.{each.name}", tooltip=each.tooltip)
+        for each in COMMANDS
+    ),
+    Binding("i", "screen.details", "Details", id="hub.details", tooltip="Everything that is known of the model"),
+]
+"""The keys of those who show models by name: elsewhere on the screen, what is typed may be meant as text."""
 
 
 def commands_for(state: ModelState, *, on_disk: bool, own_files: bool = True) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState
+from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded, Paused
 from ominix_core.system import estimated_need
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ KINDS = {"": "Any", "LLM": "LLM", "VLM": "VLM", "ASR": "ASR", "TTS": "TTS", "Ima
 MOST_HITS = 100
 
 _VIEW_STATES: Mapping[str, tuple[type[ModelState], ...]] = {
-    "here": (Downloaded, Downloading, Loading, Loaded),
+    "here": (Downloaded, Downloading, Paused, Loading, Loaded),
     "loaded": (Loading, Loaded),
 }
 
@@ -41,8 +41,14 @@ class ModelFilter:
     def depends_on_states(self) -> bool:
         return self.view in _VIEW_STATES
 
-    def apply(self, hub: HubFacade, states: Mapping[str, ModelState]) -> list[RegistryEntry]:
-        """The models to show, the likeliest first where words were typed. Takes some 20 ms for 10,000 models."""
+    def apply(
+        self, hub: HubFacade, states: Mapping[str, ModelState], stays: str | None = None
+    ) -> list[RegistryEntry]:
+        """The models to show, the likeliest first where words were typed. Takes some 20 ms for 10,000 models.
+
+        Args:
+            stays: The model that is in use on the screen: only its removal takes it out of the view.
+        """
         entries = hub.registry.search(self.text, len(hub.registry.entries))
         if self.category:
             entries = [entry for entry in entries if entry.category == self.category]
@@ -50,7 +56,8 @@ class ModelFilter:
             entries = _fitting(hub, entries)
         elif self.depends_on_states:
             wanted = _VIEW_STATES[self.view]
-            entries = [entry for entry in entries if _in_view(hub, entry, states, wanted)]
+            stays = None if isinstance(states.get(stays or ""), NotDownloaded) else stays
+            entries = [entry for entry in entries if entry.id == stays or _in_view(hub, entry, states, wanted)]
         return entries[:MOST_HITS] if self.text.strip() else entries
 
 

@@ -17,7 +17,7 @@ from ominix_core.errors import OminixError
 from ominix_core.media import Abilities, TranscriptionRequest
 from ominix_core.states import Loaded, ModelState
 from ominix_core.transcript import SUFFIXES, Form, Transcript, render
-from ominix_tui.panels.base import ModelPanel, hint
+from ominix_tui.panels.base import ModelPanel
 from ominix_tui.text import one_line
 from ominix_tui.widgets.file_picker import FilePicker
 from ominix_tui.widgets.path_field import AUDIO_SUFFIXES, PathField
@@ -84,8 +84,11 @@ class ASRTranscriptionPanel(ModelPanel):
         working = self._view.running or self.query_one(RecordButton).recording
         return working or bool(self._view.transcript.segments or self.query_one(PathField).value)
 
+    def show_hint(self) -> None:
+        self._view.show_hint(self.hint("The transcript appears here.", "choose a file"))
+
     def show_state(self, state: ModelState) -> None:
-        self._view.show_hint(hint(state, "The transcript appears here.", "choose a file"))
+        super().show_state(state)
         self.query_one("#transcribe").disabled = not isinstance(state, Loaded)
         if isinstance(state, Loaded) and (abilities := self.hub.abilities(self.entry.id)):
             self._show_abilities(abilities)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual import events, on
 from textual.containers import Vertical
 from textual.widgets import Label
 
-from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded
+from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded, Paused
 from ominix_tui.text import printable
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class ModelPanel(Vertical):
         super().__init__()
         self.hub = hub
         self.entry = entry
+        self._state: ModelState = NotDownloaded()
 
     @property
     def holds_work(self) -> bool:
@@ -54,6 +56,21 @@ class ModelPanel(Vertical):
 
     def show_state(self, state: ModelState) -> None:
         """The model's state is now `state`. Called once after mounting, then with every change."""
+        self._state = state
+        self.show_hint()
+
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def show_hint(self) -> None:
+        """Say where the result will be how it gets there; it depends on where what is typed would go."""
+
+    def hint(self, loaded: str, meanwhile: str) -> str:
+        """What stands where the result will be: `loaded` once the model is, before that how it gets there.
+
+        Args:
+            meanwhile: What can be done already, as in "type your prompt".
+        """
+        return hint(self._state, loaded, meanwhile, inside=self.has_focus_within)
 
     def show_problem(self, problem: str | None) -> None:
         """Say below the form what is wrong with it; None is nothing."""
@@ -69,23 +86,23 @@ class ModelPanel(Vertical):
                 return
 
 
-def hint(state: ModelState, loaded: str, meanwhile: str) -> str:
-    """What stands where the result will be: `loaded` once the model is, before that how it gets there.
-
-    Args:
-        meanwhile: What can be done already, as in "type your prompt".
-    """
+def hint(state: ModelState, loaded: str, meanwhile: str, *, inside: bool) -> str:
+    """See `ModelPanel.hint`. Nobody is invited to type while the focus is not `inside`: keys are commands there."""
+    way_in = f"You can {meanwhile} already." if inside else f"Enter lets you {meanwhile} already."
+    way_out = "Escape, then " if inside else ""
     match state:
         case Loaded():
-            return loaded
+            return loaded if inside else f"{loaded} Enter lets you {meanwhile}."
         case Loading():
-            return f"The model is on its way into memory. You can {meanwhile} already."
+            return f"The model is on its way into memory. {way_in}"
         case Downloading():
-            return f"The model is on its way to this machine. You can {meanwhile} already."
+            return f"The model is on its way to this machine. {way_in}"
         case Downloaded():
-            return "Load the model to try it: press l in the list of models."
+            return f"The model is not in memory: {way_out}l loads it."
         case NotDownloaded():
-            return "This model is not on this machine yet: press g in the list of models to get it."
+            return f"The model is not on this machine yet: {way_out}g gets it."
+        case Paused():
+            return f"The download is paused: {way_out}g goes on with it."
         case Error():
             return "The model is not in memory; what happened is told above."
         case _:

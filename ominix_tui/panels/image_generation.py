@@ -17,7 +17,7 @@ from textual.widgets import Button, Input, Label, Select, TextArea
 from ominix_core.errors import OminixError
 from ominix_core.media import Abilities, ImageRequest
 from ominix_core.states import Loaded, ModelState
-from ominix_tui.panels.base import ModelPanel, hint
+from ominix_tui.panels.base import ModelPanel
 from ominix_tui.widgets.attachments import Attachments
 from ominix_tui.widgets.gallery import Gallery
 from ominix_tui.widgets.image_stage import ImageStage, Take
@@ -105,8 +105,11 @@ class ImageGenerationPanel(ModelPanel):
         sources = self.query_one(Attachments).images
         return bool(self.query_one(PromptArea).text or sources or stage.running or stage.takes)
 
+    def show_hint(self) -> None:
+        self.query_one(ImageStage).show_hint(self.hint("The image appears here.", "type your prompt"))
+
     def show_state(self, state: ModelState) -> None:
-        self.query_one(ImageStage).show_hint(hint(state, "The image appears here.", "type your prompt"))
+        super().show_state(state)
         self.query_one("#generate").disabled = not isinstance(state, Loaded)
         if isinstance(state, Loaded):
             self._show_abilities(self.hub.abilities(self.entry.id))

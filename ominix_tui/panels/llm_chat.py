@@ -14,7 +14,7 @@ from ominix_core.chat_tree import Exchange
 from ominix_core.errors import OminixError
 from ominix_core.generation import ChatMessage, ChatRequest
 from ominix_core.states import Loaded, ModelState
-from ominix_tui.panels.base import ModelPanel, hint
+from ominix_tui.panels.base import ModelPanel
 from ominix_tui.widgets.number_field import NumberField
 from ominix_tui.widgets.prompt_area import PromptArea
 from ominix_tui.widgets.response import Response
@@ -127,8 +127,11 @@ class LLMChatPanel(ModelPanel):
         """The images of a question that was asked here."""
         return ()
 
+    def show_hint(self) -> None:
+        self.query_one(Response).show_hint(self.hint("The answer appears here.", "type your prompt"))
+
     def show_state(self, state: ModelState) -> None:
-        self.query_one(Response).show_hint(hint(state, "The answer appears here.", "type your prompt"))
+        super().show_state(state)
         self.query_one("#generate").disabled = not isinstance(state, Loaded)
 
     def focus_first(self) -> None:

@@ -16,7 +16,7 @@ from ominix_core.errors import OminixError
 from ominix_core.generation import Failed
 from ominix_core.media import FASTEST, SLOWEST, Abilities, SpeechRequest
 from ominix_core.states import Loaded, ModelState
-from ominix_tui.panels.base import ModelPanel, hint
+from ominix_tui.panels.base import ModelPanel
 from ominix_tui.speech_take import SpeechTake
 from ominix_tui.text import one_line
 from ominix_tui.widgets.number_field import NumberField
@@ -98,10 +98,12 @@ class TTSSynthesisPanel(ModelPanel):
     def holds_work(self) -> bool:
         return bool(self.query_one(PromptArea).text or self._take)
 
+    def show_hint(self) -> None:
+        loaded = f"The speech is drawn here, and played{devices.where()}."
+        self.query_one("#hint", Label).update(self.hint(loaded, "type your text"))
+
     def show_state(self, state: ModelState) -> None:
-        self.query_one("#hint", Label).update(
-            hint(state, f"The speech is drawn here, and played{devices.where()}.", "type your text")
-        )
+        super().show_state(state)
         self.query_one("#generate").disabled = not isinstance(state, Loaded)
         if isinstance(state, Loaded):
             self._ask_abilities()

@@ -17,12 +17,11 @@ from ominix_core.errors import OminixError
 from ominix_core.events import HubEvent, ModelStateChanged, RegistryChanged
 from ominix_core.states import Downloaded, Downloading, Loaded, Loading, ModelState, NotDownloaded, Unsupported
 from ominix_tui.first_run import Offer, first_choice, is_empty, offer, offer_offline
-from ominix_tui.model_commands import COMMANDS, ModelCommands
+from ominix_tui.model_commands import ModelCommands
 from ominix_tui.model_filter import VIEWS
 from ominix_tui.text import change_words, counted, one_line
 from ominix_tui.widgets.brand import Brand
 from ominix_tui.widgets.key_line import KeyLine
-from ominix_tui.widgets.model_header import ModelHeader
 from ominix_tui.widgets.model_view import ModelView
 from ominix_tui.widgets.registry_tree import RegistryTree
 from ominix_tui.widgets.sidebar import SearchField, Sidebar
@@ -40,6 +39,8 @@ VIEW_TIPS = {
     "fits": "List the models that fit into this machine's memory",
 }
 CHATTING = ("LLM", "VLM")
+REST_SECONDS = 0.15
+"""Who types a search that long has come to its end, perhaps."""
 WIDTHS = [(0, "-narrow"), (100, "-wide")]
 
 
@@ -51,11 +52,6 @@ class HubScreen(Screen[None]):
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = WIDTHS
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(each.key, f"model('{each.name}')", each.label, id=f"hub.{each.name}", tooltip=each.tooltip)
-            for each in COMMANDS
-        ),
-        Binding("i", "details", "Details", id="hub.details", tooltip="Everything that is known of the model"),
         Binding("slash", "find", "Find", id="hub.find", tooltip="Search the models", key_display="/"),
         *(
             Binding(str(number), f"view('{view}')", word, id=f"hub.view_{view}", tooltip=VIEW_TIPS[view], show=False)
@@ -70,7 +66,6 @@ class HubScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._hub: HubFacade | None = None
-        self._awaited: str | None = None
         self._states: dict[str, ModelState] = {}
         self.view = ModelView(id="main")
 
@@ -113,10 +108,11 @@ class HubScreen(Screen[None]):
                 await self.view.select(initial)
                 sidebar.choose(initial.id)
         if initial_model and load_initial:
-            self._awaited = initial.id
-            if isinstance(hub.state(initial.id), Downloaded):
+            state = hub.state(initial.id)
+            if isinstance(state, Downloaded):
                 self._run("load", initial)
-            self._enter_awaited()
+            if isinstance(state, Downloaded | Loading | Loaded):
+                await self._go_to_panel()
 
     async def _drawn(self) -> None:
         """Wait until what has changed is on the terminal."""
@@ -132,8 +128,8 @@ class HubScreen(Screen[None]):
     async def go_to(self, model_id: str) -> None:
         """Select a model, if it is still in the registry."""
         if self._hub is not None and (entry := self._hub.registry.get(model_id)):
+            await self.query_one(Sidebar).reveal(entry.id)
             await self.view.select(entry)
-            self.query_one(Sidebar).choose(entry.id)
 
     @work
     async def _look_for_network(self, hub: HubFacade, found: Offer) -> None:
@@ -175,7 +171,6 @@ class HubScreen(Screen[None]):
         self.view.show_state(model_id, new_kind)
         if new_kind:
             self._show_tally()
-        self._enter_awaited()
 
     @work
     async def _on_registry_changed(self, change: RegistryChanged) -> None:
@@ -200,11 +195,32 @@ class HubScreen(Screen[None]):
     # -- the selected model -------------------------------------------------------------------------------------
 
     @on(RegistryTree.Chosen)
-    async def _on_chosen(self, event: RegistryTree.Chosen) -> None:
-        if event.model_id != self.query_one(RegistryTree).chosen:  # the cursor has gone on: spare the panel
+    @on(Sidebar.Emptied)
+    async def _on_chosen(self, event: RegistryTree.Chosen | Sidebar.Emptied) -> None:
+        chosen = self.query_one(RegistryTree).chosen
+        asked_for = event.model_id if isinstance(event, RegistryTree.Chosen) else None
+        if self._hub is None or asked_for != chosen:  # the cursor has gone on: spare the panel
             return
-        if self._hub is not None and (entry := self._hub.registry.get(event.model_id)):
-            await self.view.select(entry)
+        if isinstance(self.focused, SearchField):
+            self._select_at_rest(chosen)
+        else:
+            await self._select(chosen)
+
+    @work(exclusive=True, group="select")
+    async def _select_at_rest(self, model_id: str | None) -> None:
+        """A panel for each letter of a search would hold up the next letter."""
+        await asyncio.sleep(REST_SECONDS)
+        await self._select(model_id)
+
+    async def _select(self, model_id: str | None) -> None:
+        if self._hub is not None and model_id == self.query_one(RegistryTree).chosen:
+            await self.view.select(self._hub.registry.get(model_id) if model_id else None)
+            if self.focused is None:  # it was in the panel that is gone
+                self.query_one(RegistryTree).focus()
+
+    @on(RegistryTree.NodeHighlighted)
+    def _on_moved(self) -> None:
+        self.refresh_bindings()
 
     @on(RegistryTree.Entered)
     def _on_entered(self) -> None:
@@ -219,15 +235,15 @@ class HubScreen(Screen[None]):
     def _on_measured(self) -> None:
         self.view.look_again()
 
-    def _enter_awaited(self) -> None:
-        """Go to the panel of the model that is to be used, once it is loaded, unless the user has gone elsewhere."""
-        entry, panel = self.view.entry, self.view.panel
-        if self._awaited is None or not isinstance(self._states.get(self._awaited), Loaded):
-            return
-        stays = self.query_one(RegistryTree).has_focus or self.query_one(ModelHeader).has_focus_within
-        if entry is not None and panel is not None and entry.id == self._awaited and stays:
-            panel.focus_first()
-        self._awaited = None
+    async def _go_to_panel(self) -> None:
+        """Go to the field where using the model begins: what is typed from now on is text, and no command."""
+        self.app.hold_keys()
+        try:
+            await self.view.ready()
+            if self.view.panel is not None:
+                self.view.panel.focus_first()
+        finally:
+            self.app.release_keys()
 
     # -- finding and updating -----------------------------------------------------------------------------------
 
@@ -243,6 +259,7 @@ class HubScreen(Screen[None]):
     async def action_focus_models(self) -> None:
         if isinstance(self.focused, SearchField):
             await self.query_one(Sidebar).go_to_hits()
+            await self._select(self.query_one(RegistryTree).chosen)
         else:
             self.query_one(RegistryTree).focus()
 
@@ -267,19 +284,22 @@ class HubScreen(Screen[None]):
     # -- commands on the selected model ---------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        tree = self.query_one(RegistryTree)
         if action == "focus_models":
-            return not self.query_one(RegistryTree).has_focus
-        return action != "model" or parameters[0] in self.view.commands
+            return not tree.has_focus
+        if action == "model":
+            elsewhere = tree.has_focus and tree.at_cursor != self.selected  # on the line of a category
+            return parameters[0] in self.view.commands and not elsewhere
+        return action != "details" or self.selected is not None
 
-    def action_model(self, name: str) -> None:
+    async def action_model(self, name: str) -> None:
         """Run a command of `model_commands` on the selected model."""
         entry = self.view.entry
         if entry is None:
             return
-        if name == "use":
-            self._awaited = entry.id
+        if name in ("load", "use"):
+            await self._go_to_panel()
             if isinstance(self._states.get(entry.id), Loaded):
-                self._enter_awaited()
                 return
             name = "load"
         self._run(name, entry)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.color import Color, ColorParseError
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Label, ProgressBar
 
 from ominix_core.states import Downloading, Error, Loading, ModelState, Unsupported
 from ominix_tui.colors import readable
-from ominix_tui.model_commands import COMMANDS
+from ominix_tui.model_commands import COMMAND_KEYS, COMMANDS
 from ominix_tui.text import download_measure, facts_line, one_line, percent, words_for
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class ModelHeader(Vertical):
         .tone-muted { color: $text-muted; }
     }
     """
+
+    BINDINGS: ClassVar[list[BindingType]] = COMMAND_KEYS
 
     def __init__(self) -> None:
         super().__init__()

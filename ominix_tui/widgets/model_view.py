@@ -12,11 +12,12 @@ from textual.containers import Container, Vertical
 from textual.message import Message
 from textual.widgets import Static
 
-from ominix_core.states import Downloading, Error, ModelState, Unsupported
+from ominix_core.states import Downloading, Error, ModelState
 from ominix_tui.memory_words import memory_words
 from ominix_tui.model_commands import commands_for
 from ominix_tui.panels import panel_class
 from ominix_tui.widgets.model_header import ModelHeader
+from ominix_tui.widgets.registry_tree import GONE
 
 if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from ominix_tui.first_run import Offer
     from ominix_tui.panels.base import ModelPanel
     from ominix_tui.widgets.welcome import Welcome
-
-
-GONE = Unsupported("This model is no longer in the registry.")
 
 
 class ModelView(Vertical):
@@ -57,6 +55,7 @@ class ModelView(Vertical):
         self._panels: dict[str, ModelPanel] = {}
         self._checks: dict[str, Downloading] = {}
         self._welcome: Welcome | None = None
+        self._being_changed = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
         with Container(id="panel"):
@@ -64,30 +63,43 @@ class ModelView(Vertical):
 
     async def connect(self, hub: HubFacade, states: Mapping[str, ModelState]) -> None:
         """Make place for the models of this hub; `states` by id is read whenever it is needed."""
-        self._hub, self._states = hub, states
-        if hub.registry.entries:
-            await self.mount(ModelHeader(), before=0)
-        else:
-            self.query_one("#empty", Static).update("The registry holds no models.")
+        async with self._being_changed:
+            self._hub, self._states = hub, states
+            header = ModelHeader()
+            header.display = False
+            await self.mount(header, before=0)
+            if not hub.registry.entries:
+                self.query_one("#empty", Static).update("The registry holds no models.")
 
     @property
     def panel(self) -> ModelPanel | None:
         """The panel of the selected model."""
         return self._panels.get(self.entry.id) if self.entry else None
 
+    async def ready(self) -> None:
+        """Wait until the panel of the selected model can take keys."""
+        async with self._being_changed:
+            pass
+
     def _state_of(self, entry: RegistryEntry) -> ModelState:
         return self._states.get(entry.id, GONE)
 
-    async def select(self, entry: RegistryEntry) -> None:
-        """Show this model."""
-        if self._hub is None or (self.entry is not None and self.entry.id == entry.id):
+    async def select(self, entry: RegistryEntry | None) -> None:
+        """Show this model; None shows that there is none to show. Comes to its end when the panel can take keys."""
+        if self._hub is None or (entry is not None and self.entry is not None and self.entry.id == entry.id):
             return
-        former, self.entry = self.entry, entry
-        self.query_one(ModelHeader).show_entry(entry)
-        self._show_header()
-        self._find_commands()
-        with self.app.batch_update():
-            await self._show_panel(self._hub, entry, former)
+        self.entry, self.commands = entry, ()
+        async with self._being_changed:  # the header and the panel of the model before may still be in the making
+            if entry is not self.entry:  # the cursor has gone on
+                return
+            header = self.query_one(ModelHeader)
+            header.display = entry is not None
+            if entry is not None:
+                header.show_entry(entry)
+            self._show_header()
+            self._find_commands()
+            with self.app.batch_update():
+                await self._show_panel(self._hub, entry)
 
     async def welcome(self, offer: Offer) -> None:
         """Greet the user of a machine without models, in place of the panel of the model that is recommended."""
@@ -101,8 +113,10 @@ class ModelView(Vertical):
         self._set_welcome(True)
 
     def _set_welcome(self, shown: bool) -> None:
-        if self._welcome is not None and self.panel is not None:
-            self._welcome.display, self.panel.display = shown, not shown
+        if self._welcome is not None:
+            self._welcome.display = shown
+        if self.panel is not None:
+            self.panel.display = not shown
 
     def show_state(self, model_id: str, new_kind: bool) -> None:
         """A model's state has changed; `new_kind` if it is another one, not only its progress."""
@@ -126,14 +140,14 @@ class ModelView(Vertical):
             self._show_header()
 
     def _show_header(self) -> None:
-        if self.entry is not None:
-            self.query_one(ModelHeader).show_state(self._state_of(self.entry), self._checks.get(self.entry.id))
+        for header in self.query(ModelHeader):
+            if self.entry is not None and header.is_mounted:
+                header.show_state(self._state_of(self.entry), self._checks.get(self.entry.id))
 
     def _find_commands(self) -> None:
         """What can be done is known at once, but for a model in Error: that is a question to the disk."""
-        if self.entry is not None:
-            is_error = isinstance(self._state_of(self.entry), Error)
-            self._show_commands(() if is_error else self._commands_for(self.entry, on_disk=False))
+        known = self.entry is not None and not isinstance(self._state_of(self.entry), Error)
+        self._show_commands(self._commands_for(self.entry, on_disk=False) if self.entry and known else ())
         self.look_again()
 
     def _commands_for(self, entry: RegistryEntry, on_disk: bool) -> tuple[str, ...]:
@@ -142,7 +156,9 @@ class ModelView(Vertical):
 
     def _show_commands(self, commands: tuple[str, ...]) -> None:
         self.commands = commands
-        self.query_one(ModelHeader).show_commands(commands)
+        for header in self.query(ModelHeader):
+            if header.is_mounted:
+                header.show_commands(commands)
         self.post_message(self.CommandsChanged())
 
     @work(exclusive=True)
@@ -161,18 +177,24 @@ class ModelView(Vertical):
         if isinstance(state, Error) and (commands := self._commands_for(entry, on_disk)) != self.commands:
             self._show_commands(commands)
 
-    async def _show_panel(self, hub: HubFacade, entry: RegistryEntry, former: RegistryEntry | None) -> None:
+    async def _show_panel(self, hub: HubFacade, entry: RegistryEntry | None) -> None:
         container = self.query_one("#panel")
-        self.query_one("#empty").display = False
-        if former is not None and not self._panels[former.id].holds_work:
-            await self._panels.pop(former.id).remove()
-        for panel in self._panels.values():
+        empty = self.query_one("#empty", Static)
+        empty.update("No model is listed.")
+        empty.display = entry is None
+        for model_id, panel in list(self._panels.items()):
             panel.display = False
+            if (entry is None or model_id != entry.id) and not panel.holds_work:
+                await self._panels.pop(model_id).remove()
+        if entry is None:
+            self._set_welcome(False)
+            return
         if entry.id not in self._panels:
-            self._panels[entry.id] = panel_class(entry.ui.panel_type)(hub, entry)
-            await container.mount(self._panels[entry.id])
-            if not self._panels[entry.id].children:  # the program ends just now
+            panel = panel_class(entry.ui.panel_type)(hub, entry)
+            await container.mount(panel)
+            if not panel.children:  # the program ends just now
                 return
-            self._panels[entry.id].show_state(self._state_of(entry))
+            self._panels[entry.id] = panel  # not before: what is told of states reaches the panel's fields
+            panel.show_state(self._state_of(entry))
         self._panels[entry.id].display = True
         self._set_welcome(False)

@@ -13,7 +13,8 @@ from textual.message import Message
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
-from ominix_core.states import ModelState
+from ominix_core.states import ModelState, Unsupported
+from ominix_tui.model_commands import COMMAND_KEYS
 from ominix_tui.text import StateWords, fitted, one_line, words_for
 from ominix_tui.widgets.list_keys import TREE_ACTIONS, moving_keys
 from ominix_tui.widgets.still_scrollbar import StillScrollbar
@@ -21,6 +22,8 @@ from ominix_tui.widgets.still_scrollbar import StillScrollbar
 if TYPE_CHECKING:
     from ominix_core.registry.entry import RegistryEntry
 
+GONE = Unsupported("This model is no longer in the registry.")
+"""What is shown of a model until the list without it is drawn."""
 CATEGORY_ORDER = ("LLM", "VLM", "ASR", "TTS", "ImageGen")
 MOST_LINES = 200
 NEXT_KIND, KIND_BEFORE = "The kind of models below", "The kind of models above"
@@ -39,6 +42,7 @@ class RegistryTree(StillScrollbar, Tree[str]):
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Open", id="tree.open", tooltip="Go to the panel of this model"),
+        *COMMAND_KEYS,
         *moving_keys(*TREE_ACTIONS, without="g"),  # which gets the model
         Binding(
             "right_curly_bracket",
@@ -93,6 +97,7 @@ class RegistryTree(StillScrollbar, Tree[str]):
             by_rank: The first entry's category comes first, not the usual one.
         """
         self.clear()
+        self.chosen = None
         self.cursor_line = -1  # where it stood is another model's line now
         self._states = states
         self._model_nodes.clear()
@@ -113,25 +118,38 @@ class RegistryTree(StillScrollbar, Tree[str]):
         if not group.is_expanded:
             group.expand()
 
-    def choose(self, model_id: str) -> None:
-        """Move the cursor to a model, if it is listed."""
+    def choose(self, model_id: str) -> bool:
+        """Move the cursor to a model; False if it is not listed."""
         if model_id not in self._model_nodes:
             for group in self.root.children:
                 if any(entry.id == model_id for entry in self._members[group.id][:MOST_LINES]):
                     self._open(group)
         if node := self._model_nodes.get(model_id):
+            if node.parent is not None and not node.parent.is_expanded:
+                node.parent.expand()
             self.get_node_at_line(0)  # numbers the lines, which a tree that was just filled leaves to its next paint
             self.move_cursor(node)
+            self.chosen = model_id
+        return node is not None
 
-    def choose_first(self) -> None:
-        """Move the cursor to the first model, unless it stands somewhere."""
-        if self.cursor_line < 0 and self._model_nodes:
-            self.choose(next(iter(self._model_nodes)))
+    def choose_first(self) -> str | None:
+        """Move the cursor to the first model, unless it stands on one; returns the model where it is."""
+        first = next((entry for group in self.root.children for entry in self._members[group.id]), None)
+        if self.chosen is None and first is not None:
+            self.choose(first.id)
+        return self.chosen
+
+    @property
+    def at_cursor(self) -> str | None:
+        """The model on the line of the cursor; None on the line of a category."""
+        node = self.cursor_node
+        return None if node is None else node.data
 
     def refresh_model(self, model_id: str) -> None:
         """Draw the model's line again if it says anything new."""
         node = self._model_nodes.get(model_id)
-        if node is not None and self._drawn.get(model_id) != words_for(self._states[model_id]):
+        state = self._states.get(model_id)
+        if node is not None and state is not None and self._drawn.get(model_id) != words_for(state):
             node.refresh()
 
     def render_label(self, node: TreeNode[str], base_style: Style, style: Style) -> Text:
@@ -140,7 +158,7 @@ class RegistryTree(StillScrollbar, Tree[str]):
             return Text()
         if node.data is None:
             return self._render_group(node, style) if node.allow_expand else Text(str(node.label), style=style)
-        words = self._drawn[node.data] = words_for(self._states[node.data])
+        words = self._drawn[node.data] = words_for(self._states.get(node.data, GONE))
         tone = self._tone(words.tone)
         room = max(width - cell_len(words.short) - 3, 4)
         name = fitted(str(node.label), room)
@@ -196,9 +214,10 @@ class RegistryTree(StillScrollbar, Tree[str]):
         return True
 
     def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[str]) -> None:
-        if event.node.data is not None:
-            self.chosen = event.node.data
-            self.post_message(self.Chosen(event.node.data))
+        model_id = event.node.data
+        if model_id is not None and self._model_nodes.get(model_id) is event.node:  # else of the list before this one
+            self.chosen = model_id
+            self.post_message(self.Chosen(model_id))
 
     def on_tree_node_selected(self, event: Tree.NodeSelected[str]) -> None:
         if event.node.data is not None:

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.geometry import Region
+from textual.message import Message
 from textual.widgets import Input, Label
 
 from ominix_core.states import ModelState
@@ -54,13 +55,17 @@ class Sidebar(Vertical):
     }
     """
 
+    class Emptied(Message):
+        """No model matches what is asked for: there is none to choose."""
+
     def __init__(self, *, id: str, classes: str) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self.border_title = "Models"
         self._tree = RegistryTree(id="models")
         self._hub: HubFacade | None = None
         self._states: Mapping[str, ModelState] = {}
-        self._current: str | None = None
+        self._wanted: str | None = None
+        self._stand_in: str | None = None
         self._last_asked = 0
         self._shown: ModelFilter | None = None
 
@@ -77,21 +82,41 @@ class Sidebar(Vertical):
         view, kind = (self.query_one(name, ChoiceRow).chosen for name in ("#view", "#kind"))
         return ModelFilter(self.query_one(SearchField).value, view, kind)
 
+    @property
+    def _in_use(self) -> str | None:
+        """The model that is shown, if the user has not asked for another list meanwhile."""
+        return self._tree.chosen if self._shown == self.filter else None
+
     async def show_models(self, hub: HubFacade, states: Mapping[str, ModelState]) -> None:
         """Show the Hub's models; `states` by id is read whenever a line is drawn or the filter needs it."""
         self._hub, self._states = hub, states
-        await self._apply()
+        await self._apply(self._in_use)
 
     def choose(self, model_id: str) -> None:
         """Move the cursor to a model, now and whenever the list is filled again."""
-        self._current = model_id
+        self._wanted = model_id
         self._tree.choose(model_id)
+
+    async def reveal(self, model_id: str) -> None:
+        """The same; what narrows the list down is forgotten if it hides the model."""
+        self._wanted = model_id
+        if self._tree.choose(model_id):
+            return
+        field, view, kind = self.query_one(SearchField), self.query_one("#view"), self.query_one("#kind")
+        with field.prevent(Input.Changed), view.prevent(ChoiceRow.Changed), kind.prevent(ChoiceRow.Changed):
+            field.value = ""
+            self.query_one("#view", ChoiceRow).chosen = next(iter(VIEWS))
+            self.query_one("#kind", ChoiceRow).chosen = next(iter(KINDS))
+            await self._apply()
+            if not self._tree.choose(model_id):  # among more than are listed at once
+                field.value = model_id
+                await self._apply()
 
     def show_state(self, model_id: str, new_kind: bool) -> None:
         """A model's state has changed; `new_kind` if it is another one, not only its progress."""
         self._tree.refresh_model(model_id)
         if new_kind and self.filter.depends_on_states:
-            self._apply_soon()
+            self._apply_soon(self._in_use)
 
     def focus_search(self) -> None:
         self.query_one(SearchField).focus()
@@ -100,7 +125,7 @@ class Sidebar(Vertical):
         """Go to the list, once it shows what is typed now: Enter may come before that."""
         if self._shown != self.filter:
             await self._apply()
-        self._tree.choose_first()
+        self._wanted = self._tree.choose_first() or self._wanted
         self._tree.focus()
 
     def choose_view(self, view: str) -> None:
@@ -116,19 +141,23 @@ class Sidebar(Vertical):
 
     @on(RegistryTree.Chosen)
     def _on_chosen(self, event: RegistryTree.Chosen) -> None:
-        self._current = event.model_id
+        if event.model_id == self._tree.chosen != self._stand_in:
+            self._wanted, self._stand_in = event.model_id, None
 
     @work(exclusive=True)
-    async def _apply_soon(self) -> None:
-        await self._apply()
+    async def _apply_soon(self, stays: str | None = None) -> None:
+        await self._apply(stays)
 
-    async def _apply(self) -> None:
+    async def _apply(self, stays: str | None = None) -> None:
+        """Fill the list. The panel and the keys belong to what it shows: if that is not the model that is wanted, its
+        first one stands in, until the wanted one is listed again or the user goes to another.
+        """
         if self._hub is None:
             return
         wanted = self.filter
         self._last_asked += 1
         asked = self._last_asked
-        entries = await asyncio.to_thread(wanted.apply, self._hub, self._states)
+        entries = await asyncio.to_thread(wanted.apply, self._hub, self._states, stays)
         if asked != self._last_asked:  # a later question is on its way; an older answer must not come after its own
             return
         self._shown = wanted
@@ -138,8 +167,12 @@ class Sidebar(Vertical):
         if not entries:
             none.update(_nothing_found(wanted))
         self.border_subtitle = _count(len(entries), len(self._hub.registry.entries))
-        if self._current is not None:
-            self._tree.choose(self._current)
+        if self._wanted is None or self._tree.choose(self._wanted):
+            self._stand_in = None
+            return
+        self._stand_in = self._tree.choose_first()
+        if self._stand_in is None:
+            self.post_message(self.Emptied())
 
 
 def _count(shown: int, total: int) -> str:
