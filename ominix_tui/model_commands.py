@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -19,11 +19,11 @@ from ominix_tui.memory_words import memory_lines
 from ominix_tui.text import one_line
 
 if TYPE_CHECKING:
-    from textual.app import App
-
     from ominix_core.downloads.verification import Verification
     from ominix_core.facade import HubFacade
     from ominix_core.registry.entry import RegistryEntry
+    from ominix_tui.navigation import NavigatingApp
+    from ominix_tui.widgets.dialogs import ConfirmDialog
 
 MOST_FAULTS = 5
 
@@ -96,7 +96,9 @@ class ModelCommands:
         show_check: Told how far the check of a model's files is, on any thread; None when it has ended.
     """
 
-    def __init__(self, app: App[Any], hub: HubFacade, show_check: Callable[[str, Downloading | None], None]) -> None:
+    def __init__(
+        self, app: NavigatingApp, hub: HubFacade, show_check: Callable[[str, Downloading | None], None]
+    ) -> None:
         self._app = app
         self._hub = hub
         self._show_check = show_check
@@ -174,7 +176,7 @@ class ModelCommands:
         if verdict is not None:
             lines += memory_lines(verdict, system, names, entry.category)
         text = Content("\n").join(lines)
-        return await self._ask(f"Not enough memory for {one_line(entry.name)}", text, choices)
+        return await self._ask_unasked(f"Not enough memory for {one_line(entry.name)}", text, choices)
 
     def _name_of(self, model_id: str) -> str:
         entry = self._hub.registry.get(model_id)
@@ -197,7 +199,7 @@ class ModelCommands:
             return
         choices = {"repair": "Repair: fetch them again", "": "Leave them"}
         title = f"{one_line(entry.name)}: {len(result.faults)} of its files are damaged"
-        if await self._ask(title, Content("\n").join(_fault_lines(result)), choices):
+        if await self._ask_unasked(title, Content("\n").join(_fault_lines(result)), choices):
             await self._repair(entry)
 
     async def _repair(self, entry: RegistryEntry) -> None:
@@ -206,9 +208,7 @@ class ModelCommands:
     async def _remove(self, entry: RegistryEntry) -> None:
         usage = await asyncio.to_thread(self._hub.disk_usage)
         size = next((each.bytes for each in usage if each.model_id == entry.id), None)
-        what = "its files" if size is None else f"its {file_size(size)} on disk"
-        choices = {"remove": f"Remove it, with {what}", "": "Keep it"}
-        if await self._ask(f"Remove {one_line(entry.name)}?", "It can be downloaded again.", choices):
+        if await self._app.push_screen_wait(removal(entry.name, size)):
             freed = await asyncio.to_thread(self._hub.remove, entry.id)
             self._app.notify(f"{one_line(entry.name)} was removed, which freed {file_size(freed)}.", markup=False)
 
@@ -216,6 +216,22 @@ class ModelCommands:
         from ominix_tui.widgets.dialogs import ChoiceDialog
 
         return await self._app.push_screen_wait(ChoiceDialog(title, text, choices))
+
+    async def _ask_unasked(self, title: str, text: Content, choices: Mapping[str, str]) -> str | None:
+        """Ask something that comes of itself, once nobody types; the choice that changes nothing has the empty key."""
+        from ominix_tui.widgets.dialogs import UnaskedDialog
+
+        await self._app.typing_rests()
+        return await self._app.push_screen_wait(UnaskedDialog(title, text, choices, chosen=""))
+
+
+def removal(name: str, size: int | None) -> ConfirmDialog:
+    """The question before a model's files are deleted; `size` in bytes."""
+    from ominix_tui.widgets.dialogs import ConfirmDialog
+
+    what = "its files are" if size is None else f"its {file_size(size)} on disk are"
+    question = f"Remove {one_line(name)} from this machine? {what[0].upper()}{what[1:]} deleted. It can be got again."
+    return ConfirmDialog("Remove", question, "Remove")
 
 
 async def _end_of(future: Future[None]) -> None:

@@ -41,9 +41,7 @@ class ModelFilter:
     def depends_on_states(self) -> bool:
         return self.view in _VIEW_STATES
 
-    def apply(
-        self, hub: HubFacade, states: Mapping[str, ModelState], stays: str | None = None
-    ) -> list[RegistryEntry]:
+    def apply(self, hub: HubFacade, states: Mapping[str, ModelState], stays: str | None = None) -> list[RegistryEntry]:
         """The models to show, the likeliest first where words were typed. Takes some 20 ms for 10,000 models.
 
         Args:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from importlib import import_module
 from typing import ClassVar
 
-from textual import work
+from textual import events, work
 from textual.binding import Binding, BindingType
 
 from ominix_tui.places import PLACES
 from ominix_tui.typed_ahead import TypedAheadApp
 
 SOON_SECONDS = 0.01
+REST_SECONDS = 0.6
+LONGEST_TYPING_SECONDS = 10.0
 
 
 class NavigatingApp(TypedAheadApp):
@@ -39,6 +42,22 @@ class NavigatingApp(TypedAheadApp):
     def __init__(self, *, ansi_color: bool | None) -> None:
         super().__init__(ansi_color=ansi_color)
         self._former_place = "hub"
+        self._last_typed = 0.0
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.Paste):
+            self._last_typed = time.monotonic()
+        await super().on_event(event)
+
+    async def typing_rests(self) -> None:
+        """Wait until nobody types into a field: what comes up then takes no letters away."""
+        from textual.widgets import Input, TextArea  # not before the first paint
+
+        soon = time.monotonic() + LONGEST_TYPING_SECONDS
+        while isinstance(self.focused, Input | TextArea) and time.monotonic() < soon:
+            if (left := self._last_typed + REST_SECONDS - time.monotonic()) <= 0:
+                return
+            await asyncio.sleep(left)
 
     def action_show(self, place: str) -> None:
         self.show(place)

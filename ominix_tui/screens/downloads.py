@@ -15,7 +15,7 @@ from textual.widgets import Label, ListView, OptionList
 from ominix_core.events import HubEvent, ModelStateChanged
 from ominix_core.states import Downloaded, Downloading, Error, NotDownloaded, Paused
 from ominix_core.system import file_size
-from ominix_tui.model_commands import all_well
+from ominix_tui.model_commands import all_well, removal
 from ominix_tui.screens.place import PlaceScreen
 from ominix_tui.text import counted, one_line, percent
 from ominix_tui.widgets.dialogs import ConfirmDialog
@@ -183,8 +183,7 @@ class DownloadsScreen(PlaceScreen):
     async def action_remove(self) -> None:
         if self._hub is None or (chosen := self.stored.chosen) is None:
             return
-        question = f"Delete {one_line(chosen.name)} from this machine? That frees {file_size(chosen.bytes)}."
-        if await self.app.push_screen_wait(ConfirmDialog("Remove", question, "Remove")):
+        if await self.app.push_screen_wait(removal(chosen.name, chosen.bytes)):
             freed = await asyncio.to_thread(self._hub.remove, chosen.model_id)
             self.notify(f"{one_line(chosen.name)} was removed: {file_size(freed)} are free again.", markup=False)
             self._list()

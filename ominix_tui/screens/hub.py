@@ -111,7 +111,8 @@ class HubScreen(Screen[None]):
             state = hub.state(initial.id)
             if isinstance(state, Downloaded):
                 self._run("load", initial)
-            if isinstance(state, Downloaded | Loading | Loaded):
+            at_the_start = self.query_one(RegistryTree).has_focus
+            if isinstance(state, Downloaded | Loading | Loaded) and at_the_start:
                 await self._go_to_panel()
 
     async def _drawn(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, TypeVar
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
@@ -30,6 +30,8 @@ DIALOG_CSS = """
         background: $surface;
     }
 """
+DEAF_SECONDS = 0.4
+"""An Enter that comes before anybody can have read a dialog is not meant for it."""
 CANCEL = Binding("escape", "dismiss", "Cancel", id="dialog.cancel", tooltip="Close this and change nothing")
 
 
@@ -48,9 +50,10 @@ class Dialog(ModalScreen[Answer], OneAnswer[Answer]):
 
 
 class ConfirmDialog(Dialog[bool]):
-    """Asks before something is lost; True if it may be.
+    """Asks before something is lost; True if it may be. No is chosen at first.
 
     Args:
+        question: What would be lost.
         yes: The word on the button that goes on.
     """
 
@@ -182,3 +185,30 @@ class ChoiceDialog(Dialog[str | None]):
     @on(OptionList.OptionSelected)
     def _on_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option_id)
+
+
+class UnaskedDialog(ChoiceDialog):
+    """A choice that comes by itself, perhaps while somebody types: text does not answer it, nor does its Enter.
+
+    Until an arrow key is pressed, the choice is `chosen`, which should change nothing.
+    """
+
+    HINT = "↑ ↓ choose · Enter answers · Escape: nothing changes"
+
+    def __init__(self, title: str, text: Content | str, choices: Mapping[str, Text | str], *, chosen: str) -> None:
+        super().__init__(title, text, choices, chosen=chosen, hint=self.HINT)
+        self._is_typing = True
+
+    def on_mount(self) -> None:
+        self.set_timer(DEAF_SECONDS, self._listen)
+
+    def _listen(self) -> None:
+        self._is_typing = False
+
+    def on_key(self, event: events.Key) -> None:
+        """Bindings are looked up after this: what stops here does nothing."""
+        if event.is_printable or (event.key == "enter" and self._is_typing):
+            self._is_typing = True
+            event.stop()
+        else:
+            self._is_typing = False

@@ -85,7 +85,9 @@ class DownloadQueue(Rows):
         ids = [each.model_id for each in downloads]
         place = ids.index(self._current) if self._current in ids else min(self.index or 0, len(ids) - 1)
         gone = [self._rows.pop(model_id) for model_id in set(self._rows) - set(ids)]
-        new = [DownloadRow(each.model_id, each.name, each.state) for each in downloads if each.model_id not in self._rows]
+        new = [
+            DownloadRow(each.model_id, each.name, each.state) for each in downloads if each.model_id not in self._rows
+        ]
         self._downloads = downloads
         self._rows |= {row.model_id: row for row in new}
         with self.app.batch_update():

@@ -24,11 +24,23 @@ async def test_who_has_begun_to_search_is_left_alone(catalogue_hub: Hub) -> None
     set_state(catalogue_hub, "qwen3-8b", Loading(0.5, "loading weights"))
     app = OminixApp(lambda: catalogue_hub, "qwen3-8b")
     async with app.run_test() as pilot:
-        await until_connected(pilot)
         await pilot.press("slash", *"glm")
+        await until_connected(pilot)
         set_state(catalogue_hub, "qwen3-8b", Loaded())
         await pilot.pause()
         assert app.screen.query_one("#search", Input).has_focus
+
+
+async def test_what_is_typed_while_it_is_loaded_is_text(catalogue_hub: Hub) -> None:
+    set_state(catalogue_hub, "qwen3-8b", Loading(0.5, "loading weights"))
+    app = OminixApp(lambda: catalogue_hub, "qwen3-8b")
+    async with app.run_test() as pilot:
+        await until_connected(pilot)
+        await until(pilot, lambda: visible_panel(pilot).query_one(PromptArea).has_focus)
+        await pilot.press(*"said")
+        set_state(catalogue_hub, "qwen3-8b", Loaded())
+        await pilot.press(*"all")
+        assert visible_panel(pilot).query_one(PromptArea).text == "saidall"
 
 
 async def test_without_one_the_list_has_the_focus(catalogue_hub: Hub) -> None:

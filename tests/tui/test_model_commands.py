@@ -27,6 +27,7 @@ from ominix_core.states import (
 )
 from ominix_tui.app import OminixApp
 from ominix_tui.model_commands import commands_for
+from ominix_tui.widgets.prompt_area import PromptArea
 from tests.support.fixture_hub import FixtureHub
 from tests.support.fixture_repo import make_model
 from tests.tui.support import screen_text, set_state, until, until_connected, visible_panel
@@ -92,16 +93,16 @@ class TestLife:
             shard.write_bytes(bytes(shard.stat().st_size))
             await pilot.press("v")
             await shows(pilot, "A model: 1 of its files are damaged", "does not match its checksum")
-            await pilot.press("enter")
+            await pilot.press("up", "enter")
             await until(pilot, lambda: any(shard.read_bytes()) and isinstance(hub.state("model"), Downloaded))
             await shows(pilot, "○ Downloaded")
             await pilot.press("d")
-            await shows(pilot, "Remove A model?", "Remove it, with its 2 MB on disk")
-            await pilot.press("j", "enter")
+            await shows(pilot, "Remove A model from this machine? Its 2 MB on disk are deleted.")
+            await pilot.press("enter")
             assert isinstance(hub.state("model"), Downloaded)
             await pilot.press("d")
-            await shows(pilot, "Remove A model?")
-            await pilot.press("enter")
+            await shows(pilot, "Remove A model from this machine?")
+            await pilot.press("y")
             await shows(pilot, "· Not downloaded", "A model was removed, which freed 2 MB.")
             assert not home.model("model").exists()
 
@@ -149,7 +150,7 @@ class TestMemory:
             await pilot.press("l")
             await shows(pilot, "Not enough memory for Tiny Two", "Unload Tiny (", "KV cache", "3.0 GB free of 4.7 GB")
             hub._guard.read_machine = lambda: Machine(64 * GB, 32 * GB)
-            await pilot.press("enter")
+            await pilot.press("down", "enter")
             await until(pilot, lambda: isinstance(hub.state("tiny-two"), Loaded))
             assert isinstance(hub.state("tiny"), Downloaded)
 
@@ -158,8 +159,22 @@ class TestMemory:
             await until_connected(pilot)
             await pilot.press("l")
             await shows(pilot, "Load anyway")
-            await pilot.press("j", "enter")
+            await pilot.press("up", "enter")
             await until(pilot, lambda: isinstance(hub.state("tiny-two"), Loaded))
+            assert isinstance(hub.state("tiny"), Loaded)
+
+    async def test_text_that_is_being_typed_answers_nothing(self, hub: Hub, short_of_memory: OminixApp) -> None:
+        async with short_of_memory.run_test(size=BIG) as pilot:
+            await until_connected(pilot)
+            await pilot.press("l", *"jolly")
+            prompt = visible_panel(pilot).query_one(PromptArea)
+            assert prompt.text == "jolly"
+            await shows(pilot, "Load anyway")
+            await pilot.press(*"jelly", "enter", "enter")
+            await shows(pilot, "Load anyway")
+            assert isinstance(hub.state("tiny"), Loaded)
+            await pilot.press("escape", *"again")
+            await until(pilot, lambda: prompt.text == "jollyagain")
             assert isinstance(hub.state("tiny"), Loaded)
 
     async def test_thinking_better_of_it(self, hub: Hub, short_of_memory: OminixApp) -> None:
@@ -197,7 +212,7 @@ class TestUse:
             await pilot.press("tab", "enter")
             await until(pilot, lambda: isinstance(hub.state("tiny"), Loaded))
             await shows(pilot, "Unload")
-            await pilot.press("tab", "enter")
+            await pilot.press("escape", "tab", "tab", "enter")
             await until(pilot, lambda: isinstance(hub.state("tiny"), Downloaded))
 
 
