@@ -31,6 +31,7 @@ from ominix_tui.endings import Ending, Endings
 from ominix_tui.garbage import LOOK_SECONDS, IdleCollector
 from ominix_tui.keeper import KEEP_SECONDS, StateKeeper
 from ominix_tui.navigation import NavigatingApp
+from ominix_tui.paused_downloads import reminder, resume_all
 from ominix_tui.places import PLACES
 from ominix_tui.screens.hub import HubScreen
 from ominix_tui.terminal import PlainText, speaks_unicode
@@ -162,6 +163,8 @@ class OminixApp(NavigatingApp):
             self.set_timer(SETTLED_SECONDS, hub.warm_up)
             if self._notice:
                 self.notify(self._notice, severity="warning", timeout=20, markup=False)
+            if words := reminder(hub):
+                self.notify(words, timeout=20, markup=False)
             self.set_interval(LOOK_SECONDS, IdleCollector().look)
             self.set_interval(KEEP_SECONDS, self._keep_state)
         except OminixError as error:
@@ -182,6 +185,14 @@ class OminixApp(NavigatingApp):
         if place in self.MODES and self.current_mode == "hub":
             self.action_show(place)
         self.use_own_keys()
+
+    @work
+    async def action_resume_downloads(self) -> None:
+        """Go on with every download that rests."""
+        try:
+            self.notify(await resume_all(await self.hub()), markup=False)
+        except OminixError as error:
+            self.notify(str(error), severity="error", markup=False)
 
     async def hub(self) -> HubFacade:
         """The Hub, as soon as it is there."""
@@ -297,19 +308,18 @@ class OminixApp(NavigatingApp):
     # -- the end --------------------------------------------------------------------------------------------------
 
     async def action_quit(self) -> None:
-        """Leave; models that would leave the memory with the program are asked about first."""
-        from ominix_tui.handover import ask_before_quitting, models_in_memory
+        """Leave; what would end with the program, models in memory and downloads, is asked about first."""
+        from ominix_tui.handover import ask_before_quitting
         from ominix_tui.widgets.quit_dialog import QuitDialog
 
         if isinstance(self.screen, QuitDialog):
             self.screen.dismiss("unload")
             return
         hub = self.opened_hub
-        models = [] if hub is None or hub.place else models_in_memory(hub)
-        if hub is None or not models:
+        if hub is None or hub.place:  # a server goes on with everything
             self.exit()
         else:
-            self.run_worker(ask_before_quitting(self, hub, [entry.name for entry in models]))
+            self.run_worker(ask_before_quitting(self, hub))
 
     def _handle_exception(self, error: Exception) -> None:
         """A widget that is still being made when the program ends misses its parts; that is no crash."""

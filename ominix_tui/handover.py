@@ -10,6 +10,7 @@ import typer
 
 from ominix_core.errors import OminixError
 from ominix_core.states import Loaded, Loading
+from ominix_tui.text import counted
 
 if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
@@ -40,6 +41,8 @@ class Handover:
         with self.server as hub:
             for model_id in self.downloads:
                 hub.download(model_id)
+            if self.downloads:
+                typer.echo(f"{counted(len(self.downloads), 'download')} going on in the background.", err=True)
             typer.echo(f"Serving at {hub.address.url}/v1. `ominix stop` ends it.", err=True)
             for model_id in self.models:
                 follow(hub, model_id, hub.load(model_id))
@@ -50,27 +53,40 @@ def models_in_memory(hub: HubFacade) -> list[RegistryEntry]:
     return [entry for entry in hub.registry.entries if isinstance(hub.state(entry.id), Loaded | Loading)]
 
 
+def downloads_at_work(hub: HubFacade) -> tuple[str, ...]:
+    """The ids of the models whose downloads run or wait for their turn."""
+    return tuple(item.model_id for item in hub.download_queue() if item.stage != "paused")
+
+
 def prepare(hub: HubFacade) -> Handover:
     """Start a server that takes over from `hub`, and wait until it answers. Raises OminixError if it does not start."""
     models = tuple(entry.id for entry in models_in_memory(hub))
-    downloads = tuple(item.model_id for item in hub.download_queue() if item.stage != "paused")
-    return Handover(_start_server(hub.home), models, downloads)
+    return Handover(_start_server(hub.home), models, downloads_at_work(hub))
 
 
 def _start_server(home: Home) -> RemoteHub:
     from ominix_core.remote.address import server_here
     from ominix_core.remote.hub import RemoteHub
+    from ominix_core.server.discovery import ServerNotRunningError
     from ominix_tui import local_server
 
-    local_server.start(home)
+    try:
+        local_server.find(home)  # one that was started while this program was open
+    except ServerNotRunningError:
+        local_server.start(home)
     return RemoteHub(lambda: server_here(home), home)
 
 
-async def ask_before_quitting(app: OminixApp, hub: HubFacade, names: list[str]) -> None:
-    """Ask what becomes of the models in memory, and end the program as the user likes it, or not. Runs in a worker."""
+async def ask_before_quitting(app: OminixApp, hub: HubFacade) -> None:
+    """Ask what becomes of models in memory and of downloads, and end the program as the user likes it, or not.
+
+    Runs in a worker. Without any there is nothing to ask.
+    """
     from ominix_tui.widgets.quit_dialog import QuitDialog
 
-    ending = await app.push_screen_wait(QuitDialog(names))
+    models = [entry.name for entry in models_in_memory(hub)]
+    downloads = [hub.resolve(model_id).name for model_id in downloads_at_work(hub)]
+    ending = await app.push_screen_wait(QuitDialog(models, downloads)) if models or downloads else "unload"
     if ending == "serve":
         app.notify("Starting a server in the background …", markup=False)
         try:

@@ -59,6 +59,12 @@ COMMAND_KEYS: list[BindingType] = [
     Binding("i", "screen.details", "Details", id="hub.details", tooltip="Everything that is known of the model"),
 ]
 """The keys of those who show models by name: elsewhere on the screen, what is typed may be meant as text."""
+RESUME_ALL = Binding(
+    *("P", "app.resume_downloads", "Resume all"),
+    id="downloads.resume_all",
+    tooltip="Go on with every download that is paused",
+    show=False,
+)
 
 
 def commands_for(state: ModelState, *, on_disk: bool, own_files: bool = True) -> tuple[str, ...]:

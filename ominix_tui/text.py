@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,14 @@ def time_left(seconds: float) -> str:
 def counted(number: int, noun: str) -> str:
     """So many of something: "1 model", "1,200 models"."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them, no more than are easily read: "A, B and C", "A, B, C and 4 more"."""
+    shown = [one_line(name) for name in names[:MOST_NAMES]]
+    if more := len(names) - len(shown):
+        shown.append(f"{more:,} more")
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
 def percent(fraction: float) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual.binding import Binding, BindingType
 
 from ominix_core.states import Downloading, Error, ModelState, Paused
+from ominix_tui.model_commands import RESUME_ALL
 from ominix_tui.widgets.download_row import DownloadRow
 from ominix_tui.widgets.list_keys import Rows
 
@@ -56,6 +57,7 @@ class DownloadQueue(Rows):
         Binding("d", "screen.discard", "Discard", id="queue.discard", tooltip="Stop it and delete what has arrived"),
         Binding("K", "screen.move(-1)", "Earlier", id="queue.earlier", tooltip="Let it come earlier", group=MOVE),
         Binding("J", "screen.move(1)", "Later", id="queue.later", tooltip="Let it come later", group=MOVE),
+        RESUME_ALL,
         Binding("enter", "select_cursor", "Show", id="queue.show", tooltip="Show this model in the hub", show=False),
     ]
 

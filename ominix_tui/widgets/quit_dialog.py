@@ -1,4 +1,4 @@
-"""What becomes of the models in memory when the program ends."""
+"""What becomes of the models in memory, and of the downloads, when the program ends."""
 
 from __future__ import annotations
 
@@ -12,20 +12,31 @@ from textual.containers import Container
 from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
-from ominix_tui.text import one_line
+from ominix_tui.text import listed
 from ominix_tui.widgets.dialogs import DIALOG_CSS, Dialog
 
 Ending = Literal["serve", "unload", "stay"]
 
-_ENDINGS: dict[Ending, str] = {
-    "serve": "Keep serving in the background",
-    "unload": "Unload and quit",
-    "stay": "Stay",
+_SERVE = {
+    (True, False): "Keep serving in the background",
+    (False, True): "Go on downloading in the background",
+    (True, True): "Keep serving and downloading in the background",
 }
+_QUIT = {
+    (True, False): "Unload and quit",
+    (False, True): "Pause the downloads and quit",
+    (True, True): "Unload, pause the downloads and quit",
+}
+"""The words of two choices, by whether there are models and downloads."""
 
 
 class QuitDialog(Dialog[Ending]):
-    """Asks whether the models stay in memory without this program. Ctrl+Q once more does not wait for the answer."""
+    """Asks whether what is at work goes on without this program. Ctrl+Q once more does not wait for the answer.
+
+    Args:
+        models: The names of the models in memory.
+        downloads: The names of those that are on their way to this machine.
+    """
 
     DEFAULT_CSS = f"""
     QuitDialog {{
@@ -41,16 +52,22 @@ class QuitDialog(Dialog[Ending]):
         Binding("k", "app.simulate_key('up')", "Up", id="quit.up", tooltip="The choice before", show=False),
     ]
 
-    def __init__(self, models: Sequence[str]) -> None:
+    def __init__(self, models: Sequence[str], downloads: Sequence[str]) -> None:
         super().__init__()
         self._models = models
+        self._downloads = downloads
 
     def compose(self) -> ComposeResult:
-        names = " and ".join(one_line(name) for name in self._models)
+        at_work = bool(self._models), bool(self._downloads)
+        endings: dict[Ending, str] = {"serve": _SERVE[at_work], "unload": _QUIT[at_work], "stay": "Stay"}
         with Container() as box:
             box.border_title = "Quit"
-            yield Label(f"{names} {'is' if len(self._models) == 1 else 'are'} in memory.", markup=False)
-            yield OptionList(*(Option(text, ending) for ending, text in _ENDINGS.items()))
+            for names, happens in ((self._models, "in memory"), (self._downloads, "being downloaded")):
+                if names:
+                    yield Label(f"{listed(names)} {'is' if len(names) == 1 else 'are'} {happens}.", markup=False)
+            yield OptionList(*(Option(text, ending) for ending, text in endings.items()))
+            if self._downloads:
+                yield Label("What has arrived is kept: the next start says which key goes on with it.", markup=False)
             yield Label("A server in the background goes on until `ominix stop`.", markup=False)
 
     @on(OptionList.OptionSelected)

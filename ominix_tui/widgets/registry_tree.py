@@ -14,7 +14,7 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from ominix_core.states import ModelState, Unsupported
-from ominix_tui.model_commands import COMMAND_KEYS
+from ominix_tui.model_commands import COMMAND_KEYS, RESUME_ALL
 from ominix_tui.text import StateWords, fitted, one_line, words_for
 from ominix_tui.widgets.list_keys import TREE_ACTIONS, moving_keys
 from ominix_tui.widgets.still_scrollbar import StillScrollbar
@@ -43,6 +43,7 @@ class RegistryTree(StillScrollbar, Tree[str]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "select_cursor", "Open", id="tree.open", tooltip="Go to the panel of this model"),
         *COMMAND_KEYS,
+        RESUME_ALL,
         *moving_keys(*TREE_ACTIONS, without="g"),  # which gets the model
         Binding(
             "right_curly_bracket",

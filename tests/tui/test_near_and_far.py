@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from ominix_core.downloads.download import QueueItem, Stage
 from ominix_core.hub import Hub
 from ominix_core.paths import Home
 from ominix_core.remote.address import address_of, server_here
 from ominix_core.remote.hub import RemoteHub
 from ominix_core.server.run import ApiServer
 from ominix_core.settings import Settings
-from ominix_core.states import Downloaded, Loaded
+from ominix_core.states import Downloaded, Downloading, Loaded, Paused
 from ominix_tui import local_server
 from ominix_tui.app import OminixApp
 from ominix_tui.widgets.quit_dialog import QuitDialog
@@ -143,7 +144,92 @@ class TestQuitting:
             local_server.stop(home)
 
 
+class TestQuittingWithDownloads:
+    @pytest.fixture
+    def getting(self, catalogue_hub: Hub) -> Hub:
+        """A hub with a download that runs, one that waits, and one that was paused."""
+        stages = {"moxin-7b-vlm": Stage.RUNNING, "flux-klein": Stage.WAITING, "paraformer": Stage.PAUSED}
+        for model_id, stage in stages.items():
+            state = Paused(1, 2) if stage is Stage.PAUSED else Downloading(1, 2)
+            set_state(catalogue_hub, model_id, state)
+        catalogue_hub.download_queue = lambda: tuple(  # type: ignore[method-assign]
+            QueueItem(model_id, stage, catalogue_hub.state(model_id)) for model_id, stage in stages.items()
+        )
+        return catalogue_hub
+
+    @pytest.mark.parametrize("key", ["q", "ctrl+q", "palette"])
+    async def test_it_asks_first_however_one_quits(self, getting: Hub, key: str) -> None:
+        app = OminixApp(lambda: getting)
+        async with app.run_test() as pilot:
+            await until_connected(pilot)
+            if key == "palette":
+                await pilot.press("ctrl+p", *"quit")
+                await until(pilot, lambda: "Leave, or detach" in screen_text(pilot))
+                await pilot.press("enter")
+            else:
+                await pilot.press(key)
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
+            await until(pilot, lambda: "Moxin-7B VLM and FLUX.2-klein are being downloaded." in screen_text(pilot))
+            assert "Go on downloading in the background" in screen_text(pilot)
+            await pilot.press("escape")
+            await until(pilot, lambda: not isinstance(pilot.app.screen, QuitDialog))
+            assert app.is_running
+            await pilot.press("ctrl+q")
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
+            await pilot.press("down", "enter")
+            await until(pilot, lambda: not app.is_running)
+        assert app.handover is None
+
+    async def test_ctrl_c_ends_nothing(self, getting: Hub) -> None:
+        app = OminixApp(lambda: getting)
+        async with app.run_test() as pilot:
+            await until_connected(pilot)
+            await pilot.press("ctrl+c")
+            await pilot.pause()
+            assert app.is_running
+
+    async def test_a_server_goes_on_with_them(self, getting: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("ominix_tui.handover._start_server", lambda home: None)
+        app = OminixApp(lambda: getting)
+        async with app.run_test() as pilot:
+            await until_connected(pilot)
+            await pilot.press("q")
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
+            await pilot.press("enter")
+            await until(pilot, lambda: not app.is_running)
+        assert app.handover is not None
+        assert app.handover.downloads == ("moxin-7b-vlm", "flux-klein")
+
+    async def test_the_next_start_tells_and_one_key_goes_on_with_all(self, catalogue_hub: Hub) -> None:
+        asked: list[str] = []
+        catalogue_hub.download = lambda model_id: asked.append(model_id)  # type: ignore[method-assign,assignment,return-value]
+        for model_id in ("moxin-7b-vlm", "flux-klein"):
+            set_state(catalogue_hub, model_id, Paused(1, 2))
+        app = OminixApp(lambda: catalogue_hub)
+        async with app.run_test() as pilot:
+            await until_connected(pilot)
+            await until(pilot, lambda: told(app))
+            assert "Moxin-7B VLM and FLUX.2-klein are only half downloaded. P in the Hub" in told(app)[0]
+            await pilot.press("P")
+            await until(pilot, lambda: asked == ["moxin-7b-vlm", "flux-klein"])
+            await until(pilot, lambda: "2 downloads going on." in told(app))
+
+
 class TestSnapshots:
+    def test_the_question_about_downloads(
+        self, catalogue_app: OminixApp, catalogue_hub: Hub, snap_compare: Callable[..., bool]
+    ) -> None:
+        async def quit_while_downloading(pilot: Pilot[None]) -> None:
+            await until_connected(pilot)
+            set_state(catalogue_hub, "moxin-7b-vlm", Downloading(4 * 10**9, 95 * 10**8))
+            item = QueueItem("moxin-7b-vlm", Stage.RUNNING, catalogue_hub.state("moxin-7b-vlm"))
+            catalogue_hub.download_queue = lambda: (item,)  # type: ignore[method-assign]
+            await pilot.press("ctrl+q")
+            await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
+            await until(pilot, lambda: "42 %" in screen_text(pilot))
+
+        assert snap_compare(catalogue_app, run_before=quit_while_downloading, terminal_size=(80, 24))
+
     def test_the_question_before_the_end(
         self, catalogue_app: OminixApp, catalogue_hub: Hub, snap_compare: Callable[..., bool]
     ) -> None:
