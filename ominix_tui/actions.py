@@ -23,6 +23,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     ),
     "Language model": (
         "panels.llm_chat:LLMChatPanel",
+        "panels.base:ModelPanel",
         "widgets.prompt_area:PromptArea",
         "widgets.response:Response",
         "widgets.fold_line:FoldLine",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ominix_tui.app import OminixApp
 
 MOST_MODELS = 50
-MOVING = ("list", "tree", "choice", "dialog", "confirm", "search", "prompt")
+MOVING = ("list", "tree", "choice", "dialog", "confirm", "search", "prompt", "panel")
 """Of ids with these beginnings nobody looks in the palette: they move about, or are for one field alone."""
 
 

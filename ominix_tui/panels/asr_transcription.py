@@ -38,7 +38,6 @@ class ASRTranscriptionPanel(ModelPanel):
         #path { width: 1fr; }
         #language { width: 1fr; max-width: 28; }
         Button { min-width: 0; padding: 0 1; margin-left: 1; }
-        #transcript { height: 1fr; }
         #keep { padding: 0 1; }
         #keep Label { color: $text-muted; padding-left: 2; }
     }
@@ -64,8 +63,8 @@ class ASRTranscriptionPanel(ModelPanel):
                 yield Select[str]([("Auto", AUTO)], value=AUTO, allow_blank=False, compact=True, id="language")
                 yield Static(classes="spring")
                 yield Button("▶ Transcribe", variant="primary", compact=True, id="transcribe")
-            yield Label(id="problem", markup=False)
-        yield TranscriptView(id="transcript", classes="box")
+        yield Label(id="problem", markup=False)
+        yield TranscriptView(id="transcript", classes="box result")
         with Horizontal(id="keep"):
             yield Button("Copy", compact=True, id="copy")
             yield Label("Save")
@@ -167,7 +166,7 @@ class ASRTranscriptionPanel(ModelPanel):
                 return self._view.running or self.query_one(RecordButton).recording
             case "copy" | "save":
                 return bool(self._view.transcript.segments)
-        return True
+        return super().check_action(action, parameters)
 
     def action_transcribe(self) -> None:
         if self._view.running:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.widgets import Label
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label, TextArea
 
 from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded, Paused
 from ominix_tui.text import printable
@@ -16,27 +19,53 @@ if TYPE_CHECKING:
     from ominix_core.facade import HubFacade
     from ominix_core.registry.entry import RegistryEntry
 
+BORDER = 2
+RESULT_LINES = 5 + BORDER
+FORM_LINES = 3 + BORDER
+
 
 class ModelPanel(Vertical):
     """A panel for one model. The screen makes it when the model is first selected, and tells it of state changes.
 
+    It composes what has the id "form", then the label "problem", then what has the class "result", which gets whatever
+    room the form leaves, and RESULT_LINES at the least: the form scrolls where there is no room for both.
+
     Attributes:
         hub: Where the model's requests go.
         entry: The model.
+        PROMPT_LINES: What the prompt grows to where there is room.
     """
 
     DEFAULT_CSS = """
     ModelPanel {
-        #form { height: auto; }
+        #form { height: auto; overflow-y: auto; scrollbar-size-vertical: 1; }
         #form .caption { width: 8; color: $text-muted; }
         #form Horizontal:focus-within > .caption { color: $text-accent; }
         Input, TextArea { background: $foreground 4%; }
         Input:focus, TextArea:focus { background: $foreground 10%; background-tint: transparent; }
         PromptArea { width: 1fr; height: auto; min-height: 2; max-height: 6; border: none; padding: 0; }
         .spring { width: 1fr; }
-        #problem { display: none; width: 1fr; color: $text-error; }
+        #problem { display: none; width: 1fr; padding: 0 2; color: $text-error; }
+        .result { height: 1fr; }
     }
     """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            *("pageup", "page(-1)", "Answer up"),
+            id="panel.page_up",
+            tooltip="Scroll the answer up, also from the prompt",
+            show=False,
+            priority=True,
+        ),
+        Binding(
+            *("pagedown", "page(1)", "Answer down"),
+            id="panel.page_down",
+            tooltip="Scroll the answer down, also from the prompt",
+            show=False,
+            priority=True,
+        ),
+    ]
+    PROMPT_LINES = 6
 
     def __init__(self, hub: HubFacade, entry: RegistryEntry) -> None:
         super().__init__()
@@ -77,6 +106,34 @@ class ModelPanel(Vertical):
         label = self.query_one("#problem", Label)
         label.update(printable(problem or ""))
         label.display = problem is not None
+        self.call_after_refresh(self._make_room)
+
+    def on_resize(self) -> None:
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Let the form have what is left of the height when the result has its least."""
+        for form in self.query("#form"):
+            others = [child for child in self.children if child is not form and not child.has_class("result")]
+            taken = sum(max(child.outer_size.height, child.id != "problem") for child in others)
+            room = max(self.size.height - RESULT_LINES - taken, FORM_LINES)
+            form.styles.max_height = room
+            for prompt in form.query("PromptArea"):
+                prompt.styles.max_height = max(min(self.PROMPT_LINES, room - BORDER - 1), 2)
+
+    @property
+    def _pages(self) -> Iterator[Widget]:
+        """What PageUp and PageDown move: a result that is longer than its box, unless the focus moves by pages."""
+        if isinstance(self.screen.focused, Input | TextArea | Button):
+            yield from (each for each in self.query(".result") if each.max_scroll_y)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "page" or any(self._pages)
+
+    def action_page(self, step: int) -> None:
+        """Scroll the result by a page."""
+        for result in self._pages:
+            (result.scroll_page_up if step < 0 else result.scroll_page_down)(animate=False)
 
     def focus_first(self) -> None:
         """Give the focus to the field where using the model begins."""

@@ -40,7 +40,6 @@ class ImageGenerationPanel(ModelPanel):
         #prompt-row { height: auto; }
         #negative-row, #options-row, #generate-row, #actions { height: 1; }
         #negative { width: 1fr; }
-        #prompt { max-height: 4; }
         #options-row > * { margin-right: 1; }
         #size { width: 13; }
         #steps Input { width: 4; }
@@ -48,7 +47,6 @@ class ImageGenerationPanel(ModelPanel):
         #seed Input { width: 11; }
         #note { width: 1fr; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
         Button { min-width: 0; padding: 0 1; margin-left: 1; }
-        #stage { height: 1fr; min-height: 4; }
         #actions { padding: 0 1; }
         Gallery { width: 1fr; }
     }
@@ -60,6 +58,8 @@ class ImageGenerationPanel(ModelPanel):
         Binding("ctrl+r", "regenerate", "Again", id="image.again", tooltip="The same once more, with another seed"),
         Binding("c", "copy_prompt", "Copy", id="image.copy", tooltip="Copy the image's prompt", show=False),
     ]
+
+    PROMPT_LINES = 4
 
     def compose(self) -> ComposeResult:
         with Container(id="form", classes="box") as form:
@@ -85,8 +85,8 @@ class ImageGenerationPanel(ModelPanel):
             with Horizontal(id="generate-row"):
                 yield Label(id="note", markup=False)
                 yield Button("▶ Generate", variant="primary", compact=True, id="generate")
-            yield Label(id="problem", markup=False)
-        yield ImageStage(id="stage", classes="box")
+        yield Label(id="problem", markup=False)
+        yield ImageStage(id="stage", classes="box result")
         with Horizontal(id="actions"):
             yield Gallery(id="gallery")
             yield Button("Save PNG", compact=True, id="save")
@@ -210,7 +210,7 @@ class ImageGenerationPanel(ModelPanel):
                 return stage.shown is not None
             case "regenerate":
                 return stage.shown is not None and not stage.running
-        return True
+        return super().check_action(action, parameters)
 
     def action_generate(self) -> None:
         request = None if self.query_one(ImageStage).running else self._read_form()

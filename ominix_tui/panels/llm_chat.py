@@ -44,12 +44,9 @@ class LLMChatPanel(ModelPanel):
 
         #options-row { height: 1; }
         #options-row NumberField { margin-right: 1; }
-        #max-tokens Input { width: 7; }
+        #max-tokens Input { width: 6; }
         #temperature Input { width: 5; }
         #generate { min-width: 0; padding: 0 1; }
-
-
-        #response { height: 1fr; }
         #answer-row { display: none; height: 1; padding: 0 1; }
         #answer-row Button { min-width: 0; padding: 0 1; margin-right: 1; background: $surface-lighten-1; }
         #answer-row Button:focus { background: $primary; color: $text; text-style: bold; }
@@ -82,8 +79,8 @@ class LLMChatPanel(ModelPanel):
                 yield Static(classes="spring")
                 yield Button("▶ Generate", variant="primary", compact=True, id="generate")
             yield SamplingOptions(self.entry.defaults)
-            yield Label(id="problem", markup=False)
-        yield Response(id="response", classes="box", context=self.entry.runtime.context)
+        yield Label(id="problem", markup=False)
+        yield Response(id="response", classes="box result", context=self.entry.runtime.context)
         with Horizontal(id="answer-row"):
             yield Button("Again", compact=True, id="again")
             yield Button("Copy", compact=True, id="copy")
@@ -204,7 +201,9 @@ class LLMChatPanel(ModelPanel):
             return self.query_one(Response).running == (action == "stop")
         if action == "go_on_in_chat":
             return self.exchange is not None
-        return action != "regenerate" or (self._asked is not None and not self.query_one(Response).running)
+        if action == "regenerate":
+            return self._asked is not None and not self.query_one(Response).running
+        return super().check_action(action, parameters)
 
     def action_generate(self) -> None:
         if not self.query_one(Response).running and (request := self._read_form()):

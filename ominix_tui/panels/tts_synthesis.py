@@ -36,13 +36,12 @@ class TTSSynthesisPanel(ModelPanel):
         #text-row { height: auto; }
         #voice { width: 1fr; max-width: 32; }
         #style { width: 1fr; }
-        #text { min-height: 3; max-height: 8; }
+        #text { min-height: 3; }
         #speed-row NumberField { margin-right: 1; }
         #speed Label { width: 8; padding: 0; }
         #speed Input { width: 5; }
         #speed-range { color: $text-muted; }
         Button { min-width: 0; padding: 0 1; margin-left: 1; }
-        #sound { height: 1fr; min-height: 3; }
         #hint { width: 1fr; color: $text-muted; }
         .waveform--played { color: $text-accent; }
     }
@@ -54,6 +53,7 @@ class TTSSynthesisPanel(ModelPanel):
         Binding("ctrl+o", "manage", "Voices", id="tts.voices", tooltip="Add, rename or remove voices of your own"),
     ]
 
+    PROMPT_LINES = 8
     _take: SpeechTake | None = None
 
     def compose(self) -> ComposeResult:
@@ -78,8 +78,8 @@ class TTSSynthesisPanel(ModelPanel):
                 yield Static(classes="spring")
                 yield Button("Save .wav", compact=True, id="save")
                 yield Button("▶ Generate & Play", variant="primary", compact=True, id="generate")
-            yield Label(id="problem", markup=False)
-        with Vertical(id="sound", classes="box"):
+        yield Label(id="problem", markup=False)
+        with Vertical(id="sound", classes="box result"):
             yield Label(id="hint", markup=False)
             yield Waveform(id="waveform")
 
@@ -193,7 +193,7 @@ class TTSSynthesisPanel(ModelPanel):
                 return self._take is not None and bool(self._take.seconds)
             case "manage":
                 return self.query_one("#manage").display
-        return True
+        return super().check_action(action, parameters)
 
     def action_generate(self) -> None:
         request = None if self._busy else self._read_form()

@@ -41,7 +41,7 @@ VIEW_TIPS = {
 CHATTING = ("LLM", "VLM")
 REST_SECONDS = 0.15
 """Who types a search that long has come to its end, perhaps."""
-WIDTHS = [(0, "-narrow"), (100, "-wide")]
+WIDTHS = [(0, "-tiny"), (72, "-narrow"), (100, "-wide")]
 
 
 class HubScreen(Screen[None]):
