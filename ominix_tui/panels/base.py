@@ -90,6 +90,9 @@ class ModelPanel(Vertical):
 
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)
+    def _on_focus_moved(self) -> None:
+        self.show_hint()
+
     def show_hint(self) -> None:
         """Say where the result will be how it gets there; it depends on where what is typed would go."""
 

@@ -60,6 +60,7 @@ class SettingsScreen(PlaceScreen):
         found = [field for field in setting_fields() if all(word in _searched(field) for word in words)]
         named = sorted((field.name.find(words[0]), field.name) for field in found if words and words[0] in field.name)
         self.list.show(found, self._values, named[0][1] if named else None)
+        self.editor.visible = bool(found)  # it belongs to what the list shows
         self.query_one("#settings-box").border_subtitle = "• not the default"
 
     # -- finding --------------------------------------------------------------------------------------------------

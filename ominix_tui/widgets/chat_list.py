@@ -77,7 +77,8 @@ class ChatList(Vertical):
 
     @on(Titles.Opened)
     def _on_opened(self, event: Titles.Opened) -> None:
-        self.post_message(self.Opened(self._conversations[event.index].id))
+        if event.index < len(self._conversations):  # the list may have become shorter since
+            self.post_message(self.Opened(self._conversations[event.index].id))
 
 
 def _line(conversation: Conversation, shown: int | None) -> str:

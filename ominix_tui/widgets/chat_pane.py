@@ -28,6 +28,7 @@ from ominix_tui.widgets.sampling_options import sampling_words
 from ominix_tui.widgets.telling import telling
 
 UNTITLED = "New conversation"
+UP, DOWN = "Scroll what was said up, also from the prompt", "Scroll what was said down, also from the prompt"
 
 
 class ChatPane(Vertical):
@@ -50,6 +51,8 @@ class ChatPane(Vertical):
         Binding("right,l", "branch(1)", "Next", id="chat.next", tooltip="The next version", show=False),
         Binding("e", "edit", "Edit", id="chat.edit", tooltip="Change a question and send it again"),
         Binding("r", "regenerate", "Again", id="chat.again", tooltip="Answer once more; both answers stay"),
+        Binding("pageup", "page(-1)", "Page up", id="chat.page_up", tooltip=UP, show=False, priority=True),
+        Binding("pagedown", "page(1)", "Page down", id="chat.page_down", tooltip=DOWN, show=False, priority=True),
         Binding("v", "view", "View", id="chat.view", tooltip="Show the message's images as large as they go"),
     ]
 
@@ -190,7 +193,14 @@ class ChatPane(Vertical):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "view":
             return self.transcript.has_focus and self.transcript.history.last(_has_images) is not None
+        if action == "page":
+            return self.prompt.area.has_focus and self.transcript.max_scroll_y > 0
         return self.transcript.has_focus or action not in ("branch", "edit", "regenerate")
+
+    def action_page(self, step: int) -> None:
+        """Scroll what was said by a page."""
+        scroll = self.transcript.scroll_page_up if step < 0 else self.transcript.scroll_page_down
+        scroll(animate=False)
 
     @work
     @telling

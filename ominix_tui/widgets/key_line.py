@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from textual import events
 from textual.binding import Binding
 from textual.content import Content
+from textual.keys import key_to_character
 from textual.widget import Widget
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class KeyLine(Widget):
             return
         first: dict[str, Binding] = {}
         for active in screen.active_bindings.values():
-            if active.binding.show and active.enabled:
+            if active.binding.show and active.enabled and not _is_text(screen, active.binding):
                 first.setdefault(active.binding.action, active.binding)
         keys = tuple((each.key, self.app.get_key_display(each), each.description) for each in first.values())
         if keys != self._keys:
@@ -65,3 +66,10 @@ class KeyLine(Widget):
             if event.x < end:
                 self.app.simulate_key(key)
                 return
+
+
+def _is_text(screen: Screen[object], binding: Binding) -> bool:
+    """Whether the key writes itself into the field that has the focus, and so comes to no binding."""
+    focused, key = screen.focused, binding.key
+    character = "/" if key == "slash" else key_to_character(key)  # Textual looks for a character that is called so
+    return focused is not None and not binding.priority and focused.check_consume_key(key, character)
