@@ -67,7 +67,7 @@ class QuitDialog(Dialog[Ending]):
                     yield Label(f"{listed(names)} {'is' if len(names) == 1 else 'are'} {happens}.", markup=False)
             yield OptionList(*(Option(text, ending) for ending, text in endings.items()))
             if self._downloads:
-                yield Label("What has arrived is kept: the next start says which key goes on with it.", markup=False)
+                yield Label("What has arrived is kept; the next start says how to go on.", markup=False)
             yield Label("A server in the background goes on until `ominix stop`.", markup=False)
 
     @on(OptionList.OptionSelected)

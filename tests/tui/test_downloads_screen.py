@@ -174,7 +174,7 @@ class TestDisk:
         async with OminixApp(lambda: busy_hub).run_test(notifications=True) as pilot:
             await open_downloads(pilot)
             await pilot.press("tab", "d")
-            await until(pilot, lambda: "That frees 9.5 GB" in screen_text(pilot))
+            await until(pilot, lambda: "Its 9.5 GB on disk are deleted." in screen_text(pilot))
             await pilot.press("y")
             await until(pilot, lambda: "3.0 GB are free again" in notices(pilot))
         assert calls.made == [("remove", "qwen3-8b")]

@@ -226,7 +226,7 @@ class TestSnapshots:
             catalogue_hub.download_queue = lambda: (item,)  # type: ignore[method-assign]
             await pilot.press("ctrl+q")
             await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
-            await until(pilot, lambda: "42 %" in screen_text(pilot))
+            await until(pilot, lambda: "being downloaded" in screen_text(pilot))
 
         assert snap_compare(catalogue_app, run_before=quit_while_downloading, terminal_size=(80, 24))
 
