@@ -35,7 +35,7 @@ class KeyLine(Widget):
         self.screen.bindings_updated_signal.subscribe(self, self._on_bindings)
 
     def _on_bindings(self, screen: Screen[object]) -> None:
-        if not screen.app.app_focus or screen is not self.screen or not screen.is_current:
+        if not screen.app.app_focus or screen is not self.screen or not screen.is_active:
             return  # below a dialog, the actions of the screen would be looked for in the dialog
         first: dict[str, Binding] = {}
         for active in screen.active_bindings.values():
