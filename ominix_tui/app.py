@@ -163,8 +163,6 @@ class OminixApp(NavigatingApp):
             self.set_timer(SETTLED_SECONDS, hub.warm_up)
             if self._notice:
                 self.notify(self._notice, severity="warning", timeout=20, markup=False)
-            if words := reminder(hub):
-                self.notify(words, timeout=20, markup=False)
             self.set_interval(LOOK_SECONDS, IdleCollector().look)
             self.set_interval(KEEP_SECONDS, self._keep_state)
         except OminixError as error:
@@ -184,6 +182,8 @@ class OminixApp(NavigatingApp):
         await self._hub_screen.connect(hub, model, load)
         if place in self.MODES and self.current_mode == "hub":
             self.action_show(place)
+            if words := reminder(hub):  # the hub's own screen tells it as long as it lasts
+                self.notify(words, markup=False)
         self.use_own_keys()
 
     @work

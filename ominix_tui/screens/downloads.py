@@ -95,6 +95,8 @@ class DownloadsScreen(PlaceScreen):
         downloads = await asyncio.to_thread(unfinished, hub)
         await self.queue.fill(downloads)
         self.queue.display = bool(downloads)
+        rests = any(isinstance(each.state, Paused) for each in downloads)
+        self.query_one("#queue-box").border_subtitle = "P goes on with all that is paused" if rests else ""
         nothing = self.query_one("#nothing", Label)
         nothing.display = not downloads
         nothing.update(NOTHING)

@@ -15,7 +15,7 @@ from textual.widgets import Button, Label
 
 from ominix_core.errors import OminixError
 from ominix_core.events import HubEvent, ModelStateChanged, RegistryChanged
-from ominix_core.states import Downloaded, Downloading, Loaded, Loading, ModelState, NotDownloaded, Unsupported
+from ominix_core.states import Downloaded, Downloading, Loaded, Loading, ModelState, NotDownloaded, Paused, Unsupported
 from ominix_tui.first_run import Offer, first_choice, is_empty, offer, offer_offline
 from ominix_tui.model_commands import ModelCommands
 from ominix_tui.model_filter import VIEWS
@@ -186,8 +186,8 @@ class HubScreen(Screen[None]):
     def _show_tally(self) -> None:
         kinds = Counter(type(state) for state in self._states.values())
         here = kinds[Loaded] + kinds[Loading] + kinds[Downloaded]
-        known = counted(kinds.total(), "model")
-        self.query_one("#tally", Label).update(f"{kinds[Loaded]} loaded · {here} on disk · {known}")
+        rest = f"{kinds[Paused]} paused: P resumes" if kinds[Paused] else counted(kinds.total(), "model")
+        self.query_one("#tally", Label).update(f"{kinds[Loaded]} loaded · {here} on disk · {rest}")
 
     def _show_check(self, model_id: str, progress: Downloading | None) -> None:
         """How far the check of a model's files is; called on any thread."""

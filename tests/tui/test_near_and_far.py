@@ -208,11 +208,20 @@ class TestQuittingWithDownloads:
         app = OminixApp(lambda: catalogue_hub)
         async with app.run_test() as pilot:
             await until_connected(pilot)
-            await until(pilot, lambda: told(app))
-            assert "Moxin-7B VLM and FLUX.2-klein are only half downloaded. P in the Hub" in told(app)[0]
+            await until(pilot, lambda: "2 paused: P resumes" in screen_text(pilot))
             await pilot.press("P")
             await until(pilot, lambda: asked == ["moxin-7b-vlm", "flux-klein"])
             await until(pilot, lambda: "2 downloads going on." in told(app))
+
+    async def test_a_start_on_another_screen_tells_it_too(self, catalogue_hub: Hub) -> None:
+        set_state(catalogue_hub, "moxin-7b-vlm", Paused(1, 2))
+        catalogue_hub.home.screen_state.write_text('{"place": "logs"}')
+        app = OminixApp(lambda: catalogue_hub)
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: told(app))
+            assert told(app) == [
+                "Moxin-7B VLM is only half downloaded. P in the Hub (F2) goes on with all that is paused."
+            ]
 
 
 class TestSnapshots:
