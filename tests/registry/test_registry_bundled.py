@@ -134,6 +134,7 @@ def test_the_catalogue_is_plain_json() -> None:
     assert document["version"] == "1.0.0"
 
 
-def test_the_demo_model_answers_as_its_card_says(registry: Registry) -> None:
+def test_the_demo_model_answers_without_chance(registry: Registry) -> None:
+    """At its card's 0.2 one first answer in five was wrong."""
     sampling = registry.resolve("smollm2-135m").defaults.sampling
-    assert (sampling.temperature, sampling.top_p) == (0.2, 0.9)
+    assert (sampling.temperature, sampling.top_p) == (0.0, 0.9)
