@@ -6,11 +6,11 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from encodings.utf_8 import IncrementalDecoder
 from queue import Empty, Full
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, TextIO
 
 from textual import constants
@@ -60,7 +60,7 @@ class TerminalDecoder(IncrementalDecoder):
     def decode(self, data: bytes, final: bool = False) -> str:  # type: ignore[override]
         if not data and not final:
             os.kill(os.getpid(), signal.SIGHUP)
-            time.sleep(READ_AGAIN_SECONDS)
+            sleep(READ_AGAIN_SECONDS)
         return super().decode(data, final)
 
 
@@ -83,7 +83,7 @@ class TerminalParser(XTermParser):
             yield from super().feed("")
             return
         self._has_read = True
-        now = time.monotonic()
+        now = monotonic()
         for part in self._scanner.scan(data, now):
             yield from self._events(part, now)
 
@@ -92,7 +92,7 @@ class TerminalParser(XTermParser):
         if self._has_read:  # there may be more, which waits to be read
             self._has_read = False
             return
-        now = time.monotonic()
+        now = monotonic()
         for part in self._scanner.look(now):
             yield from self._events(part, now)
         yield from self._text(self._pastes.look(now))

@@ -101,7 +101,7 @@ class Line:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr(driver_guard.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(driver_guard, "monotonic", lambda: self.now)
         self._decoder, self._parser = TerminalDecoder(), TerminalParser()
         self.events: list[Message] = []
 
