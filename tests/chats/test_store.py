@@ -193,6 +193,7 @@ class TestAlike:
         assert titles(chats, query) == []
         assert titles(chats, text) == ["other"]
 
+    @pytest.mark.slow
     def test_ten_thousand_messages_are_searched_at_once(self, chats: ChatStore) -> None:
         ids = [chats.create(f"Talk {number}").id for number in range(100)]
         words = [f"wört{number}" for number in range(997)]

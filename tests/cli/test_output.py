@@ -52,7 +52,7 @@ def test_a_character_that_the_locale_lacks_is_drawn_plain(
     assert "Cafe " in ominix("list").stdout
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("unbuffered", ["", pytest.param("1", marks=pytest.mark.slow)])
 class TestBrokenStreams:
     """Shells, cron jobs and disks do this to a command."""
 

@@ -127,7 +127,15 @@ async def test_what_is_in_use_is_not_taken_away(catalogue_hub: Hub, end: Downloa
         await until_shown(pilot, "glm4-9b")
 
 
-@pytest.mark.parametrize("keys", [("3",), ("f", "f"), ("slash", *"glm", "enter")], ids=["view", "kind", "search"])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("3",),
+        pytest.param(("f", "f"), marks=pytest.mark.slow),
+        pytest.param(("slash", *"glm", "enter"), marks=pytest.mark.slow),
+    ],
+    ids=["view", "kind", "search"],
+)
 async def test_a_model_that_is_gone_to_is_listed(app: OminixApp, keys: tuple[str, ...]) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await until_connected(pilot)

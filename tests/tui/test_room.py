@@ -59,6 +59,7 @@ async def test_the_result_has_its_lines(catalogue_hub: Hub, model: str, size: tu
         assert seen(problem) == problem.size.height >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SMALLEST, ids=["80x24", "60x20"])
 async def test_every_field_comes_into_view_with_the_focus(catalogue_hub: Hub, size: tuple[int, int]) -> None:
     set_state(catalogue_hub, "qwen3-8b", Loaded())

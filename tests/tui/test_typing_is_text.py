@@ -58,7 +58,7 @@ def typed(pilot: Pilot[None]) -> str | None:
     return field.text if isinstance(field, PromptArea) else field.value
 
 
-@pytest.mark.parametrize("key", ["s", "l"])
+@pytest.mark.parametrize("key", ["s", pytest.param("l", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("model", PANELS)
 async def test_after_use_and_load(catalogue_hub: Hub, asked: list[str], model: str, key: str) -> None:
     set_state(catalogue_hub, model, Downloaded())
