@@ -41,6 +41,14 @@ class TestFormats:
         assert len(samples) == pytest.approx(32000, abs=2500)  # lossy formats pad
         assert np.abs(samples).max() == pytest.approx(0.3, abs=0.05)
 
+    @pytest.mark.parametrize("name", ["a.mp3", "a.ogg", "a.flac"])
+    def test_blocks_are_the_samples_of_the_whole(self, tmp_path: Path, name: str) -> None:
+        import soundfile
+
+        path = write_audio(tmp_path / name, tone(3.0))
+        whole, _ = soundfile.read(path, dtype="float32")
+        assert np.abs(decoded(path) - whole).max() < 1e-5
+
     @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 96000])
     def test_every_sample_rate(self, tmp_path: Path, rate: int) -> None:
         samples = decoded(write_audio(tmp_path / "a.wav", tone(2.0, rate), rate))
