@@ -7,7 +7,7 @@ set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 python3 -m venv "$tmp/v"
-"$tmp/v/bin/pip" install -q transformers==5.23.0 tokenizers==0.23.3 jinja2
+"$tmp/v/bin/pip" install -q transformers==5.23.0 tokenizers==0.23.3 jinja2==3.1.6
 TRANSFORMERS_VERBOSITY=error "$tmp/v/bin/python" - "$tmp" <<'PYTHON'
 import json
 import sys

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Pillow 13.0.0 reads two kinds of valid TIFFs of more than 8 bits as noise, without a warning:
-#   1. big-endian 32-bit floats (and signed integers), compressed with deflate, LZW or PackBits: libtiff hands the
-#      samples out in the machine's order, but Pillow still unpacks them as big-endian ("F;32BF").
+#   1. big-endian 32-bit floats and signed integers, compressed (here with deflate): on a little-endian machine libtiff
+#      hands the samples out in the machine's order, but Pillow still unpacks them as big-endian ("F;32BF", "I;32BS").
 #   2. 16-bit RGB whose colours lie apart (PlanarConfiguration 2), not compressed: each plane is unpacked as 8 bits.
 # One would expect the same pixels as from the uncompressed, or interleaved, file; both controls are read right.
 # Exits 1 if Pillow behaves otherwise than described.
@@ -56,20 +56,21 @@ grey = ((x * 2 + y) % 256).astype("float32")
 colours = np.stack([grey, 255 - grey, grey // 2]).astype("uint16") * 257
 print("Pillow", PIL.__version__)
 
-control = opened(tiff(grey[None], ">", False, 1))
-packed = opened(tiff(grey[None], ">", True, 1))
-print("big-endian floats, plain:   ", control[0, 1:4], "right" if np.array_equal(control, grey) else "wrong")
-print("big-endian floats, deflate: ", packed[0, 1:4], "right" if np.array_equal(packed, grey) else "wrong")
+right = {}
+for name, values in (("floats", grey), ("integers", grey.astype("int32"))):
+    for way, deflate in (("plain", False), ("deflate", True)):
+        seen = opened(tiff(values[None], ">", deflate, 1))
+        right[name, way] = np.array_equal(seen, values)
+        print(f"big-endian {name}, {way}:", seen[0, 1:4], "right" if right[name, way] else "wrong")
 
 wanted = np.moveaxis(colours >> 8, 0, -1)
 apart = opened(tiff(colours, "<", False, 2))
 together = opened(tiff(colours, "<", True, 2))  # by way of libtiff
-print("16-bit planes, deflate:     ", together[0, 1:4, 0], "right" if np.array_equal(together, wanted) else "wrong")
-print("16-bit planes, plain:       ", apart[0, 1:4, 0], "right" if np.array_equal(apart, wanted) else "wrong")
+print("16-bit planes, deflate:", together[0, 1:4, 0], "right" if np.array_equal(together, wanted) else "wrong")
+print("16-bit planes, plain:", apart[0, 1:4, 0], "right" if np.array_equal(apart, wanted) else "wrong")
 
 as_described = (
-    np.array_equal(control, grey)
-    and not np.array_equal(packed, grey)
+    all(is_right == (way == "plain") for (_, way), is_right in right.items())
     and np.array_equal(together, wanted)
     and not np.array_equal(apart, wanted)
 )

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # transformers 5.23.0: AutoTokenizer ignores the pre_tokenizer of a tokenizer.json where config.json says model_type
-# "qwen2", although tokenizer_config.json asks for the plain PreTrainedTokenizerFast: it takes the vocabulary alone and
-# splits as Qwen2 did. "x123" becomes four tokens; the file itself, read by tokenizers, makes two of it.
-# One would expect the tokens of tokenizer.json, as transformers 4 gave them.
+# "qwen2", although tokenizer_config.json asks for the plain PreTrainedTokenizerFast: it takes vocabulary and merges
+# alone, and splits as Qwen2 does. "x123" becomes four tokens; the file itself, read by tokenizers, makes two of it, and
+# so does AutoTokenizer if config.json says "llama". One would expect the tokens of tokenizer.json in either case.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -20,7 +20,7 @@ LOOPBACK_SWITCH = "OMINIX_TEST_ALLOW_LOOPBACK"
 MAX_REDIRECTS = 5
 _MAX_LENGTH = 2048
 _LINK = re.compile(r"<([^>]*)>([^<]*)")
-_NEXT = re.compile(r';\s*rel\s*=\s*"?next\b', re.IGNORECASE)
+_NEXT = re.compile(r""";\s*rel\s*=\s*["']?(?:[\w-]+\s+)*next\b""", re.IGNORECASE)
 
 
 class AddressError(OminixError):
@@ -80,12 +80,15 @@ def next_page(url: str, link: str) -> str | None:
         link: The `Link` header of the answer.
 
     Raises:
-        AddressError: The listing goes on as something else on another host.
+        AddressError: The listing goes on as something else on another host, or at what is no address.
     """
     given = next((match[1] for match in _LINK.finditer(link) if _NEXT.search(match[2])), None)
     if given is None:
         return None
-    here, there = urlsplit(url), urlsplit(urljoin(url, given))
+    try:
+        here, there = urlsplit(url), urlsplit(urljoin(url, given))
+    except ValueError as error:
+        raise AddressError(f"A list of files goes on at what is no web address: {_shown(given)}") from error
     if _listed(here.path) == _listed(there.path):
         there = here._replace(query=there.query)
     elif (here.scheme, here.netloc) != (there.scheme, there.netloc):

@@ -58,12 +58,13 @@ def to_eight_bits(image: Image) -> Image:
         low, high = 0.0, float(2 ** tags.get(_BITS, (16,))[0] - 1)
     else:
         low, high = _range(values, tags)
-    values -= low
-    values *= 255 / (high - low)
+    with np.errstate(over="ignore", invalid="ignore"):  # what lies beyond white is white, infinite or not
+        values -= low
+        values *= 255 / (high - low)
     if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        values = 255 - values
-    levels = np.rint(np.nan_to_num(values.clip(0, 255))).astype(np.uint8)
-    grey = Image.fromarray(levels)
+        np.subtract(255, values, out=values)
+    np.nan_to_num(values.clip(0, 255, out=values), copy=False)
+    grey = Image.fromarray(np.rint(values, out=values).astype(np.uint8))
     key = image.info.get("transparency")
     if isinstance(key, int):
         grey.putalpha(Image.fromarray(np.where(raw == key, 0, 255).astype(np.uint8)))
@@ -76,10 +77,11 @@ def _range(values: NDArray[np.float32], tags: Any) -> tuple[float, float]:
 
     with contextlib.suppress(ValueError):  # damaged metadata does not cost the picture
         values[values == np.float32(str(tags.get(_NO_DATA, "nan")).strip(" \0"))] = np.nan
-    real = values[np.isfinite(values)]
-    if not len(real):
+    real = np.isfinite(values)
+    if not real.any():
         raise ValueError("no pixel is a number")
-    lowest, highest = float(real.min()), float(real.max())
+    lowest = float(values.min(where=real, initial=np.inf))
+    highest = float(values.max(where=real, initial=-np.inf))
     if lowest >= 0 and highest <= 1:
         return 0.0, 1.0
     return min(0.0, lowest), max(highest, 0.0)

@@ -67,7 +67,10 @@ class _Chunk(NamedTuple):
 
 def _chunks(file: BinaryIO, at: int, sizes: str, even: bool = True) -> Iterator[_Chunk]:
     """The chunks from here on, as far as they go."""
+    end = file.seek(0, os.SEEK_END)
     for _ in range(_MOST_CHUNKS):
+        if at > end:  # a damaged size may be more than can be sought
+            return
         file.seek(at)
         head = file.read(4 + struct.calcsize(sizes))
         if len(head) < 4 + struct.calcsize(sizes):
@@ -137,6 +140,8 @@ def _of_caf(file: BinaryIO, size: int) -> Corrections:
 def _of_w64(file: BinaryIO, size: int) -> Corrections:
     at = 40
     for _ in range(_MOST_CHUNKS):
+        if at > size:  # as above
+            return {}
         file.seek(at)
         head = file.read(24)
         if len(head) < 24:

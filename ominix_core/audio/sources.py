@@ -163,7 +163,7 @@ def _sound_file(target: headers.CorrectedFile | int) -> Any:
     """A file that is read straight on.
 
     Else soundfile goes, after each block, to where it is already, which libsndfile refuses at the end of a FLAC that
-    tells no length, or a wrong one: the block is lost.
+    tells no length, or a wrong one: the block is lost. Its decoder of MP3 starts anew there, so that each block clicks.
     """
     import soundfile
 

@@ -47,7 +47,7 @@ def read(text: str, endpoint: str) -> Pasted:
     Raises:
         RegistryError: It names none; the text says why.
     """
-    plain = text.strip().strip("<>\"'`").strip()
+    plain = rules.clean_text(text).strip().strip("<>\"'`").strip()
     scheme = _SCHEME.match(plain)
     if scheme is not None and scheme[1].lower() == "hf":
         return _named(text, plain[len(scheme[0]) :], has_path=True)

@@ -119,6 +119,8 @@ TREE = "https://mirror.example/hf/api/models/o/n/tree/abc"
         ('<https://huggingface.co/api/models/o/n/tree/abc?cursor=2>; rel="next"', f"{TREE}?cursor=2"),
         ('<https://huggingface.co/api/models/o/renamed/tree/abc?cursor=2>; rel="next"', f"{TREE}?cursor=2"),
         ('<http://mirror.example/hf/api/models/o/n/tree/abc?cursor=2>; rel="next"', f"{TREE}?cursor=2"),
+        (f"<{TREE}?cursor=2>; rel='next'", f"{TREE}?cursor=2"),
+        (f'<{TREE}?cursor=2>; rel="last next"', f"{TREE}?cursor=2"),
     ],
 )
 def test_the_next_page_is_asked_for_where_this_one_was(link: str, expected: str | None) -> None:
@@ -131,3 +133,8 @@ def test_the_next_page_is_asked_for_where_this_one_was(link: str, expected: str 
 def test_a_listing_that_goes_on_as_something_else_on_another_host_is_refused(address: str) -> None:
     with pytest.raises(AddressError, match="another host"):
         next_page(TREE, f'<{address}>; rel="next"')
+
+
+def test_a_next_page_that_is_no_address_is_refused_in_words() -> None:
+    with pytest.raises(AddressError, match="no web address"):
+        next_page(TREE, '<https://[bad/tree>; rel="next"')

@@ -18,6 +18,7 @@ MIRROR = "https://mirror.example/hf"
     [
         ("org/name", Pasted("org/name")),
         (" org/name/ ", Pasted("org/name")),
+        ("\u200borg/name\u2060", Pasted("org/name")),
         ("org/name@", Pasted("org/name")),
         ("org/name@v1.0", Pasted("org/name", "v1.0")),
         ("org/name@refs/pr/3", Pasted("org/name", "refs/pr/3")),

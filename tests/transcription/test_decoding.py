@@ -41,6 +41,14 @@ class TestFormats:
         assert len(samples) == pytest.approx(32000, abs=2500)  # lossy formats pad
         assert np.abs(samples).max() == pytest.approx(0.3, abs=0.05)
 
+    @pytest.mark.parametrize("name", ["a.mp3", "a.ogg", "a.flac"])
+    def test_blocks_are_the_samples_of_the_whole(self, tmp_path: Path, name: str) -> None:
+        import soundfile
+
+        path = write_audio(tmp_path / name, tone(3.0))
+        whole, _ = soundfile.read(path, dtype="float32")
+        assert np.abs(decoded(path) - whole).max() < 1e-5
+
     @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 96000])
     def test_every_sample_rate(self, tmp_path: Path, rate: int) -> None:
         samples = decoded(write_audio(tmp_path / "a.wav", tone(2.0, rate), rate))
@@ -72,6 +80,11 @@ class TestFormats:
         level = np.repeat([1.0, 1.05, 0.95, 1.05], 16000)
         heard = decoded(write_audio(tmp_path / "a.wav", np.stack([voice, -level * voice], 1), subtype="FLOAT"))
         assert np.abs(heard - voice).max() < 1e-4
+
+    def test_opposite_offsets_are_no_reason_to_choose_a_channel(self, tmp_path: Path) -> None:
+        voice = tone(1.0) / 10
+        parts = np.stack([voice + 0.2, voice - 0.2], 1)
+        assert np.abs(decoded(write_audio(tmp_path / "a.wav", parts, subtype="FLOAT")) - voice).max() < 1e-4
 
     def test_another_program_decodes_what_soundfile_cannot(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -205,6 +218,13 @@ class TestLengthsThatNobodyFilledIn:
         data = wav_bytes(b"") + struct.pack("<4sI6s", b"LIST", 6, b"INFOab")
         with pytest.raises(RequestError, match="holds no sound"):
             all_of(ChunkReader(make_bytes(data)(tmp_path), 16000, 20, 30))
+
+    @pytest.mark.parametrize("size", [2**62, 2**63 - 1, 2**63, 2**64 - 1])
+    def test_a_damaged_size_before_the_sound_is_told_in_words(self, tmp_path: Path, size: int) -> None:
+        data = bytearray(streamed("W64", 0))
+        struct.pack_into("<Q", data, data.find(b"fmt ") + 16, size)
+        with pytest.raises(RequestError, match="not an audio file, or it is damaged"):
+            decoded(make_bytes(bytes(data), "a.w64")(tmp_path))
 
     def test_a_long_flac_without_a_length_is_read_to_its_last_sample(self, tmp_path: Path) -> None:
         path = write_audio(tmp_path / "a.flac", tone(5.3))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -116,3 +117,21 @@ def test_a_picture_without_a_number_is_refused() -> None:
 def test_kinds_of_pixels_that_cannot_be_read_are_refused_in_words(pixels: NDArray[Any]) -> None:
     with pytest.raises(ImageError, match=r"TIFF image.*save it as PNG"):
         check_image(tiff(pixels))
+
+
+def test_values_at_the_ends_of_their_range_need_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    pixels = np.where(GREY < 100, -3e38, 3e38).astype("float32")
+    assert_grey(tiff(pixels), np.where(GREY < 100, 0, 255))
+    assert not list(recwarn)
+
+
+def test_a_deep_picture_takes_little_more_memory_than_its_values() -> None:
+    data = tiff(np.full((1000, 1000), 40_000, "uint16"))
+    open_image(data)
+    tracemalloc.start()
+    try:
+        open_image(data)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 12 * 1000 * 1000, "the file, its values as float32, and little more at a time"
