@@ -57,6 +57,8 @@ def _ends_of_template(tokenizer: Any, added: Mapping[str, int]) -> set[int]:
         return {added[mark] for mark in _HARMONY_ENDS if mark in added}
     spoken = _rendered(tokenizer, {})
     mark = spoken.rpartition(_WORD)[2].strip()
+    # Phi-3.5 and Phi-4-mini close the whole conversation with the tokenizer's own end, after that of the last turn
+    mark = mark.removesuffix(str(tokenizer.eos_token)).strip() or mark
     if mark not in added or not tokenizer.added_tokens_decoder[added[mark]].special:
         return set()
     thought = _rendered(tokenizer, dict.fromkeys(("reasoning_content", "reasoning", "thinking"), _THOUGHT))

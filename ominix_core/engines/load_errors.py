@@ -21,6 +21,7 @@ _UNKNOWN_TYPE = re.compile(r"Model type '?([^\s']+?)'? (?:is )?not supported")
 _MISFITS = re.compile(r"(Missing|Received) (\d+) parameters(?: not in model)?:?\s*([\w.]*\w)")
 _ASKED_FOR = re.compile(r"/api/models/([\w.-]+/[\w.-]+)/")
 _WRONG_VALUE = re.compile(r"Validation error for field '(\w+)'")
+_LACKS = re.compile(r"__init__\(\) missing (\d+) required positional arguments?: '(\w+)'")
 _CONVERTED = re.compile(r"(mlx-(?:lm|vlm|audio)) version \W*(\d+(?:\.\d+)+)")
 # Which library runs what, and where its models are.
 _MODULES = {"mlx-lm": "mlx_lm.models", "mlx-vlm": "mlx_vlm.models"}
@@ -66,6 +67,9 @@ def _fault(folder: Path, error: Exception, library: str) -> Fault:
         return _no_weights(folder)
     if wrong := _WRONG_VALUE.search(text):
         return Fault(f"config.json of {folder.name} has a value for '{wrong[1]}' that cannot be. Correct it there.")
+    if isinstance(error, TypeError) and (lacks := _LACKS.search(text)):
+        more = "" if lacks[1] == "1" else " and more"
+        return Fault(f"config.json of {folder.name} lacks '{lacks[2]}'{more}, which its architecture needs.")
     if repository := _wanted_repository(error):
         return Fault(
             f"{folder.name} needs files of another repository, {repository}, which are not on this machine. "

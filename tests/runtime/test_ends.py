@@ -105,6 +105,9 @@ PARTS = """{%- for message in messages %}{% for part in message.content %}{{ par
         pytest.param(PARTS, {END, ONE}, id="content in parts"),
         pytest.param(CHAT_TEMPLATE, {END, TURN}, id="ChatML"),
         pytest.param(PHI.replace("<|reserved_0|>", "<|reserved_0|><|reserved_1|>"), {END}, id="two marks"),
+        pytest.param(
+            PHI + "{% if not add_generation_prompt %}{{ eos_token }}{% endif %}", {END, ONE}, id="and the end of all"
+        ),
         pytest.param(PHI.replace("<|reserved_0|>", "<|unknown|>"), {END}, id="no token"),
         pytest.param(THINKING, {END}, id="it ends thoughts too"),
         pytest.param(CALLING, {END}, id="calls may follow it"),

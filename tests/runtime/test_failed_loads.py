@@ -160,6 +160,11 @@ CASES: dict[str, tuple[Callable[[Path], Any], str, bool]] = {
         False,
     ),
     "a value of another kind": (configured(eos_token_id="x"), "of sick has a value for 'eos_token_id' that", False),
+    "a value left out": (
+        configured(hidden_size=None, rms_norm_eps=None),
+        "config.json of sick lacks 'hidden_size' and more, which its architecture needs.",
+        False,
+    ),
     "no architecture": (configured(model_type=None), "config.json of sick names no model_type", False),
 }
 

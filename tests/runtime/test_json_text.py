@@ -67,6 +67,9 @@ def test_whatever_comes_in_json_goes_out(noise: str) -> None:
         (r'{"a": "\ud83d\ude00 \ud83d"}', {"a": "😀 �"}),
         ('{"a": [1, {"b": "c', {"a": [1, {"b": "c"}]}),
         ('{"a":', {"a": None}),
+        ("""{"p": "a.py", "t": "print("hi")\nd = {"a": 1}"}""", {"p": "a.py", "t": 'print("hi")\nd = {"a": 1}'}),
+        ('{"t": "say "yes", "no" or """, "b": 1}', {"t": 'say "yes", "no" or ""', "b": 1}),
+        ("""{'a': 'it's', "b": "<a class="x">"}""", {"a": "it's", "b": '<a class="x">'}),
         ("{}", {}),
     ],
 )

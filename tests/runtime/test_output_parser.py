@@ -156,6 +156,7 @@ WHOLE = [  # every form, as its template writes it
         '<｜tool▁call▁begin｜>put<｜tool▁sep｜>{"n": 1}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
         [put(path="a"), put(n=1)],
     ),
+    ("mistral", '[TOOL_CALLS]put{"path": "a"}[TOOL_CALLS]put {}', [put(path="a"), put()]),
     ("mistral", '[TOOL_CALLS]put[ARGS]{"path": "a"}[TOOL_CALLS]put[CALL_ID]x1[ARGS]{}', [put(path="a"), put()]),
     ("mistral", '[TOOL_CALLS] [{"name": "put", "arguments": {"path": "a"}}]', [put(path="a")]),
     (
@@ -283,6 +284,22 @@ MENDED = [  # what models write in place of a plain call, and what it means
 ]
 
 
+def test_a_call_without_its_first_marker_is_one_only_of_an_offered_function() -> None:
+    call = f"<function=put>\n{parameter('path', 'a')}</function>"
+    assert means("qwen3_coder", f"First.\n{call}\nThen.</tool_call>") == ("First.\n\nThen.", "", [put(path="a")])
+    for text in (
+        f"So: {call.replace('put', 'other')} and more",
+        "`<function=put>` opens a call",
+        "End: <function=put>",
+    ):
+        assert means("qwen3_coder", text) == (text, "", [])
+
+
+def test_text_in_a_call_but_in_no_parameter_is_not_lost() -> None:
+    for text in ("<tool_call>\n<function=put>\nsome text", "<tool_call>\n<function=put>\n{broken"):
+        assert means("qwen3_coder", text) == (text, "", [])
+
+
 @pytest.mark.parametrize(("written", "made"), MENDED)
 def test_plain_faults_in_json_are_mended(written: str, made: list[Any]) -> None:
     content, _, calls = means("json_tools", f"First.{hermes(written)}Then.")
@@ -300,6 +317,9 @@ XML_MENDED = [
         coder(parameter("text", f"An example:\n{parameter('path', 'x')}ends.")),
         [put(text="An example:\n<parameter=path>\nx\n</parameter>\nends.")],
     ),
+    (coder(parameter("text", 'tag = "<parameter=path>"')), [put(text='tag = "<parameter=path>"')]),
+    (coder(parameter("path", "a")).removeprefix("<tool_call>\n"), [put(path="a")]),
+    (coder(parameter("path", "a")).removeprefix("<tool_call>\n").removesuffix("</tool_call>"), [put(path="a")]),
     (coder("<parameter=path>\na\n") + "\n" + coder(parameter("n", "2")), [put(path="a"), put(n=2)]),
     (
         f"<tool_call>\n<function=put>\n{parameter('n', '1')}</function>\n<function=put>\n{parameter('n', '2')}"

@@ -30,6 +30,7 @@ class Form:
         end: The marker that closes them; "" where there is none.
         read: Makes what reads them. What it reads begins with the marker if `with_start`.
         bare: Whether an answer that begins with a bracket is a call without the marker.
+        inner: What opens a call of an offered function too, since models forget the marker before it.
     """
 
     start: str
@@ -37,6 +38,11 @@ class Form:
     read: Callable[[Calls], CallSection]
     with_start: bool = False
     bare: bool = False
+    inner: str = ""
+
+    @property
+    def openings(self) -> tuple[str, ...]:
+        return (self.start, self.inner) if self.inner else (self.start,)
 
     def section(self, calls: Calls, first: str) -> tuple[CallSection, bool]:
         """What reads a section with this first character, and whether the marker is read with it.
@@ -58,9 +64,9 @@ def _head(name: str, part: str) -> Head:
     return Head(re.compile(name), re.compile(part, re.DOTALL))
 
 
-def _tagged(start: str, end: str, pattern: str, **more: Any) -> Form:
+def _tagged(start: str, end: str, pattern: str, *, inner: str = "", **more: Any) -> Form:
     tags = Tags(re.compile(pattern), **more)
-    return Form(start, end, lambda calls: TaggedCalls(calls, tags), with_start=True)
+    return Form(start, end, lambda calls: TaggedCalls(calls, tags), with_start=True, inner=inner)
 
 
 def _quoted(start: str, end: str, begins: re.Pattern[str], parse: Callable[[str], Parsed], *quotes: str) -> Form:
@@ -107,7 +113,7 @@ _XTML_TAGS = (
     r"|(?P<p><\|close\|>(?:argument|json)<\|sep\|>)"
 )
 _MISTRAL_HEAD = _head(
-    r"(?P<name>[\w.-]+)\s*(?:\[CALL_ID\]\s*(?P<id>[\w-]+)\s*)?\[ARGS\]",
+    r"(?P<name>[\w.-]+)\s*(?:\[CALL_ID\]\s*(?P<id>[\w-]+)\s*)?(?:\[ARGS\]|(?=\{))",
     r"[\w.-]*\s*(?:\[(?:[A-Z_]*|CALL_ID\]\s*[\w-]*\s*(?:\[[A-Z_]*)?))?",
 )
 _KIMI_HEAD = _head(
@@ -122,7 +128,7 @@ _TOOL_CALL = "<tool_call>", "</tool_call>"
 
 FORMS: dict[str, Form] = {
     "json_tools": _json(*_TOOL_CALL),
-    "qwen3_coder": _tagged(*_TOOL_CALL, _function_tags(*_TOOL_CALL)),
+    "qwen3_coder": _tagged(*_TOOL_CALL, _function_tags(*_TOOL_CALL), inner="<function="),
     "glm47": _tagged(*_TOOL_CALL, _key_tags(""), guess=True, named_by_text=True),
     "longcat": _tagged(
         "<longcat_tool_call>", "</longcat_tool_call>", _key_tags("longcat_"), guess=True, named_by_text=True

@@ -14,18 +14,19 @@ class JsonString:
     """Reads one string after its first quote: raw control characters, foreign escapes and half characters are mended.
 
     Attributes:
+        at_quote: Whether a quote has just come that may be its last: `close` it then, or `keep_quote`.
         ended: Whether its last quote has come.
     """
 
     def __init__(self, quote: str) -> None:
-        self.ended = False
+        self.at_quote = self.ended = False
         self._quote = quote
         self._escape = ""  # an escape that has begun
         self._high = ""  # a high surrogate, which means something only with the low one after it
 
     def take(self, text: str, place: int, out: list[str]) -> int:
         """Read more of the string, which goes to `out` as valid JSON; returns where reading ended."""
-        while place < len(text) and not self.ended:
+        while place < len(text) and not self.at_quote:
             if self._escape:
                 place = self._in_escape(text, place, out)
             elif (run := _PLAIN[self._quote].match(text, place)) is not None:
@@ -41,11 +42,16 @@ class JsonString:
         if self._escape:
             self._put("\\\\" + self._escape[1:], out)
         self._put('"', out)
-        self.ended = True
+        self.at_quote, self.ended = False, True
+
+    def keep_quote(self, out: list[str]) -> None:
+        """The quote is part of the string."""
+        self._put('\\"' if self._quote == '"' else self._quote, out)
+        self.at_quote = False
 
     def _other(self, char: str, out: list[str]) -> None:
         if char == self._quote:
-            self.close(out)
+            self.at_quote = True
         elif char == "\\":
             self._escape = char
         elif char == '"':

@@ -15,6 +15,13 @@ _WORD = re.compile(r"""[^\s,:{}\[\]"'<\]]+""")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LITERALS = {"true": "true", "false": "false", "null": "null", "True": "true", "False": "false", "None": "null"}
 _SPACE = " \t\n\r"
+_KEY = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
+# What follows the last quote of a value in an object, and what may still become that. Models forget to escape quotes.
+_AFTER_VALUE = re.compile(rf"\s*(?:[}}\]]|/[/*]|(?:,\s*)?(?:{_KEY})\s*:|,\s*(?:[}}\]]|[^\W\d]\w*\s*:))", re.DOTALL)
+_PART_AFTER_VALUE = re.compile(
+    rf"""\s*(?:/|(?:,\s*)?(?:(?:{_KEY})\s*|"(?:[^"\\]|\\.)*\\?|'(?:[^'\\]|\\.)*\\?)?|,\s*[^\W\d]\w*\s*)""", re.DOTALL
+)
+_LOOK_AHEAD = 200
 
 
 class NotJson(ValueError):
@@ -42,6 +49,7 @@ class JsonText:
         self._stack: list[str] = []
         self._want = "value"  # value, key, colon, comma
         self._string: JsonString | None = None
+        self._ahead = ""  # what follows a quote of which it is not known yet whether it ends its string
         self._is_key = False
         self._new_key: list[str] = []
         self._word = ""
@@ -54,10 +62,14 @@ class JsonText:
 
         Returns the valid JSON that this adds, and where reading ended. Raises NotJson.
         """
+        if self._ahead:
+            held, self._ahead = self._ahead, ""
+            written, place = self.take(held + text[start:], 0, stops)
+            return written, start + place - len(held)
         place = start
         while place < len(text) and not self.complete:
             if self._string is not None:
-                place = self._in_string(self._string, text, place)
+                place = self._in_string(self._string, text, place, stops)
             elif text[place] in stops:
                 break
             else:
@@ -71,9 +83,11 @@ class JsonText:
 
     def close(self) -> str:
         """The value is over, whatever is open: what makes it valid JSON. Raises NotJson."""
-        if self._string is not None:
-            self._string.close(self._out)
-            self._end_string()
+        written = ""
+        while self._string is not None:
+            self._end_string(self._string)
+            held, self._ahead = self._ahead, ""
+            written += self.take(held)[0]
         self._end_word()
         if self._want == "colon":
             self._out.append(": null")
@@ -82,7 +96,7 @@ class JsonText:
         self._out += reversed(self._stack)
         self._stack.clear()
         self.complete = True
-        return self._written()
+        return written + self._written()
 
     def _written(self) -> str:
         written = "".join(self._out)
@@ -243,18 +257,40 @@ class JsonText:
         self._string = JsonString(quote)
         self._out.append('"')
 
-    def _in_string(self, string: JsonString, text: str, place: int) -> int:
-        begin = len(self._out)
-        place = string.take(text, place, self._out)
-        if self._is_key and len(self._stack) == 1:
-            self._new_key += self._out[begin:]
-        if string.ended:
-            self._end_string()
+    def _in_string(self, string: JsonString, text: str, place: int, stops: str) -> int:
+        if not string.at_quote:
+            begin = len(self._out)
+            place = string.take(text, place, self._out)
+            if self._is_key and len(self._stack) == 1:
+                self._new_key += self._out[begin:]
+        if string.at_quote:
+            ends = self._is_last(text[place : place + _LOOK_AHEAD], stops)
+            if ends:
+                self._end_string(string)
+            elif ends is None:
+                self._ahead = text[place:]
+                return len(text)
+            else:
+                string.keep_quote(self._out)
         return place
 
-    def _end_string(self) -> None:
+    def _is_last(self, following: str, stops: str) -> bool | None:
+        """Whether a quote with this after it is the last of its string; None if that is still open."""
+        if self._is_key or self._stack[-1:] != ["}"] or _AFTER_VALUE.match(following):
+            return True
+        if following.lstrip()[:1] in tuple(stops):
+            return True
+        if _PART_AFTER_VALUE.fullmatch(following):
+            return None if len(following) < _LOOK_AHEAD else True
+        return False
+
+    def _end_string(self, string: JsonString) -> None:
+        begin = len(self._out)
+        string.close(self._out)
         self._string = None
         if self._is_key:
+            if len(self._stack) == 1:
+                self._new_key += self._out[begin:]
             self._key = "".join(self._new_key)[:-1]
             self._new_key.clear()
             self._want = "colon"

@@ -39,7 +39,7 @@ class OutputParser:
         self._channels = channels = markup.channels
         self._named_calls = channels is not None and channels.named_calls and bool(self.calls.tools)
         thought = [markup.thinking.start, markup.thinking.end] if markup.thinking else []
-        call = [self._form.start, self._form.end] if self._form else []
+        call = [*self._form.openings, self._form.end] if self._form else []
         self._channel_marks = (*channels.starts, *channels.ends, *channels.finals) if channels else ()
         self._in_text = Markers([*thought, *call, *markup.frames, *self._channel_marks])
         self._in_thought = Markers([*thought[1:], *self._channel_marks])
@@ -157,7 +157,7 @@ class OutputParser:
         thinking, form = self._thinking, self._form
         if mark in self._channel_marks:
             return self._between_messages(mark, rest)
-        if form is not None and mark == form.start and self._mistakes < MOST_MISTAKES:
+        if form is not None and mark in form.openings and self._mistakes < MOST_MISTAKES:
             return self._open(mark, rest)
         if thinking is not None and mark == thinking.start and (thinking.anywhere or self._at_start):
             self._state = self._thought
@@ -175,7 +175,7 @@ class OutputParser:
     def _always(self) -> tuple[str, ...]:
         """The markers that are text where they do not act; frames never are."""
         thought = (self._thinking.start, self._thinking.end) if self._thinking else ()
-        return (*thought, self._form.start, self._form.end) if self._form else thought
+        return (*thought, *self._form.openings, self._form.end) if self._form else thought
 
     # -- messages ------------------------------------------------------------------------------------------------
 
@@ -267,9 +267,10 @@ class OutputParser:
         untold, form = section.untold(), self._form
         if self.calls.made > self._made_before:
             return "", untold
-        if self._mark or form is None or not untold.startswith(form.start):
+        opening = next((mark for mark in form.openings if untold.startswith(mark)), "") if form else ""
+        if self._mark or not opening:
             return self._mark, untold
-        return form.start, untold.removeprefix(form.start)
+        return opening, untold.removeprefix(opening)
 
     def _end_section(self, section: CallSection, *, cut: bool) -> Iterator[GenerationEvent]:
         try:

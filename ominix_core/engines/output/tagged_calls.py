@@ -59,6 +59,7 @@ class TaggedCalls:
         self._gap: list[str] = []  # the text since the last tag
         self._raw: list[str] = []  # what has been read since the last call that was told
         self._name = ""
+        self._begun = False  # whether the marker before the calls has come
         self._open = False  # whether a call is open
         self._some_told = False
         self._arguments: dict[str, Any] = {}
@@ -74,7 +75,8 @@ class TaggedCalls:
             self._tail = buffer[place:]  # is read next, or never if this is no call
             yield from self._tag(match)
             if self.rest is not None:
-                self.rest, self.ended_by, self._tail = buffer[place:], match.group(), ""
+                self.rest, self._tail = buffer[place:], ""
+                self.ended_by = match.group() if self._begun or not self._tags.wrapped else ""
                 return
             if self._calls.full:
                 return
@@ -82,6 +84,8 @@ class TaggedCalls:
         self._gap.append(buffer[place:safe])
         if not self._open:
             self._check_gap()
+        elif self._value is None and not self._tags.named_by_text:
+            self._check_body()
 
     def end(self, *, cut: bool) -> Iterator[CallEvent]:
         self._gap.append(self._tail)
@@ -98,8 +102,10 @@ class TaggedCalls:
             self._close_value()
             yield from self._close_call()
         elif self._open:
-            if cut:
+            if cut or self._wrapped != self._tags.wrapped:
                 raise NotACall
+            if (body := "".join(self._gap)).strip():
+                self._read_body(body)
             yield from self._close_call()
         elif self._tags.named_by_text and not self._some_told and not cut:
             self._open_call("".join(self._gap))
@@ -132,6 +138,17 @@ class TaggedCalls:
         if gap.strip() and not (self._tags.named_by_text and _NAME.fullmatch(gap)):
             raise NotACall
 
+    def _check_body(self) -> None:
+        """In a call, but in no parameter, only JSON can stand. Raises NotACall as soon as something else does."""
+        body = next((text.lstrip() for text in self._gap if text.strip()), "{")
+        if not body.startswith("{"):
+            raise NotACall
+
+    @property
+    def _wrapped(self) -> bool:
+        """Whether a marker ends the calls, as one has begun them."""
+        return self._tags.wrapped and self._begun
+
     # -- tags ----------------------------------------------------------------------------------------------------
 
     def _tag(self, match: re.Match[str]) -> Iterator[CallEvent]:
@@ -155,8 +172,12 @@ class TaggedCalls:
             yield from self._in_call(kind, match, "")
         elif gap.strip() or kind not in "BbC":
             raise NotACall
+        elif kind == "B":
+            self._begun = True
         elif kind == "C":
             self._open_call(match["name"].strip().strip("\"'"))
+            if not self._begun and self._tags.wrapped and self._name not in self._calls.parameters:
+                raise NotACall  # without a marker before it, it may be an example
         elif kind == "b":
             self._over()
 
@@ -172,7 +193,7 @@ class TaggedCalls:
             yield from self._close_call()
             if kind == "C":
                 self._open_call(match["name"].strip().strip("\"'"))
-            elif kind == "b" or not self._tags.wrapped:
+            elif kind == "b" or not self._wrapped:
                 self._over()
 
     def _in_value(self, kind: str, match: re.Match[str], value: TaggedValue) -> Iterator[CallEvent]:
@@ -204,7 +225,7 @@ class TaggedCalls:
 
     def _judge(self, chain: str, value: TaggedValue) -> Iterator[CallEvent]:
         """Whether these closing tags end the call, or may have done so."""
-        wrapped = self._tags.wrapped
+        wrapped = self._wrapped
         if chain in ("pcb", "pb") or (chain == "pc" and not wrapped):
             self._close_value()
             yield from self._close_call()

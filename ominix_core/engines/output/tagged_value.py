@@ -60,9 +60,16 @@ class TaggedValue:
             place = len(self._parts)
             if key is None and self._inner_tag is not None:
                 key, place = self._inner_key, self._inner_tag
-            if key is not None and key != self.key and may_begin(key):
+            if key is not None and key != self.key and self._at_line(place) and may_begin(key):
                 self._inner.append((place, len(self._parts) + 1, key))
             self._inner_tag = None
+
+    def _at_line(self, place: int) -> bool:
+        """Whether a tag at `place` begins a line, in a value that has lines."""
+        if not place or not self._parts[0].startswith("\n"):
+            return True
+        _, line, before = self._parts[place - 1].rpartition("\n")
+        return bool(line) and not before.strip()
 
     def cut_at_weak_end(self) -> str:
         """End the value where it may have ended; returns what follows."""
