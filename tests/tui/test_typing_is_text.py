@@ -58,6 +58,20 @@ def typed(pilot: Pilot[None]) -> str | None:
     return field.text if isinstance(field, PromptArea) else field.value
 
 
+async def test_enter_before_the_model_is_there(catalogue_hub: Hub, asked: list[str]) -> None:
+    app = OminixApp(lambda: catalogue_hub, "qwen3-8b", load_initial=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_connected(pilot)
+        at_once(pilot, "sSay hi\r")
+        await until(pilot, lambda: "is still on its way into memory. Press" in screen_text(pilot))
+        set_state(catalogue_hub, "qwen3-8b", Loading(0.5, "loading weights"))
+        await pilot.pause()
+        assert "Enter again" in screen_text(pilot)
+        set_state(catalogue_hub, "qwen3-8b", Loaded())
+        await until(pilot, lambda: "Enter again" not in screen_text(pilot))
+        assert typed(pilot) == "Say hi"
+
+
 @pytest.mark.parametrize("key", ["s", "l"])
 @pytest.mark.parametrize("model", PANELS)
 async def test_after_use_and_load(catalogue_hub: Hub, asked: list[str], model: str, key: str) -> None:
