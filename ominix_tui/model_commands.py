@@ -121,7 +121,10 @@ class ModelCommands:
         }
 
     async def run(self, name: str, entry: RegistryEntry) -> None:
-        """Run a command to its end, in a worker: it may ask the user. What shows as the model's state is not told."""
+        """Run a command to its end, in a worker: it may ask the user. What shows as the model's state is not told.
+
+        The app must hold what is typed after "remove": it is for the question, and let go when that comes up.
+        """
         try:
             await self._runners[name](entry)
         except Cancelled:
@@ -212,7 +215,10 @@ class ModelCommands:
         await _end_of(await asyncio.to_thread(self._hub.repair, entry.id))
 
     async def _remove(self, entry: RegistryEntry) -> None:
-        usage = await asyncio.to_thread(self._hub.disk_usage)
+        try:
+            usage = await asyncio.to_thread(self._hub.disk_usage)
+        finally:
+            self._app.release_keys()
         size = next((each.bytes for each in usage if each.model_id == entry.id), None)
         if await self._app.push_screen_wait(removal(entry.name, size)):
             freed = await asyncio.to_thread(self._hub.remove, entry.id)

@@ -11,7 +11,7 @@ from textual import events, work
 from textual.binding import Binding, BindingType
 
 from ominix_tui.places import PLACES
-from ominix_tui.typed_ahead import TypedAheadApp
+from ominix_tui.typed_ahead import TypedAheadApp, TypedKeys
 
 SOON_SECONDS = 0.01
 REST_SECONDS = 0.6
@@ -45,7 +45,7 @@ class NavigatingApp(TypedAheadApp):
         self._last_typed = 0.0
 
     async def on_event(self, event: events.Event) -> None:
-        if isinstance(event, events.Key | events.Paste):
+        if isinstance(event, events.Key | events.Paste | TypedKeys):
             self._last_typed = time.monotonic()
         await super().on_event(event)
 

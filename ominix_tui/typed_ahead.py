@@ -41,6 +41,7 @@ class TypedAheadApp(App[None]):
         self._holds = 0
         self._at_work: asyncio.Task[None] | None = None
         self._key_at_work = ""
+        self._writes: Widget | None = None  # what got text last, and may not have it yet
 
     def hold_keys(self) -> None:
         """Keep what is typed from now on, until as many calls of `release_keys`; dialogs get theirs."""
@@ -76,12 +77,18 @@ class TypedAheadApp(App[None]):
         return await super().run_action(action, default_namespace, namespaces)
 
     async def _pass_on(self) -> None:
-        while self._typed and self._may_go_on(self._typed[0]):
+        while self._typed and self._may_go_on(event := self._typed[0]):
             target = self.focused or self.screen
+            is_text = isinstance(event, events.Key) and target.check_consume_key(event.key, event.character)
+            if self._writes is not None and not is_text:  # a key that has priority would overtake the text before it
+                self._wait_for("", self._writes)
+                self._writes = None
+                return
             event = self._take_text(target) or self._typed.popleft()
-            key = event.key if isinstance(event, events.Key) else ""
-            if not (isinstance(event, events.Key) and target.check_consume_key(key, event.character)):
-                self._wait_for(key, target)  # text moves no focus, others may
+            if is_text:  # it moves no focus, other keys may
+                self._writes = target
+            else:
+                self._wait_for(event.key if isinstance(event, events.Key) else "", target)
             await super().on_event(event)
 
     def _take_text(self, target: Widget) -> events.Key | None:

@@ -181,7 +181,7 @@ class ASRTranscriptionPanel(ModelPanel):
         try:
             generation = self.hub.generate(self.entry.id, request)
         except OminixError as error:
-            self.show_problem(str(error))
+            self.show_refusal(error)
             return
         self.show_problem(None)
         self._source = path

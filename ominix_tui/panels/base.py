@@ -11,8 +11,9 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, TextArea
 
+from ominix_core.errors import NotReadyError, OminixError
 from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded, Paused
-from ominix_tui.text import printable
+from ominix_tui.text import one_line, printable
 
 if TYPE_CHECKING:
     from ominix_core.chat_tree import Exchange
@@ -72,6 +73,7 @@ class ModelPanel(Vertical):
         self.hub = hub
         self.entry = entry
         self._state: ModelState = NotDownloaded()
+        self._refused = False  # whether the problem that is shown lies in the state
 
     @property
     def holds_work(self) -> bool:
@@ -85,6 +87,8 @@ class ModelPanel(Vertical):
 
     def show_state(self, state: ModelState) -> None:
         """The model's state is now `state`. Called once after mounting, then with every change."""
+        if self._refused and type(state) is not type(self._state):
+            self.show_problem(None)
         self._state = state
         self.show_hint()
 
@@ -106,10 +110,22 @@ class ModelPanel(Vertical):
 
     def show_problem(self, problem: str | None) -> None:
         """Say below the form what is wrong with it; None is nothing."""
+        self._refused = False
         label = self.query_one("#problem", Label)
         label.update(printable(problem or ""))
         label.display = problem is not None
         self.call_after_refresh(self._make_room)
+
+    def show_refusal(self, error: OminixError) -> None:
+        """Say why the model does not begin. If that lies in its state, it is said as long as that lasts."""
+        refused = isinstance(error, NotReadyError)
+        on_its_way = {Loading: "into memory", Downloading: "to this machine"}.get(type(self._state))
+        if refused and on_its_way:
+            name = one_line(self.entry.name)
+            self.show_problem(f"{name} is still on its way {on_its_way}. Press Enter again when it is loaded.")
+        else:
+            self.show_problem(str(error))
+        self._refused = refused
 
     def on_resize(self) -> None:
         self._make_room()

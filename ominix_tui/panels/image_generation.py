@@ -226,7 +226,7 @@ class ImageGenerationPanel(ModelPanel):
         try:
             generation = self.hub.generate(self.entry.id, request)
         except OminixError as error:
-            self.show_problem(str(error))
+            self.show_refusal(error)
             return
         self.show_problem(None)
         self.query_one(ImageStage).follow(generation, request)

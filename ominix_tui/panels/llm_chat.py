@@ -222,7 +222,7 @@ class LLMChatPanel(ModelPanel):
         try:
             generation = self.hub.generate(self.entry.id, request)
         except OminixError as error:
-            self.show_problem(str(error))
+            self.show_refusal(error)
             return
         self._asked = request
         self.show_problem(None)

@@ -202,7 +202,7 @@ class TTSSynthesisPanel(ModelPanel):
         try:
             generation = self.hub.generate(self.entry.id, request)
         except OminixError as error:
-            self.show_problem(str(error))
+            self.show_refusal(error)
             return
         self.show_problem(None)
         self.query_one("#hint").display = False

@@ -303,6 +303,8 @@ class HubScreen(Screen[None]):
             if isinstance(self._states.get(entry.id), Loaded):
                 return
             name = "load"
+        if name == "remove":
+            self.app.hold_keys()
         self._run(name, entry)
 
     @work

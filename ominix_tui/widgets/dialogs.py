@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import ClassVar, TypeVar
 
@@ -32,6 +33,8 @@ DIALOG_CSS = """
 """
 DEAF_SECONDS = 0.4
 """An Enter that comes before anybody can have read a dialog is not meant for it."""
+SENTENCE_SECONDS = 1.5
+"""Who types a sentence does not stop for so long in the midst of it, as a rule."""
 CANCEL = Binding("escape", "dismiss", "Cancel", id="dialog.cancel", tooltip="Close this and change nothing")
 
 
@@ -49,7 +52,34 @@ class Dialog(ModalScreen[Answer], OneAnswer[Answer]):
     """Lies over a screen until it is answered."""
 
 
-class ConfirmDialog(Dialog[bool]):
+class UnhurriedDialog(Dialog[Answer]):
+    """A dialog that a letter may have opened in the midst of a sentence: what is typed on does not answer it.
+
+    Attributes:
+        listens: Whether its letters and Enter answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._deaf_until = float("inf")
+
+    @property
+    def listens(self) -> bool:
+        return time.monotonic() >= self._deaf_until
+
+    def on_mount(self) -> None:
+        self._deaf_until = time.monotonic() + DEAF_SECONDS
+
+    def on_key(self, event: events.Key) -> None:
+        """Bindings are looked up after this: what stops here does nothing."""
+        answers = event.key in self.active_bindings
+        if event.is_printable and not answers:
+            self._deaf_until = time.monotonic() + SENTENCE_SECONDS
+        if (event.is_printable or event.key == "enter") and not (answers and self.listens):
+            event.stop()
+
+
+class ConfirmDialog(UnhurriedDialog[bool]):
     """Asks before something is lost; True if it may be. No is chosen at first.
 
     Args:
@@ -200,13 +230,15 @@ class UnaskedDialog(ChoiceDialog):
         self._is_typing = True
 
     def on_mount(self) -> None:
-        self.set_timer(DEAF_SECONDS, self._listen)
+        self._rest = self.set_timer(DEAF_SECONDS, self._listen)
 
     def _listen(self) -> None:
         self._is_typing = False
 
     def on_key(self, event: events.Key) -> None:
         """Bindings are looked up after this: what stops here does nothing."""
+        if event.is_printable:
+            self._rest.stop()
         if event.is_printable or (event.key == "enter" and self._is_typing):
             self._is_typing = True
             event.stop()

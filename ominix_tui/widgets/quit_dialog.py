@@ -13,7 +13,7 @@ from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
 from ominix_tui.text import listed
-from ominix_tui.widgets.dialogs import DIALOG_CSS, Dialog
+from ominix_tui.widgets.dialogs import DIALOG_CSS, UnhurriedDialog
 
 Ending = Literal["serve", "unload", "stay"]
 
@@ -30,7 +30,7 @@ _QUIT = {
 """The words of two choices, by whether there are models and downloads."""
 
 
-class QuitDialog(Dialog[Ending]):
+class QuitDialog(UnhurriedDialog[Ending]):
     """Asks whether what is at work goes on without this program. Ctrl+Q once more does not wait for the answer.
 
     Args:

@@ -12,6 +12,7 @@ from ominix_core.hub import Hub
 from ominix_core.states import ModelState
 from ominix_core.stream import Generation
 from ominix_tui.panels.llm_chat import LLMChatPanel
+from ominix_tui.widgets.dialogs import UnhurriedDialog
 from ominix_tui.widgets.markdown_view import MarkdownView
 from ominix_tui.widgets.prompt_area import PromptArea
 
@@ -36,6 +37,12 @@ async def until_connected(pilot: Pilot[None]) -> None:
     """Wait for the first panel."""
     await until(pilot, lambda: pilot.app.screen.query("ModelPanel"))
     await pilot.pause()
+
+
+async def answer(pilot: Pilot[None], *keys: str) -> None:
+    """Press these keys at the dialog that asks before something is lost, once it listens."""
+    await until(pilot, lambda: isinstance(pilot.app.screen, UnhurriedDialog) and pilot.app.screen.listens)
+    await pilot.press(*keys)
 
 
 def set_state(hub: Hub, model_id: str, state: ModelState) -> None:

@@ -16,7 +16,7 @@ from ominix_tui.app import OminixApp
 from ominix_tui.screens.downloads import DownloadsScreen
 from ominix_tui.widgets.download_queue import DownloadQueue
 from ominix_tui.widgets.stored_models import StoredModels
-from tests.tui.support import notices, screen_text, set_state, until, until_connected
+from tests.tui.support import answer, notices, screen_text, set_state, until, until_connected
 
 SnapCompare = Callable[..., bool]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -123,11 +123,11 @@ class TestQueue:
         calls = Calls(busy_hub)
         async with OminixApp(lambda: busy_hub).run_test() as pilot:
             await open_downloads(pilot)
-            for answer in ("n", "escape", "enter", "y"):
+            for key in ("n", "escape", "enter", "y"):
                 await pilot.press("d")
                 await until(pilot, lambda: "have arrived?" in screen_text(pilot))
                 assert not calls.made
-                await pilot.press(answer)
+                await answer(pilot, key)
                 await until(pilot, lambda: "have arrived?" not in screen_text(pilot))
             await until(pilot, lambda: calls.made == [("cancel_download", "moxin-7b-vlm", True)])
 
@@ -137,7 +137,7 @@ class TestQueue:
             await open_downloads(pilot)
             await pilot.press("j", "j", "d")
             await until(pilot, lambda: "700 MB" in screen_text(pilot))
-            await pilot.press("y")
+            await answer(pilot, "y")
             await until(pilot, lambda: calls.made == [("remove", "paraformer")])
 
     async def test_a_download_that_ends_leaves_the_list(self, busy_hub: Hub) -> None:
@@ -175,7 +175,7 @@ class TestDisk:
             await open_downloads(pilot)
             await pilot.press("tab", "d")
             await until(pilot, lambda: "Its 9.5 GB on disk are deleted." in screen_text(pilot))
-            await pilot.press("y")
+            await answer(pilot, "y")
             await until(pilot, lambda: "3.0 GB are free again" in notices(pilot))
         assert calls.made == [("remove", "qwen3-8b")]
 

@@ -18,7 +18,7 @@ from ominix_tui.screens.settings import SettingsScreen
 from ominix_tui.widgets.dialogs import ConfirmDialog
 from ominix_tui.widgets.prompt_area import PromptArea
 from ominix_tui.widgets.registry_tree import RegistryTree
-from tests.tui.support import screen_text, set_state, until, until_connected, visible_panel
+from tests.tui.support import answer, screen_text, set_state, until, until_connected, visible_panel
 
 SIZE = (120, 40)
 
@@ -176,7 +176,7 @@ class TestRemoving:
             await pilot.press("d")
             await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
             await until(pilot, lambda: "Remove FLUX.2-klein from this machine? Its files are deleted." in words(pilot))
-            await pilot.press(*keys)
+            await answer(pilot, *keys)
             await until(pilot, lambda: isinstance(app.screen, HubScreen))
             await until(pilot, lambda: calls == ["flux-klein"] * removed)
 

@@ -30,7 +30,7 @@ from ominix_tui.model_commands import commands_for
 from ominix_tui.widgets.prompt_area import PromptArea
 from tests.support.fixture_hub import FixtureHub
 from tests.support.fixture_repo import make_model
-from tests.tui.support import screen_text, set_state, until, until_connected, visible_panel
+from tests.tui.support import answer, screen_text, set_state, until, until_connected, visible_panel
 
 SnapCompare = Callable[..., bool]
 GB = 10**9
@@ -98,11 +98,11 @@ class TestLife:
             await shows(pilot, "○ Downloaded")
             await pilot.press("d")
             await shows(pilot, "Remove A model from this machine? Its 2 MB on disk are deleted.")
-            await pilot.press("enter")
+            await answer(pilot, "enter")
             assert isinstance(hub.state("model"), Downloaded)
             await pilot.press("d")
             await shows(pilot, "Remove A model from this machine?")
-            await pilot.press("y")
+            await answer(pilot, "y")
             await shows(pilot, "· Not downloaded", "A model was removed, which freed 2 MB.")
             assert not home.model("model").exists()
 

@@ -21,7 +21,7 @@ from ominix_tui.app import OminixApp
 from ominix_tui.widgets.quit_dialog import QuitDialog
 from tests.conftest import local_entry
 from tests.server.conftest import api_server, running
-from tests.tui.support import answer_of, screen_text, set_state, type_prompt, until, until_connected
+from tests.tui.support import answer, answer_of, screen_text, set_state, type_prompt, until, until_connected
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ class TestQuitting:
             assert catalogue_app.is_running
             await pilot.press("ctrl+q")
             await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
-            await pilot.press("j", "enter")
+            await answer(pilot, "j", "enter")
             await until(pilot, lambda: not catalogue_app.is_running)
         assert catalogue_app.handover is None
 
@@ -116,7 +116,7 @@ class TestQuitting:
             set_state(catalogue_hub, "qwen3-8b", Loaded())
             await pilot.press("ctrl+q")
             await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
-            await pilot.press("enter")
+            await answer(pilot, "enter")
             await until(pilot, lambda: any("The server could not be started." in text for text in told(catalogue_app)))
             assert "Cannot listen on 192.0.2.1" in told(catalogue_app)[-1] or "API key" in told(catalogue_app)[-1]
             assert catalogue_app.is_running
@@ -132,7 +132,7 @@ class TestQuitting:
             await until(pilot, lambda: isinstance(hub.state("tiny"), Loaded))
             await pilot.press("ctrl+q")
             await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
-            await pilot.press("enter")
+            await answer(pilot, "enter")
             await until(pilot, lambda: not app.is_running)
         assert hub.state("tiny") == Downloaded()
         assert app.handover is not None
@@ -176,7 +176,7 @@ class TestQuittingWithDownloads:
             assert app.is_running
             await pilot.press("ctrl+q")
             await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
-            await pilot.press("down", "enter")
+            await answer(pilot, "down", "enter")
             await until(pilot, lambda: not app.is_running)
         assert app.handover is None
 
@@ -195,7 +195,7 @@ class TestQuittingWithDownloads:
             await until_connected(pilot)
             await pilot.press("q")
             await until(pilot, lambda: isinstance(pilot.app.screen, QuitDialog))
-            await pilot.press("enter")
+            await answer(pilot, "enter")
             await until(pilot, lambda: not app.is_running)
         assert app.handover is not None
         assert app.handover.downloads == ("moxin-7b-vlm", "flux-klein")

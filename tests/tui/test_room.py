@@ -99,3 +99,12 @@ async def test_a_long_prompt_without_an_answer_is_paged_itself(catalogue_hub: Hu
         prompt.text = LONG
         await pilot.press("ctrl+home", "pagedown")
         await until(pilot, lambda: prompt.cursor_location[0] > 0)
+
+
+async def test_every_button_above_comes_into_view(catalogue_hub: Hub) -> None:
+    set_state(catalogue_hub, "paraformer", Loaded())
+    async with OminixApp(lambda: catalogue_hub, "paraformer").run_test(size=(60, 20)) as pilot:
+        await until_connected(pilot)
+        for button in pilot.app.screen.query("ModelHeader Button"):
+            button.focus()
+            await until(pilot, lambda button=button: button.region in pilot.app.screen.region)

@@ -15,7 +15,7 @@ from ominix_tui import local_server
 from ominix_tui.app import OminixApp
 from ominix_tui.local_server import ServedModel, ServerStatus
 from ominix_tui.screens.server import ServerScreen
-from tests.tui.support import notices, screen_text, until, until_connected
+from tests.tui.support import answer, notices, screen_text, until, until_connected
 
 SnapCompare = Callable[..., bool]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -117,7 +117,7 @@ class TestKeys:
             catalogue_app.screen.query_one("#keys").focus()
             await pilot.press("d")
             await until(pilot, lambda: "are refused from then on" in screen_text(pilot))
-            await pilot.press("y")
+            await answer(pilot, "y")
             await until(pilot, lambda: not store.all())
             await until(pilot, lambda: "There is no key" in screen_text(pilot))
 
@@ -172,9 +172,9 @@ class TestServing:
             await open_server(pilot)
             await pilot.press("s")
             await until(pilot, lambda: "2 answers are being written" in screen_text(pilot))
-            await pilot.press("n")
+            await answer(pilot, "n")
             await pilot.press("s")
             await until(pilot, lambda: "2 answers are being written" in screen_text(pilot))
             assert not stopped
-            await pilot.press("y")
+            await answer(pilot, "y")
             await until(pilot, lambda: stopped)

@@ -28,7 +28,7 @@ from ominix_tui.app import OminixApp
 from ominix_tui.panels.tts_synthesis import TTSSynthesisPanel
 from ominix_tui.widgets.prompt_area import PromptArea
 from tests.conftest import speech_entry
-from tests.tui.support import screen_text, set_state, until, until_connected
+from tests.tui.support import answer, screen_text, set_state, until, until_connected
 
 RATE = 24_000
 DONE = Finished("stop", Usage(ttft=0.35))
@@ -301,7 +301,7 @@ class TestVoices:
             await until(pilot, lambda: "Ann  Hello" in screen_text(pilot))
             await pilot.press("d")
             await until(pilot, lambda: "Remove Ann?" in screen_text(pilot))
-            await pilot.press("y")
+            await answer(pilot, "y")
             await until(pilot, lambda: "You have no voices yet" in screen_text(pilot))
             assert catalogue_hub.voices.all() == []
 

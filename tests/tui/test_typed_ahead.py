@@ -22,6 +22,7 @@ from ominix_tui.screens.hub import HubScreen
 from ominix_tui.typed_ahead import TypedAheadApp, TypedKeys
 from ominix_tui.widgets.dialogs import ConfirmDialog
 from ominix_tui.widgets.model_view import ModelView
+from ominix_tui.widgets.prompt_area import PromptArea
 from ominix_tui.widgets.registry_tree import RegistryTree
 from tests.support.catalogue import many_models
 from tests.tui.support import screen_text, until, until_connected
@@ -43,7 +44,11 @@ def at_once(pilot: Pilot[None], keys: str) -> None:
 
 
 def in_one_read(pilot: Pilot[None], keys: str) -> None:
-    pilot.app.post_message(TypedKeys([events.Key(NAMES.get(key, key), key) for key in keys]))
+    pilot.app.post_message(TypedKeys(keys_of(keys)))
+
+
+def keys_of(keys: str) -> list[events.Key]:
+    return [events.Key(NAMES.get(key, key), key) for key in keys]
 
 
 class Slow(Static, can_focus=True):
@@ -162,6 +167,19 @@ class TestKeysInOneRead:
             pilot.app.post_message(events.Key("left", None))
             in_one_read(pilot, "--")
             await until(pilot, lambda: area.text == "one\ntw--o")
+
+    async def test_a_key_that_has_priority_does_not_overtake_the_text_before_it(self) -> None:
+        app = ListApp()
+        async with app.run_test() as pilot:
+            area = PromptArea()
+            await app.mount(area)
+            area.focus()
+            told = []
+            area.action_submit = lambda: told.append(area.text)  # type: ignore[method-assign]
+            new_line = events.Key("ctrl+j", None)
+            pilot.app.post_message(TypedKeys([*keys_of("one"), new_line, *keys_of("two\r"), *keys_of("three")]))
+            await until(pilot, lambda: area.text == "one\ntwothree")
+            assert told == ["one\ntwo"]
 
     async def test_a_field_that_is_choosy_sees_each_character(self) -> None:
         app = ListApp()

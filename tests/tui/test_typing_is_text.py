@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future
 
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from ominix_core.downloads.store import Usage
 from ominix_core.hub import Hub
 from ominix_core.states import Downloaded, Downloading, Error, Loaded, Loading, ModelState, NotDownloaded
 from ominix_tui.app import OminixApp
 from ominix_tui.panels.base import ModelPanel
 from ominix_tui.screens.hub import HubScreen
+from ominix_tui.widgets.dialogs import UnhurriedDialog
 from ominix_tui.widgets.prompt_area import PromptArea
 from ominix_tui.widgets.registry_tree import RegistryTree
 from tests.tui.support import screen_text, set_state, until, until_connected
@@ -56,6 +59,20 @@ def typed(pilot: Pilot[None]) -> str | None:
     if not isinstance(field, PromptArea | Input) or panel_of(pilot) not in field.ancestors:
         return None
     return field.text if isinstance(field, PromptArea) else field.value
+
+
+async def test_enter_before_the_model_is_there(catalogue_hub: Hub, asked: list[str]) -> None:
+    app = OminixApp(lambda: catalogue_hub, "qwen3-8b", load_initial=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_connected(pilot)
+        at_once(pilot, "sSay hi\r")
+        await until(pilot, lambda: "is still on its way into memory. Press" in screen_text(pilot))
+        set_state(catalogue_hub, "qwen3-8b", Loading(0.5, "loading weights"))
+        await pilot.pause()
+        assert "Enter again" in screen_text(pilot)
+        set_state(catalogue_hub, "qwen3-8b", Loaded())
+        await until(pilot, lambda: "Enter again" not in screen_text(pilot))
+        assert typed(pilot) == "Say hi"
 
 
 @pytest.mark.parametrize("key", ["s", pytest.param("l", marks=pytest.mark.slow)])
@@ -128,6 +145,44 @@ class TestGet:
             await until(pilot, lambda: INVITATION in screen_text(pilot))
             assert typed(pilot) == "lads"
             assert asked == ["get moxin-7b-vlm"]
+
+
+class TestInTheList:
+    """Who types a sentence there opens questions, which the rest of the sentence does not answer."""
+
+    @pytest.mark.parametrize("slowly", [False, True])
+    @pytest.mark.parametrize("sentence", ["describe my lovely day\r", "dying\r", "quick, any news?\r"])
+    async def test_a_sentence_answers_no_question(
+        self, catalogue_hub: Hub, asked: list[str], sentence: str, slowly: bool
+    ) -> None:
+        disk_usage = catalogue_hub.disk_usage
+        may_answer = threading.Event()
+
+        def slow_disk() -> list[Usage]:
+            may_answer.wait()
+            return disk_usage()
+
+        catalogue_hub.disk_usage = slow_disk  # type: ignore[method-assign]
+        set_state(catalogue_hub, "paraformer", Loaded())
+        app = OminixApp(lambda: catalogue_hub, "paraformer", load_initial=False)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until_connected(pilot)
+            if slowly:
+                may_answer.set()
+                at_once(pilot, sentence[0])
+                await until(pilot, lambda: isinstance(app.screen, UnhurriedDialog) and app.screen.listens)
+                at_once(pilot, "x" + sentence[1:])
+            else:
+                at_once(pilot, sentence)
+                await pilot.pause()
+                may_answer.set()
+            await until(pilot, lambda: isinstance(app.screen, UnhurriedDialog))
+            await pilot.pause()
+            assert app.is_running
+            assert isinstance(app.screen, UnhurriedDialog)
+            assert asked == []
+            await pilot.press("escape")
+            await until(pilot, lambda: isinstance(app.screen, HubScreen))
 
 
 class TestKeyLine:
