@@ -298,8 +298,9 @@ class HubScreen(Screen[None]):
         entry = self.view.entry
         if entry is None:
             return
-        if name in ("load", "use"):
+        if name in ("load", "use", "get"):
             await self._go_to_panel()
+        if name in ("load", "use"):
             if isinstance(self._states.get(entry.id), Loaded):
                 return
             name = "load"

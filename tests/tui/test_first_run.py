@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import TextArea
 
 from ominix_core.hub import Hub
 from ominix_core.memory import Machine
@@ -89,9 +90,10 @@ def test_nothing_is_offered_where_nothing_fits(empty_hub: Hub) -> None:
 async def test_one_key_downloads_the_recommended_model(empty_hub: Hub, web: FixtureHub) -> None:
     async with OminixApp(lambda: empty_hub).run_test(size=(120, 40)) as pilot:
         await shows(pilot, "No model is on this machine yet.", "★ Qwen3 8B", "Press g to get ★ Qwen3 8B (8.6 GB)")
-        await pilot.press("g")
+        await pilot.press("g", *"Say hi")
         await until(pilot, lambda: web.asked("*mlx/qwen3-8b*"))
         await until(pilot, lambda: "Welcome" not in screen_text(pilot))
+        assert pilot.app.query_one("#prompt", TextArea).text == "Say hi"
 
 
 async def test_another_model_can_be_looked_at(empty_hub: Hub, web: FixtureHub) -> None:

@@ -121,7 +121,7 @@ async def test_another_screen_meanwhile(catalogue_hub: Hub, asked: list[str]) ->
 
 
 class TestGet:
-    """Several models are often got in a row, so that the focus stays in the list, where nobody is invited to type."""
+    """The prompt is where one waits for a model; Escape leads back to the list, for the next one."""
 
     async def test_one_after_the_other(self, catalogue_hub: Hub, asked: list[str]) -> None:
         for model in ("moxin-7b-vlm", "paraformer"):
@@ -131,19 +131,20 @@ class TestGet:
             await until_connected(pilot)
             await pilot.press("g")
             await until(pilot, lambda: "on its way to this machine" in screen_text(pilot))
+            await pilot.press("escape")
+            await until(pilot, lambda: "Enter lets you" in screen_text(pilot))
             assert INVITATION not in screen_text(pilot)
-            assert "Enter lets you" in screen_text(pilot)
             await pilot.press("down", "down", "g")
             await until(pilot, lambda: asked == ["get moxin-7b-vlm", "get paraformer"])
 
-    async def test_who_enters_the_panel_types_text(self, catalogue_hub: Hub, asked: list[str]) -> None:
+    async def test_a_sentence_is_text(self, catalogue_hub: Hub, asked: list[str]) -> None:
         set_state(catalogue_hub, "moxin-7b-vlm", NotDownloaded())
         app = OminixApp(lambda: catalogue_hub, "moxin-7b-vlm", load_initial=False)
         async with app.run_test(size=(120, 40)) as pilot:
             await until_connected(pilot)
-            await pilot.press("g", "enter", *"lads")
+            await pilot.press("g", *"Say lads")
             await until(pilot, lambda: INVITATION in screen_text(pilot))
-            assert typed(pilot) == "lads"
+            assert typed(pilot) == "Say lads"
             assert asked == ["get moxin-7b-vlm"]
 
 
