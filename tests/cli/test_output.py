@@ -61,7 +61,7 @@ class TestBrokenStreams:
         monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
-    @pytest.mark.parametrize("command", ["list", "--help"])
+    @pytest.mark.parametrize("command", ["list", pytest.param("--help", marks=pytest.mark.slow)])
     def test_a_full_disk(self, command: str) -> None:
         process = shell(f"{command} >/dev/full")
         assert process.stderr == "ominix: The output cannot be written: No space left on device.\n"
@@ -78,7 +78,7 @@ class TestBrokenStreams:
         assert process.returncode in (0, 1)  # it may have been quicker
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
-    @pytest.mark.parametrize("nowhere", ["/dev/full", "&-"])
+    @pytest.mark.parametrize("nowhere", ["/dev/full", pytest.param("&-", marks=pytest.mark.slow)])
     def test_what_is_only_told_may_go_nowhere(self, nowhere: str) -> None:
         process = shell(f"rm nothing 2>{nowhere}")
         assert process.returncode == 1

@@ -106,7 +106,11 @@ async def test_its_removal_in_the_view_of_what_is_here(catalogue_hub: Hub, app: 
         await until_shown(pilot, "qwen3-8b")
 
 
-@pytest.mark.parametrize("end", [Downloaded(), Error("Its process was killed.")], ids=["unloaded", "killed"])
+@pytest.mark.parametrize(
+    "end",
+    [Downloaded(), pytest.param(Error("Its process was killed."), marks=pytest.mark.slow)],
+    ids=["unloaded", "killed"],
+)
 async def test_what_is_in_use_is_not_taken_away(catalogue_hub: Hub, end: Downloaded | Error) -> None:
     """A model that ends while its answer is read, or its prompt is written, stays until one goes elsewhere."""
     for model in ("qwen3-8b", "flux-klein"):

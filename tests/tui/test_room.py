@@ -47,7 +47,7 @@ async def fill_everything(pilot: Pilot[None]) -> ModelPanel:
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("size", SMALLEST, ids=["80x24", "60x20"])
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((60, 20), marks=pytest.mark.slow)], ids=["80x24", "60x20"])
 async def test_the_result_has_its_lines(catalogue_hub: Hub, model: str, size: tuple[int, int]) -> None:
     set_state(catalogue_hub, model, Loaded())
     async with OminixApp(lambda: catalogue_hub, model).run_test(size=size) as pilot:
