@@ -55,7 +55,7 @@ async def test_on_the_screen(hub: Hub) -> None:
         assert isinstance(hub.state("brand-new"), NotDownloaded)
         await pilot.press("g")
         await until(pilot, lambda: isinstance(hub.state("brand-new"), Downloaded))
-        await pilot.press("l")
+        await pilot.press("escape", "l")
         await until(pilot, lambda: isinstance(hub.state("brand-new"), Loaded))
         await type_prompt("Hello")(pilot)
         await pilot.press("enter")
